@@ -1,0 +1,54 @@
+"""Two backends, both in virtual time: sleeping an hour costs nothing."""
+
+import asyncio
+import selectors
+from typing import Any
+
+import pytest
+from trio.testing import MockClock
+
+
+class JumpSelector(selectors.DefaultSelector):
+    """Never waits for a timer: jumps to it."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0 if timeout is not None else None)
+        if not ready and timeout:
+            self.now += timeout
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An asyncio loop whose clock is its selector's."""
+
+    def __init__(self) -> None:
+        self._clock = JumpSelector()
+        super().__init__(self._clock)
+
+    def time(self) -> float:
+        return self._clock.now
+
+
+BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "asyncio": ("asyncio", {"loop_factory": VirtualLoop, "debug": True}),
+    "asyncio-real": ("asyncio", {}),
+    "trio-real": ("trio", {}),
+}
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """Every async test runs on both backends, in virtual time unless `real_time` is asked for."""
+    name: str = request.param
+    if "real_time" in request.fixturenames:
+        return BACKENDS[f"{name}-real"]
+    if name == "trio":
+        return "trio", {"clock": MockClock(autojump_threshold=0)}
+    return BACKENDS[name]
+
+
+@pytest.fixture
+def real_time() -> None:
+    """Ask for the wall clock: threads, files, sockets and virtual time do not mix."""
