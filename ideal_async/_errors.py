@@ -1,0 +1,220 @@
+"""Every exception, one leaf per next action of the caller.
+
+    IdealError
+    ├─ ConnectionFailed       the API could not be reached: check the network, call again
+    ├─ ApiError               the API said no; a code we do not know is this class itself
+    │  ├─ Unauthorized        5002: mend the key
+    │  ├─ InvalidRequest      1011: mend the request
+    │  ├─ OutOfCredits        9051: top up
+    │  ├─ ContentRejected     9010, and 9038 on submit: change the prompt or the picture
+    │  ├─ RequestFailed       1001: read the message
+    │  ├─ ServerError         1003, or an HTTP 5xx: try again later
+    │  └─ RateLimited         HTTP 429: slow down
+    ├─ UnexpectedAnswer       the answer to a look breaks the vendor's contract: report it
+    ├─ SubmissionUnknown      sent, and no usable answer came: find out before paying again
+    ├─ TaskFailed             the task ended without a video; its credits are refunded
+    ├─ WaitTimeout            still running, still paid: wait again
+    ├─ BudgetExceeded         nothing was sent: raise the budget
+    ├─ JournalFailed          mend the disk; `.task_id` tells whether something was paid
+    └─ DownloadFailed         call again, it resumes
+
+Misuse by the caller is `TypeError`, `ValueError` or `RuntimeError` instead. All of these can be pickled.
+"""
+
+from datetime import datetime
+from typing import Any, Self
+
+from ._models import Task
+
+
+def _revive(cls: type["IdealError"], args: tuple[Any, ...], state: dict[str, Any]) -> "IdealError":
+    """Build an unpickled exception without calling its signature."""
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(state)
+    return error
+
+
+class IdealError(Exception):
+    """Whatever goes wrong between a caller and the API.
+
+    Attributes:
+        task_id: The paid task this is about; `None` when there is none (yet).
+    """
+
+    def __init__(self, message: str, *, task_id: int | None = None) -> None:
+        super().__init__(message)
+        self.task_id = task_id
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _revive, (type(self), self.args, self.__dict__)
+
+    def about(self, task_id: int | None) -> Self:
+        """Name the task this is about, unless one is named already."""
+        if self.task_id is None:
+            self.task_id = task_id
+        return self
+
+
+class ConnectionFailed(IdealError):
+    """The API could not be reached: nothing was sent, or looks failed for `Retry.outage` seconds."""
+
+
+class ApiError(IdealError):
+    """The API said no.
+
+    Attributes:
+        code: The API's own code; see the vendor's page, Error Code Reference.
+        message: The API's own words.
+        http_status: Of the answer; the API may send errors with HTTP 200.
+        retry_after: Seconds the API asked to wait, if it did.
+    """
+
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        *,
+        http_status: int,
+        retry_after: float | None = None,
+        task_id: int | None = None,
+    ) -> None:
+        super().__init__(f"{message} (code {code}, HTTP {http_status})", task_id=task_id)
+        self.code = code
+        self.message = message
+        self.http_status = http_status
+        self.retry_after = retry_after
+
+
+class Unauthorized(ApiError):
+    """5002 API_KEY_INVALID: the key is missing or wrong."""
+
+
+class InvalidRequest(ApiError):
+    """1011 PARAM_ERROR: the API does not accept these parameters."""
+
+
+class OutOfCredits(ApiError):
+    """9051 COINS_NOT_ENOUGH: the account has too few credits."""
+
+
+class ContentRejected(ApiError):
+    """9010 SCAN_TEXT_ERROR (or 9038 PROHIBITED_CONTENT on submit): the content was refused, nothing was charged."""
+
+
+class RequestFailed(ApiError):
+    """1001 FAILED: the API's generic error; its message says more."""
+
+
+class ServerError(ApiError):
+    """1003 INTERNAL_ERROR, or an HTTP 5xx without the API's envelope (then `code` is the HTTP status)."""
+
+
+class RateLimited(ApiError):
+    """HTTP 429: too many requests."""
+
+
+class UnexpectedAnswer(IdealError):
+    """The answer to a look breaks the vendor's contract.
+
+    Attributes:
+        problems: What is wrong and where, such as `"required field missing @ $.data.status"`.
+        http_status: Of the answer.
+    """
+
+    def __init__(self, problems: list[str], *, http_status: int, task_id: int | None = None) -> None:
+        super().__init__(f"unexpected answer (HTTP {http_status}): {'; '.join(problems)}", task_id=task_id)
+        self.problems = problems
+        self.http_status = http_status
+
+
+class SubmissionUnknown(IdealError):
+    """The request was sent and no usable answer came: it may have been paid, so it is never sent again for you.
+
+    Look for a task of this fingerprint and time in your account (the vendor's dashboard or support). If there is none,
+    send it again: without a journal just call again, with one call `journal.release(key)` first.
+
+    Attributes:
+        key: The caller's idempotency key, if one was given.
+        fingerprint: Of the request (image URLs without their query strings).
+        sent_at: When the request left, in UTC.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        key: str | None,
+        fingerprint: str,
+        sent_at: datetime,
+        task_id: int | None = None,
+    ) -> None:
+        super().__init__(message, task_id=task_id)
+        self.key = key
+        self.fingerprint = fingerprint
+        self.sent_at = sent_at
+
+
+class TaskFailed(IdealError):
+    """The task ended without a video; the service refunds its credits.
+
+    Attributes:
+        task: The last look; `None` if the API answered 9038 (prohibited content) instead of a task.
+        reason: What is known about why.
+    """
+
+    def __init__(self, reason: str, *, task: Task | None, task_id: int) -> None:
+        super().__init__(f"task {task_id} failed: {reason}", task_id=task_id)
+        self.task = task
+        self.reason = reason
+
+
+class WaitTimeout(IdealError):
+    """The deadline passed while the task still runs and stays paid: wait for the same id again.
+
+    Attributes:
+        task: The last look, if there was one.
+    """
+
+    def __init__(self, timeout: float, *, task_id: int, task: Task | None = None) -> None:
+        seen = "never seen" if task is None else f"last seen {task.status} at {task.percentage} %"
+        super().__init__(
+            f"task {task_id} still runs after {timeout:g} s ({seen}); it is paid, so wait for this id again",
+            task_id=task_id,
+        )
+        self.task = task
+
+
+class BudgetExceeded(IdealError):
+    """The budget does not cover this request; nothing was sent.
+
+    Attributes:
+        needed: Credits this request costs.
+        left: Credits the budget still has.
+    """
+
+    def __init__(self, *, needed: int, left: int) -> None:
+        super().__init__(f"{needed} credits needed, {left} left in the budget: nothing was sent")
+        self.needed = needed
+        self.left = left
+
+
+class JournalFailed(IdealError):
+    """The journal could not be read or written.
+
+    Before the request was sent `task_id` is `None` and nothing was spent; afterwards `task_id` is the paid task, which
+    then is recorded nowhere else.
+    """
+
+
+class DownloadFailed(IdealError):
+    """The file is not complete; calling again resumes it.
+
+    Attributes:
+        path: Where the file should have come to stand.
+        received: Bytes that are kept for the next call.
+    """
+
+    def __init__(self, message: str, *, path: str, received: int, task_id: int | None = None) -> None:
+        super().__init__(message, task_id=task_id)
+        self.path = path
+        self.received = received

@@ -1,0 +1,211 @@
+"""The vendor's words as values: what is asked for, what a look shows, what comes out.
+
+Field names are the API's own in snake case. What we send is validated here, before anything is spent; what we receive is
+kept leniently, so that a field or a value the vendor adds tomorrow breaks nobody today.
+"""
+
+# No `from __future__ import annotations` in this file: cattrs reads the annotations as types.
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
+
+import attrs
+
+Duration = Literal[5, 10]
+Resolution = Literal["480p", "720p", "1080p"]
+ModelType = Literal["Flash", "Base"]
+
+
+def _one_of(choices: Any) -> Any:
+    """Accept only a vendor's enum value, of its own type (`True` is no duration, `5.0` neither)."""
+    allowed = get_args(choices)
+
+    def check(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if not any(value == choice and type(value) is type(choice) for choice in allowed):
+            listed = ", ".join(repr(choice) for choice in allowed)
+            raise ValueError(f"{attribute.name} must be one of {listed}, not {value!r}")
+
+    return check
+
+
+def _check_url(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    """Accept only an absolute http or https URL."""
+    if not isinstance(value, str):
+        raise TypeError(f"{attribute.name} must be a URL as str, not {type(value).__name__}: {_URLS_ONLY}")
+    try:
+        parts = urlsplit(value)
+        absolute = parts.scheme.lower() in {"http", "https"} and bool(parts.hostname)
+        _ = parts.port  # a port that is no number is found only when it is read
+    except ValueError:
+        absolute = False
+    if not absolute or any(character <= " " or character == "\x7f" for character in value):
+        raise ValueError(f"{attribute.name} must be an http(s) URL, not {shorten(value)!r}: {_URLS_ONLY}")
+
+
+_URLS_ONLY = "the API fetches the picture itself, so upload it somewhere it can reach and pass that URL"
+_LONG = 80  # characters of a refused value worth repeating in a message
+
+
+def shorten(text: str) -> str:
+    """Cut *text* to what a message can carry; what follows a `?` may be a signature and is left out."""
+    bare = text.partition("?")[0]
+    return bare if len(bare) <= _LONG else f"{bare[:_LONG]}…"
+
+
+def _check_flag(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if not isinstance(value, bool):
+        raise TypeError(f"{attribute.name} must be True or False, not {value!r}")
+
+
+def _check_prompt(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{attribute.name} must be str or None, not {type(value).__name__}")
+
+
+@attrs.frozen
+class ImageToVideo:
+    """One video to be made: the body of *Create Image to Video Task*.
+
+    Args:
+        image_url: http(s) URL of the source picture; the first frame in first-last frame mode.
+        duration: Length of the video in seconds, 5 or 10.
+        resolution: `"480p"`, `"720p"` or `"1080p"`.
+        model_type: `"Flash"` (faster) or `"Base"` (can make audio).
+        generate_audio: Background audio; only with `model_type="Base"`.
+        prompt: What should move, and how.
+        last_image_url: Last frame; giving it switches on first-last frame mode.
+
+    Raises:
+        TypeError: A value is of the wrong type.
+        ValueError: A value is not one the vendor's page lists, or the values do not go together.
+
+    Example:
+        >>> ImageToVideo("https://example.com/room.jpg", duration=5, resolution="720p").model_type
+        'Flash'
+
+    Source: vendor's page, 1. Create Image to Video Task, Request Body.
+    """
+
+    image_url: str = attrs.field(validator=_check_url)
+    duration: Duration = attrs.field(validator=_one_of(Duration), kw_only=True)
+    resolution: Resolution = attrs.field(validator=_one_of(Resolution), kw_only=True)
+    model_type: ModelType = attrs.field(default="Flash", validator=_one_of(ModelType), kw_only=True)
+    generate_audio: bool = attrs.field(default=False, validator=_check_flag, kw_only=True)
+    prompt: str | None = attrs.field(default=None, validator=attrs.validators.optional(_check_prompt), kw_only=True)
+    last_image_url: str | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_check_url), kw_only=True
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.generate_audio and self.model_type != "Base":
+            raise ValueError('generate_audio needs model_type="Base": Flash makes no audio (leave it out, or use Base)')
+
+    @property
+    def kind(self) -> tuple[str, str, int, bool]:
+        """What the running time depends on: model, resolution, duration, audio."""
+        return (self.model_type, self.resolution, self.duration, self.generate_audio)
+
+
+class TaskStatus(StrEnum):
+    """Where a task stands.
+
+    Source: vendor's page, Task Status.
+    """
+
+    UNPROCESSED = "Unprocessed"
+    PROCESSING = "Processing"
+    SUCCESS = "Success"
+    FAILED = "Failed"
+
+
+@attrs.frozen
+class TaskInput:
+    """The parameters of a task as the API repeats them; `None` where it does not.
+
+    Source: vendor's page, 2. Get Task Result, Response Fields `input.*`.
+    """
+
+    image_url: str | None = None
+    last_image_url: str | None = None
+    duration: int | None = None
+    resolution: str | None = None
+    model_type: str | None = None
+    generate_audio: bool | None = None
+    prompt: str | None = None
+
+    @property
+    def kind(self) -> tuple[str, str, int, bool] | None:
+        """As `ImageToVideo.kind`; `None` when the answer does not tell."""
+        if self.resolution is None or self.duration is None:
+            return None
+        return (self.model_type or "Flash", self.resolution, self.duration, bool(self.generate_audio))
+
+
+@attrs.frozen
+class VideoOutput:
+    """A finished video: where it is and how large.
+
+    Attributes:
+        result_url: URL of the MP4. It may expire: `AsyncClient.download` asks for a fresh one by itself.
+        cover: URL of the cover picture.
+        width: Pixels.
+        height: Pixels.
+
+    Source: vendor's page, 2. Get Task Result, Response Fields `output.*`.
+    """
+
+    result_url: str
+    cover: str | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+@attrs.frozen
+class Eta:
+    """A forecast of the end of a task.
+
+    Attributes:
+        seconds: From now, at least 0.
+        source: What it rests on: `"percentage"`, `"queue"` or `"history"`.
+    """
+
+    seconds: float
+    source: str
+
+
+@attrs.frozen
+class Task:
+    """One look at a task.
+
+    Attributes:
+        id: 64-bit task id.
+        status: A `TaskStatus`, or the plain string where the API sent one we do not know (such a task still runs).
+        percentage: 0 to 100.
+        wait_number: Tasks ahead in the queue; 0 means it is being processed.
+        input: The parameters as the API repeats them.
+        output: The video, once the status is `Success`.
+        eta: When the end is expected, if anything is known about it.
+        raw: The API's own object, for fields we do not know.
+
+    Source: vendor's page, 2. Get Task Result, Response Fields.
+    """
+
+    id: int
+    status: TaskStatus | str
+    percentage: int = 0
+    wait_number: int = 0
+    input: TaskInput = attrs.field(factory=TaskInput)
+    output: VideoOutput | None = None
+    eta: Eta | None = None
+    raw: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False, eq=False)
+
+    @property
+    def succeeded(self) -> bool:
+        """The video is there."""
+        return self.status == TaskStatus.SUCCESS
+
+    @property
+    def done(self) -> bool:
+        """Nothing will change any more: `Success` or `Failed`."""
+        return self.status in (TaskStatus.SUCCESS, TaskStatus.FAILED)

@@ -1,0 +1,154 @@
+"""What a video costs, and how much may be spent."""
+
+from threading import Lock
+
+import attrs
+
+from ._errors import BudgetExceeded
+from ._models import ImageToVideo
+
+
+@attrs.frozen
+class Prices:
+    """A price table: replaceable data, since the vendor may change it before we do.
+
+    Attributes:
+        date: The `Updated` line of the page the figures are from.
+        credits: (model_type, generate_audio, resolution, duration in seconds) to credits.
+    """
+
+    date: str
+    credits: dict[tuple[str, bool, str, int], int] = attrs.field(eq=False, repr=False)
+
+
+#: Vendor's page, Credits Deduction.
+PRICES = Prices(
+    date="2026-03-25",
+    credits={
+        ("Flash", False, "480p", 5): 10,
+        ("Flash", False, "480p", 10): 20,
+        ("Flash", False, "720p", 5): 20,
+        ("Flash", False, "720p", 10): 40,
+        ("Flash", False, "1080p", 5): 40,
+        ("Flash", False, "1080p", 10): 80,
+        ("Base", False, "480p", 5): 8,
+        ("Base", False, "480p", 10): 16,
+        ("Base", False, "720p", 5): 16,
+        ("Base", False, "720p", 10): 32,
+        ("Base", False, "1080p", 5): 32,
+        ("Base", False, "1080p", 10): 64,
+        ("Base", True, "480p", 5): 16,
+        ("Base", True, "480p", 10): 32,
+        ("Base", True, "720p", 5): 32,
+        ("Base", True, "720p", 10): 64,
+        ("Base", True, "1080p", 5): 64,
+        ("Base", True, "1080p", 10): 128,
+    },
+)
+
+
+def estimate(request: ImageToVideo, *, prices: Prices = PRICES) -> int:
+    """Tell what a request costs, in credits, before anything is spent.
+
+    Raises:
+        ValueError: The price table has no price for it.
+
+    Example:
+        >>> estimate(ImageToVideo("https://example.com/room.jpg", duration=5, resolution="720p"))
+        20
+
+    Source: vendor's page, Credits Deduction.
+    """
+    try:
+        return prices.credits[request.model_type, request.generate_audio, request.resolution, request.duration]
+    except KeyError:
+        raise ValueError(f"the price table of {prices.date} has no price for {request.kind}") from None
+
+
+class Ledger:
+    """Where the credits went, in credits.
+
+    A request is *reserved* before it is sent, then *spent* when its task id came, given back when it was refused, or
+    *unknown* when nobody can tell. A task that fails is refunded by the service: its credits leave *spent*.
+
+    Attributes:
+        reserved: Of requests on their way.
+        spent: Of tasks that run or succeeded.
+        refunded: Of tasks that failed.
+        unknown: Of requests that may have been paid.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()  # one budget may serve clients in several threads
+        self.reserved = self.spent = self.refunded = self.unknown = 0
+
+    def __repr__(self) -> str:
+        counts = f"reserved={self.reserved}, spent={self.spent}, refunded={self.refunded}, unknown={self.unknown}"
+        return f"{type(self).__name__}({counts})"
+
+    def reserve(self, credits: int) -> None:
+        """Set *credits* aside for a request that is about to be sent."""
+        with self._lock:
+            self._check(credits)
+            self.reserved += credits
+
+    def _check(self, needed: int) -> None:
+        """Any amount is fine: a plain ledger only counts."""
+
+    def charge(self, credits: int) -> None:
+        """The task id came: what was reserved is spent."""
+        with self._lock:
+            self.reserved -= credits
+            self.spent += credits
+
+    def release(self, credits: int) -> None:
+        """The API refused, or nothing was sent: what was reserved is free again."""
+        with self._lock:
+            self.reserved -= credits
+
+    def hold(self, credits: int) -> None:
+        """No usable answer came: what was reserved may be spent, so it stays out of reach."""
+        with self._lock:
+            self.reserved -= credits
+            self.unknown += credits
+
+    def refund(self, credits: int) -> None:
+        """The task failed: what was spent came back."""
+        with self._lock:
+            self.spent -= credits
+            self.refunded += credits
+
+    def settle(self, credits: int) -> None:
+        """The answer of a request thought lost came late: what was unknown is spent."""
+        with self._lock:
+            self.unknown -= credits
+            self.spent += credits
+
+
+class Budget(Ledger):
+    """A limit in credits, shared by any number of clients.
+
+    Args:
+        credits: At most this much is spent, reserved or unknown at any time.
+        prices: The price table it counts with.
+
+    Example:
+        >>> Budget(100).left
+        100
+    """
+
+    def __init__(self, credits: int, *, prices: Prices = PRICES) -> None:
+        super().__init__()
+        if credits < 0:
+            raise ValueError(f"a budget is 0 credits or more, not {credits}")
+        self.credits = credits
+        self.prices = prices
+
+    @property
+    def left(self) -> int:
+        """Credits that can still be reserved."""
+        return self.credits - self.reserved - self.spent - self.unknown
+
+    def _check(self, needed: int) -> None:
+        if needed > self.left:
+            raise BudgetExceeded(needed=needed, left=self.left)

@@ -1,0 +1,186 @@
+"""The vendor's JSON to our values and back: camelCase, the envelope, data or an error."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import attrs
+import cattrs
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+from ._errors import (
+    ApiError,
+    ContentRejected,
+    InvalidRequest,
+    OutOfCredits,
+    RateLimited,
+    RequestFailed,
+    ServerError,
+    Unauthorized,
+    UnexpectedAnswer,
+)
+from ._models import ImageToVideo, Task, TaskInput, TaskStatus, VideoOutput
+
+#: Vendor's page, Error Code Reference.
+ERRORS: dict[int, type[ApiError]] = {
+    1001: RequestFailed,
+    1003: ServerError,
+    1011: InvalidRequest,
+    5002: Unauthorized,
+    9010: ContentRejected,
+    9038: ContentRejected,
+    9051: OutOfCredits,
+}
+PROHIBITED_CONTENT = 9038
+TOO_MANY_REQUESTS = 429
+_SERVER_ERRORS = range(500, 600)
+_LONGEST_ID = 20  # digits of the largest unsigned 64-bit number
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_(\w)", lambda found: found[1].upper(), name)
+
+
+def _refuse(what: str, value: object) -> NoReturn:
+    raise ValueError(f"{what} expected, not {type(value).__name__}")
+
+
+def _read_id(value: object, _: Any) -> int:
+    """64-bit ids exactly: JavaScript gateways send them as strings, and a float has lost digits already."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _LONGEST_ID:
+        return int(value)
+    _refuse("integer", value)
+
+
+def _read_count(value: object, _: Any) -> int:
+    """Read a percentage, a place in the queue or a number of pixels; a `null` counts as 0."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return 0 if value is None else _read_id(value, int)
+
+
+def _read_text(value: object, _: Any) -> str:
+    return value if isinstance(value, str) else _refuse("string", value)
+
+
+def _read_status(value: object, _: Any) -> TaskStatus | str:
+    text = _read_text(value, str)
+    return TaskStatus(text) if text in _STATUSES else text
+
+
+_STATUSES = frozenset(TaskStatus)
+
+
+def _build_converter() -> cattrs.Converter:
+    converter = cattrs.Converter(detailed_validation=True)
+    converter.register_structure_hook(int, _read_count)
+    converter.register_structure_hook(str, _read_text)
+    converter.register_structure_hook(TaskStatus | str, _read_status)
+    converter.register_structure_hook(Mapping[str, Any], lambda value, _: value)
+    for model in (TaskInput, VideoOutput, Task):
+        names = {field.name: override(rename=_camel(field.name)) for field in attrs.fields(model)}
+        if model is Task:
+            names["id"] = override(struct_hook=_read_id)
+            names["eta"] = override(omit=True)
+        hook = make_dict_structure_fn(model, converter, **names)  # type: ignore[arg-type]  # overrides by field name
+        converter.register_structure_hook(model, hook)
+    names = {field.name: override(rename=_camel(field.name)) for field in attrs.fields(ImageToVideo)}
+    converter.register_unstructure_hook(ImageToVideo, make_dict_unstructure_fn(ImageToVideo, converter, **names))  # type: ignore[arg-type]
+    return converter
+
+
+_CONVERTER = _build_converter()
+
+
+def write_request(request: ImageToVideo) -> dict[str, Any]:
+    """Turn a request into the vendor's JSON object; what was not asked for is left out.
+
+    Source: vendor's page, 1. Create Image to Video Task, Request Body.
+    """
+    body: dict[str, Any] = _CONVERTER.unstructure(request)
+    return {name: value for name, value in body.items() if value is not None and value is not False}
+
+
+def fingerprint(request: ImageToVideo) -> str:
+    """Name a request by its content: 16 hexadecimal digits.
+
+    Query strings do not count, since presigned URLs change at every start of a program.
+    """
+    body = {name: without_query(value) if "Url" in name else value for name, value in write_request(request).items()}
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def without_query(url: str) -> str:
+    """Leave out what may be a signature: everything behind the path, and the user's name and password."""
+    bare = re.split(r"[?#]", url, maxsplit=1)[0]
+    return re.sub(r"//[^/@]*@", "//", bare)
+
+
+def read_answer(http_status: int, content: bytes, *, retry_after: float | None = None) -> Any:
+    """Open the envelope: return `data`.
+
+    Args:
+        http_status: Of the answer. The API may send its errors with HTTP 200 or any other status.
+        content: The body as it came.
+        retry_after: Seconds of the `Retry-After` header, if there was one.
+
+    Raises:
+        ApiError: The API said no.
+        UnexpectedAnswer: There is no envelope.
+    """
+    try:
+        envelope = json.loads(content)
+    except (ValueError, RecursionError):
+        envelope = None
+    try:
+        code = _read_id(envelope["code"], int)  # type: ignore[index]  # what is not an object is caught here
+    except (KeyError, TypeError, ValueError):
+        raise _without_envelope(http_status, retry_after) from None
+    if code == 0:
+        return envelope.get("data")
+    message = str(envelope.get("message") or "no message")
+    cls = ERRORS.get(code, RateLimited if TOO_MANY_REQUESTS in (http_status, code) else ApiError)
+    raise cls(code, message, http_status=http_status, retry_after=retry_after)
+
+
+def _without_envelope(http_status: int, retry_after: float | None) -> ApiError | UnexpectedAnswer:
+    """Name what a gateway said in the API's place."""
+    if http_status == TOO_MANY_REQUESTS:
+        return RateLimited(http_status, "Too many requests", http_status=http_status, retry_after=retry_after)
+    if http_status in _SERVER_ERRORS:
+        return ServerError(http_status, "No answer of the API", http_status=http_status, retry_after=retry_after)
+    return UnexpectedAnswer(["envelope {code, message, data} missing @ $"], http_status=http_status)
+
+
+def read_task_id(data: Any) -> int:
+    """Read the id out of the `data` of *Create Image to Video Task*.
+
+    Raises:
+        ValueError: It is no positive integer.
+    """
+    task_id = _read_id(data, int)
+    return task_id if task_id > 0 else _refuse("positive integer", data)
+
+
+def read_task(data: Any, *, http_status: int = 200) -> Task:
+    """Read a task out of the `data` of *Get Task Result*.
+
+    Raises:
+        UnexpectedAnswer: It is no task; `.problems` lists why.
+    """
+    if not isinstance(data, dict):
+        raise UnexpectedAnswer(["object expected @ $.data"], http_status=http_status)
+    fields: dict[str, Any] = {"raw": data, **data}
+    if fields.get("input") is None:
+        fields["input"] = {}
+    try:
+        task = _CONVERTER.structure(fields, Task)
+    except cattrs.BaseValidationError as error:
+        raise UnexpectedAnswer(cattrs.transform_error(error, path="$.data"), http_status=http_status) from None
+    if task.succeeded and task.output is None:
+        raise UnexpectedAnswer(["required field missing @ $.data.output"], http_status=http_status)
+    return task
