@@ -108,9 +108,7 @@ class AsyncClient:
         )
         self._background = Background(self._poller.run, on_end=self._poller.fail_all)
         self._submissions = Submissions(session, self._background, budget=budget)
-        self._downloads = Downloads(
-            looks, at_once=DOWNLOADS_AT_ONCE, retry=retry, leave_loop=anyio.to_thread.run_sync
-        )
+        self._downloads = Downloads(looks, at_once=DOWNLOADS_AT_ONCE, retry=retry, leave_loop=anyio.to_thread.run_sync)
         self._running: OrderedDict[int, Flight] = OrderedDict()
 
     def _doors(
@@ -225,9 +223,7 @@ class AsyncClient:
             self._settle(task_id, outcome)
         return outcome
 
-    async def wait(
-        self, task_id: int, *, timeout: float | None = None, on_progress: OnProgress | None = None
-    ) -> Task:
+    async def wait(self, task_id: int, *, timeout: float | None = None, on_progress: OnProgress | None = None) -> Task:
         """Wait until a task succeeded.
 
         Any number of callers may wait for one id; they share its looks. A cancelled caller leaves, the task goes on.

@@ -90,9 +90,7 @@ class Downloads:
         leave_loop: Runs a blocking function outside of the event loop.
     """
 
-    def __init__(
-        self, client: httpx.AsyncClient, *, at_once: int, retry: Retry, leave_loop: type_of_leaving
-    ) -> None:
+    def __init__(self, client: httpx.AsyncClient, *, at_once: int, retry: Retry, leave_loop: type_of_leaving) -> None:
         self._client = client
         self._slots = anyio.CapacityLimiter(at_once)
         self._retry = retry
@@ -152,7 +150,9 @@ class Downloads:
         """Go on from what is held: `None` when the file is complete, else what went wrong (an HTTP status, or words)."""
         file: BinaryIO | None = None
         try:
-            async with self._client.stream("GET", url, headers=ask(held), timeout=TIMEOUT, follow_redirects=True) as response:
+            async with self._client.stream(
+                "GET", url, headers=ask(held), timeout=TIMEOUT, follow_redirects=True
+            ) as response:
                 if response.status_code not in (OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE):
                     return response.status_code
                 start = begin(response.status_code, response.headers, held)

@@ -105,7 +105,10 @@ def judge(error: BaseException) -> Sent:
         return Sent.MAYBE
     cause = error.__cause__
     proven = cause is not None and (
-        (type(cause).__module__.partition(".")[0] in {"httpcore", "httpcore2"} and type(cause).__name__ == type(error).__name__)
+        (
+            type(cause).__module__.partition(".")[0] in {"httpcore", "httpcore2"}
+            and type(cause).__name__ == type(error).__name__
+        )
         or any(base.__name__ == "ClientConnectorError" for base in type(cause).__mro__)
     )
     return Sent.NO if proven else Sent.MAYBE
