@@ -190,8 +190,8 @@ def batch(
         on_submit: Called with a `Submission` as soon as a job is paid, sync or async.
 
     Returns:
-        A context manager for `Outcomes`, an async iterator. What *requests* raised, or a `TypeError` for something in it
-        that is no request, comes out of the iteration behind the outcomes of everything before it.
+        A context manager for `Outcomes`, an async iterator. What *requests* raised, or a `TypeError` for something in
+        it that is no request, comes out of the iteration behind the outcomes of everything before it.
 
     Raises:
         ValueError: *max_in_flight* is less than 1.

@@ -3,7 +3,7 @@
 import math
 import os
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from ssl import SSLContext
@@ -135,7 +135,7 @@ class AsyncClient:
         self._own_clients = [posts, looks]
         return posts, looks
 
-    def _start_soon(self, function: Callable[..., Awaitable[Any]], *args: object) -> None:
+    def _start_soon(self, function: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
         self._background.start_soon(function, *args)
 
     def __repr__(self) -> str:
@@ -215,6 +215,8 @@ class AsyncClient:
         """
         await self._background.open()
         outcome = await self._background.call(self._session.look_again, _check_id(task_id))
+        if outcome is None:
+            raise ConnectionFailed("the client was closed during the look", task_id=task_id)
         if isinstance(outcome, Failure):
             if isinstance(outcome.error, TaskFailed):
                 self._settle(task_id, None)

@@ -194,7 +194,7 @@ class Submissions:
                 book.release(flight.credits)
 
     def _divert(self, flight: Flight) -> None:
-        """The flight was cancelled: by its last caller or by the closing client before it left, or torn apart with the loop."""
+        """The flight was cancelled: before it left, by its last caller or the closing client, or with its event loop."""
         if flight.sent_at is not None:
             flight.error = flight.unknown("the event loop was torn down while it was on its way")
             for book in self._books:
