@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.checkout
 PACKAGE = Path(__file__).parent.parent / "ideal_async"
 
 #: Each room may import only from the floors below its own. The sandbox is a house of its own.
