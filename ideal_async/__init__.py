@@ -1,3 +1,67 @@
 """Photographs to videos from asyncio and trio, paid for once."""
 
+from ._batch import Outcome, Outcomes, Submission, batch
+from ._client import AsyncClient
+from ._errors import (
+    ApiError,
+    BudgetExceeded,
+    ConnectionFailed,
+    ContentRejected,
+    DownloadFailed,
+    IdealError,
+    InvalidRequest,
+    JournalFailed,
+    OutOfCredits,
+    RateLimited,
+    RequestFailed,
+    ServerError,
+    SubmissionUnknown,
+    TaskFailed,
+    Unauthorized,
+    UnexpectedAnswer,
+    WaitTimeout,
+)
+from ._models import Eta, ImageToVideo, Task, TaskInput, TaskStatus, VideoOutput
+from ._pacing import Pacing
+from ._pricing import PRICES, Budget, Ledger, Prices, estimate
+from ._retry import Retry
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "PRICES",
+    "ApiError",
+    "AsyncClient",
+    "Budget",
+    "BudgetExceeded",
+    "ConnectionFailed",
+    "ContentRejected",
+    "DownloadFailed",
+    "Eta",
+    "IdealError",
+    "ImageToVideo",
+    "InvalidRequest",
+    "JournalFailed",
+    "Ledger",
+    "OutOfCredits",
+    "Outcome",
+    "Outcomes",
+    "Pacing",
+    "Prices",
+    "RateLimited",
+    "RequestFailed",
+    "Retry",
+    "ServerError",
+    "Submission",
+    "SubmissionUnknown",
+    "Task",
+    "TaskFailed",
+    "TaskInput",
+    "TaskStatus",
+    "Unauthorized",
+    "UnexpectedAnswer",
+    "VideoOutput",
+    "WaitTimeout",
+    "batch",
+    "estimate",
+]

@@ -1,7 +1,7 @@
 """The vendor's words as values: what is asked for, what a look shows, what comes out.
 
-Field names are the API's own in snake case. What we send is validated here, before anything is spent; what we receive is
-kept leniently, so that a field or a value the vendor adds tomorrow breaks nobody today.
+Field names are the API's own in snake case. What we send is validated here, before anything is spent; what we receive
+is kept leniently, so that a field or a value the vendor adds tomorrow breaks nobody today.
 """
 
 # No `from __future__ import annotations` in this file: cattrs reads the annotations as types.

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import attrs
@@ -40,7 +39,7 @@ _LONGEST_ID = 20  # digits of the largest unsigned 64-bit number
 
 
 def _camel(name: str) -> str:
-    return re.sub(r"_(\w)", lambda found: found[1].upper(), name)
+    return re.sub(r"(?<=[a-z])_([a-z])", lambda found: found[1].upper(), name)
 
 
 def _refuse(what: str, value: object) -> NoReturn:
@@ -80,11 +79,11 @@ def _build_converter() -> cattrs.Converter:
     converter.register_structure_hook(int, _read_count)
     converter.register_structure_hook(str, _read_text)
     converter.register_structure_hook(TaskStatus | str, _read_status)
-    converter.register_structure_hook(Mapping[str, Any], lambda value, _: value)
     for model in (TaskInput, VideoOutput, Task):
         names = {field.name: override(rename=_camel(field.name)) for field in attrs.fields(model)}
         if model is Task:
             names["id"] = override(struct_hook=_read_id)
+            names["raw"] = override(struct_hook=lambda value, _: value)
             names["eta"] = override(omit=True)
         hook = make_dict_structure_fn(model, converter, **names)  # type: ignore[arg-type]  # overrides by field name
         converter.register_structure_hook(model, hook)
@@ -137,7 +136,7 @@ def read_answer(http_status: int, content: bytes, *, retry_after: float | None =
     except (ValueError, RecursionError):
         envelope = None
     try:
-        code = _read_id(envelope["code"], int)  # type: ignore[index]  # what is not an object is caught here
+        code = _read_id(envelope["code"], int)  # what is not an object is caught here
     except (KeyError, TypeError, ValueError):
         raise _without_envelope(http_status, retry_after) from None
     if code == 0:
@@ -180,7 +179,9 @@ def read_task(data: Any, *, http_status: int = 200) -> Task:
     try:
         task = _CONVERTER.structure(fields, Task)
     except cattrs.BaseValidationError as error:
-        raise UnexpectedAnswer(cattrs.transform_error(error, path="$.data"), http_status=http_status) from None
+        # cattrs names our fields; whoever reads this looks for the vendor's.
+        problems = [_camel(problem) for problem in cattrs.transform_error(error, path="$.data")]
+        raise UnexpectedAnswer(problems, http_status=http_status) from None
     if task.succeeded and task.output is None:
         raise UnexpectedAnswer(["required field missing @ $.data.output"], http_status=http_status)
     return task

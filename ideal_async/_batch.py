@@ -1,0 +1,236 @@
+"""Many videos: a bounded window over a stream of requests, outcomes as they complete."""
+
+import math
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from inspect import isasyncgen
+from typing import Self
+
+import anyio
+import anyio.abc
+import attrs
+from anyio.streams.memory import MemoryObjectSendStream
+
+from ._client import AsyncClient
+from ._errors import BudgetExceeded, IdealError, OutOfCredits, Unauthorized
+from ._models import ImageToVideo, Task
+from ._submissions import call
+
+Item = ImageToVideo | tuple[str | None, ImageToVideo]
+
+#: After one of these nothing further can succeed.
+CLOSES_THE_INTAKE = (Unauthorized, OutOfCredits, BudgetExceeded)
+
+
+@attrs.frozen
+class Submission:
+    """A request of a batch that was paid: what `on_submit` is told.
+
+    Attributes:
+        task_id: The paid task.
+        index: Of the request, from 0.
+        key: The caller's idempotency key, if one was given.
+        request: What was asked for.
+    """
+
+    task_id: int
+    index: int
+    key: str | None
+    request: ImageToVideo
+
+
+@attrs.frozen
+class Outcome:
+    """What became of one request of a batch: either *task* or *error* is set.
+
+    Attributes:
+        index: Of the request, from 0.
+        key: The caller's idempotency key, if one was given.
+        request: What was asked for.
+        task_id: The paid task, as far as there is one.
+        task: The finished task.
+        error: Why there is none.
+    """
+
+    index: int
+    key: str | None
+    request: ImageToVideo
+    task_id: int | None = None
+    task: Task | None = None
+    error: Exception | None = None
+
+
+OnSubmission = Callable[[Submission], Awaitable[None] | None]
+
+
+class Outcomes:
+    """The outcomes of a batch, as they complete.
+
+    Attributes:
+        stopped_by: The error that closed the intake before the requests were used up: the account or the budget is
+            exhausted, the key was refused, or the batch's deadline passed. `None` while there is none.
+        submitted: Jobs that were paid so far.
+        in_flight: Requests taken in whose outcome has not been read yet.
+    """
+
+    def __init__(
+        self, client: AsyncClient, *, max_in_flight: int, deadline: float | None, on_submit: OnSubmission | None
+    ) -> None:
+        self.stopped_by: Exception | None = None
+        self.submitted = 0
+        self.in_flight = 0
+        self._client = client
+        self._deadline = deadline
+        self._on_submit = on_submit
+        self._broken_by: Exception | None = None
+        self._window = anyio.Semaphore(max_in_flight)
+        # Unbounded by itself: the window counts outcomes until they are read.
+        self._send, self._receive = anyio.create_memory_object_stream[Outcome](math.inf)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Outcome:
+        try:
+            outcome = await self._receive.receive()
+        except anyio.EndOfStream:
+            if self._broken_by is not None:
+                error, self._broken_by = self._broken_by, None
+                raise error from None
+            raise StopAsyncIteration from None
+        self.in_flight -= 1
+        self._window.release()
+        return outcome
+
+    @asynccontextmanager
+    async def _run(self, requests: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[Self]:
+        raised: Exception | None = None
+        async with anyio.create_task_group() as jobs:
+            jobs.start_soon(self._take_in, requests, jobs)
+            try:
+                yield self
+            except Exception as error:  # noqa: BLE001 - raised again below, but not inside a group of one
+                raised = error
+            finally:
+                jobs.cancel_scope.cancel()
+                self._receive.close()
+        if raised is not None:
+            raise raised
+
+    async def _take_in(self, requests: Iterable[Item] | AsyncIterable[Item], jobs: anyio.abc.TaskGroup) -> None:
+        """Read requests while there is room, and start a job for each."""
+        index = 0
+        with self._send:  # each job holds a clone; the last one to close ends the iteration
+            try:
+                async with aclosing(_each(requests)) as items:
+                    while await self._has_room():
+                        item = await anext(items, None)
+                        if item is None:
+                            return
+                        key, request = _open(item, index)
+                        self.in_flight += 1
+                        jobs.start_soon(self._generate, index, key, request, self._send.clone())
+                        index += 1
+            except Exception as error:  # noqa: BLE001 - the reader's to see, once everything before it is out
+                self._broken_by = error
+
+    async def _has_room(self) -> bool:
+        """Wait for a place in the window; no more requests are read when the intake is closed."""
+        with anyio.CancelScope(deadline=math.inf if self._deadline is None else self._deadline) as scope:
+            await self._window.acquire()
+        if scope.cancelled_caught:
+            self.stopped_by = self.stopped_by or TimeoutError("the batch's deadline passed: nothing more was read")
+        return self.stopped_by is None
+
+    async def _generate(
+        self, index: int, key: str | None, request: ImageToVideo, send: MemoryObjectSendStream[Outcome]
+    ) -> None:
+        """One job, whose end is always an outcome."""
+        outcome = Outcome(index, key, request)
+
+        async def tell(task_id: int) -> None:
+            nonlocal outcome
+            outcome = attrs.evolve(outcome, task_id=task_id)
+            self.submitted += 1
+            if self._on_submit is not None:
+                await call(self._on_submit, Submission(task_id, index, key, request))
+
+        with send:
+            left = None if self._deadline is None else max(0.0, self._deadline - anyio.current_time())
+            try:
+                task = await self._client.generate(request, key=key, timeout=left, on_submit=tell)
+                outcome = attrs.evolve(outcome, task_id=task.id, task=task)
+            except Exception as error:  # noqa: BLE001 - one failed job never stops the others
+                task_id = error.task_id if isinstance(error, IdealError) else None
+                outcome = attrs.evolve(outcome, error=error, task_id=task_id or outcome.task_id)
+                if isinstance(error, CLOSES_THE_INTAKE) and self.stopped_by is None:
+                    self.stopped_by = error
+            send.send_nowait(outcome)
+
+
+def batch(
+    client: AsyncClient,
+    requests: Iterable[Item] | AsyncIterable[Item],
+    *,
+    max_in_flight: int = 200,
+    timeout: float | None = None,
+    on_submit: OnSubmission | None = None,
+) -> AbstractAsyncContextManager[Outcomes]:
+    """Generate many videos; leaving the block early stops submitting and detaches from what runs.
+
+    One failed job never stops the others. Out of credits, a refused key or an exhausted budget close the intake: what
+    runs is finished, nothing more is read, and `outcomes.stopped_by` says why. A finished outcome counts as in flight
+    until it is read, so a slow reader slows the batch down instead of filling the memory.
+
+    Args:
+        client: Does the work; may be used for other things at the same time.
+        requests: Any iterable or async iterable of `ImageToVideo` or of `(key, ImageToVideo)`, read lazily.
+        max_in_flight: Jobs submitted and not yet read, at most.
+        timeout: Seconds for the whole batch; what runs then ends as `WaitTimeout`, and nothing more is read.
+        on_submit: Called with a `Submission` as soon as a job is paid, sync or async.
+
+    Returns:
+        A context manager for `Outcomes`, an async iterator. What *requests* raised, or a `TypeError` for something in it
+        that is no request, comes out of the iteration behind the outcomes of everything before it.
+
+    Raises:
+        ValueError: *max_in_flight* is less than 1.
+
+    Example:
+        >>> async def save_all(client, requests):
+        ...     async with batch(client, requests) as outcomes:
+        ...         async for outcome in outcomes:
+        ...             if outcome.task is not None:
+        ...                 await client.download(outcome.task, f"{outcome.index}.mp4")
+    """
+    if max_in_flight < 1:
+        raise ValueError(f"max_in_flight must be 1 or more, not {max_in_flight}")
+    deadline = None if timeout is None else anyio.current_time() + timeout
+    outcomes = Outcomes(client, max_in_flight=max_in_flight, deadline=deadline, on_submit=on_submit)
+    return outcomes._run(requests)  # noqa: SLF001 - the class is public for its attributes, not to be made by hand
+
+
+async def _each(requests: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[Item]:
+    """Read either kind of iterable, and close a generator that is left early."""
+    if isinstance(requests, AsyncIterable):
+        try:
+            async for item in requests:
+                yield item
+        finally:
+            if isasyncgen(requests):
+                await requests.aclose()
+    else:
+        for item in requests:
+            yield item
+
+
+def _open(item: object, index: int) -> tuple[str | None, ImageToVideo]:
+    match item:
+        case ImageToVideo():
+            return None, item
+        case (None | str() as key, ImageToVideo() as request):
+            return key, request
+        case _:
+            raise TypeError(
+                f"request {index} must be an ImageToVideo or (key, ImageToVideo), not {type(item).__name__}"
+            )

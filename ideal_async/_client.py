@@ -1,0 +1,405 @@
+"""`AsyncClient`: submit, look, wait, watch, download."""
+
+import math
+import os
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
+from pathlib import Path
+from ssl import SSLContext
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from ._background import Background
+from ._download import Downloads
+from ._errors import ConnectionFailed, TaskFailed, WaitTimeout
+from ._models import ImageToVideo, Task
+from ._pacing import Forecast, Pacing
+from ._poller import Poller, Waiter
+from ._pricing import Budget, Ledger
+from ._retry import Failure, Retry
+from ._session import JUST_USED, KEEP_ALIVE, POSTS_AT_ONCE, Session, check_base_url, check_key
+from ._submissions import Flight, OnSubmit, Submissions, call
+
+BASE_URL = "https://api.ideal.house"
+#: API requests in flight. A look takes a tenth of a second, so ten of them serve hundreds of tasks.
+REQUESTS_AT_ONCE = 10
+#: Downloads in flight, beside them.
+DOWNLOADS_AT_ONCE = 10
+#: Tasks whose price and kind are remembered from submit to end, a few hundred bytes each.
+REMEMBERED = 200_000
+
+OnProgress = Callable[[Task], Awaitable[None] | None]
+
+
+class AsyncClient:
+    """The Ideal House Image to Video API, awaited.
+
+    One client serves any number of tasks of one event loop; all waiting goes through its one poller. It runs on asyncio
+    and on trio, and is best used as a context manager: leaving the block waits for requests that may cost money, and
+    stops everything else. The tasks themselves go on and can be waited for again by id.
+
+    Args:
+        api_key: Your key; by default the environment variable IDEAL_HOUSE_API_KEY. It is sent to the API only.
+        base_url: By default IDEAL_HOUSE_BASE_URL, else https://api.ideal.house. Plain http is for loopback only.
+        http_client: Your own `httpx.AsyncClient` (proxies, TLS, instrumentation), which you close yourself. Its pool
+            should allow *max_requests_at_once* connections and ten more for downloads.
+        transport: Any httpx transport instead, such as `Sandbox().transport`.
+        max_requests_at_once: API requests in flight, at most.
+        retry: How stubborn to be.
+        pacing: How often to look.
+        budget: A limit in credits, shared with other clients if you like.
+
+    Raises:
+        ValueError: No key, a key that cannot be a header, or a base URL that would expose it.
+
+    Example:
+        >>> import anyio
+        >>> from ideal_async.sandbox import Sandbox
+        >>> async def main():
+        ...     sandbox = Sandbox(render=False, speed=1000)
+        ...     async with AsyncClient("sandbox", transport=sandbox.transport) as client:
+        ...         room = ImageToVideo("https://example.com/room.jpg", duration=5, resolution="480p")
+        ...         return await client.submit(room)
+        >>> anyio.run(main)
+        1234567890123456789
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        http_client: httpx.AsyncClient | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        max_requests_at_once: int = REQUESTS_AT_ONCE,
+        retry: Retry | None = None,
+        pacing: Pacing | None = None,
+        budget: Budget | None = None,
+    ) -> None:
+        if http_client is not None and transport is not None:
+            raise ValueError("pass http_client or transport, not both")
+        if max_requests_at_once < 1:
+            raise ValueError(f"max_requests_at_once must be 1 or more, not {max_requests_at_once}")
+        retry = retry or Retry()
+        key = check_key(api_key if api_key is not None else os.environ.get("IDEAL_HOUSE_API_KEY"))
+        self._base_url = check_base_url(base_url or os.environ.get("IDEAL_HOUSE_BASE_URL") or BASE_URL)
+        self._own_clients: list[httpx.AsyncClient] = []
+        posts, looks = self._doors(http_client, transport, max_requests_at_once)
+        session = Session(
+            api_key=key,
+            base_url=self._base_url,
+            posts=posts,
+            looks=looks,
+            requests_at_once=max_requests_at_once,
+            retry=retry,
+        )
+        self._session = session
+        self._poller = Poller(
+            session.look,
+            forecast=Forecast(pacing or Pacing()),
+            retry=retry,
+            looks_at_once=max_requests_at_once,
+            start_soon=self._start_soon,
+        )
+        self._background = Background(self._poller.run, on_end=self._poller.fail_all)
+        self._submissions = Submissions(session, self._background, budget=budget)
+        self._downloads = Downloads(looks, at_once=DOWNLOADS_AT_ONCE, retry=retry, leave_loop=anyio.to_thread.run_sync)
+        self._running: OrderedDict[int, Flight] = OrderedDict()
+
+    def _doors(
+        self, http_client: httpx.AsyncClient | None, transport: httpx.AsyncBaseTransport | None, at_once: int
+    ) -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
+        """Two ways out: submits want fresh connections, looks want lasting ones."""
+        if http_client is not None:
+            return http_client, http_client
+        if transport is not None:
+            client = httpx.AsyncClient(transport=transport)
+            self._own_clients = [client]
+            return client, client
+        tls: SSLContext = httpx.create_ssl_context()  # read the certificates once
+        posts = httpx.AsyncClient(
+            verify=tls, limits=httpx.Limits(max_connections=POSTS_AT_ONCE, keepalive_expiry=JUST_USED)
+        )
+        connections = at_once + DOWNLOADS_AT_ONCE
+        looks = httpx.AsyncClient(
+            verify=tls,
+            limits=httpx.Limits(
+                max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=KEEP_ALIVE
+            ),
+        )
+        self._own_clients = [posts, looks]
+        return posts, looks
+
+    def _start_soon(self, function: Callable[..., Awaitable[Any]], *args: object) -> None:
+        self._background.start_soon(function, *args)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._background.closed else f"{len(self._poller)} tasks waited for"
+        return f"<AsyncClient {self._base_url}: {state}>"
+
+    async def __aenter__(self) -> Self:
+        await self._background.open(scoped=True)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Refuse new work, finish the requests that may cost money, stop looking.
+
+        Waiters are told with `ConnectionFailed`; their tasks go on at the service.
+        """
+        try:
+            await self._background.aclose()
+        finally:
+            with anyio.CancelScope(shield=True):
+                for client in self._own_clients:
+                    await client.aclose()
+
+    @property
+    def ledger(self) -> Ledger:
+        """Where this client's credits went."""
+        return self._submissions.ledger
+
+    async def submit(self, request: ImageToVideo, *, key: str | None = None) -> int:
+        """Create a task and return its id: the only call that spends.
+
+        It is sent again only when it was certainly not received. A caller that is cancelled before the request left
+        withdraws it; after that the task goes on.
+
+        Args:
+            request: The video to make.
+            key: Your idempotency key: within this client the same key is one task, however often it is submitted.
+
+        Raises:
+            BudgetExceeded: Nothing was sent.
+            ConnectionFailed: The API could not be reached; nothing was sent.
+            ApiError: The API refused; nothing was charged.
+            SubmissionUnknown: Sent, but no usable answer came; it may have been paid.
+            ValueError: *key* was used for a different request.
+
+        Source: vendor's page, 1. Create Image to Video Task.
+        """
+        flight = await self._submit(request, key=key, on_submit=None, deadline=None)
+        return _id_of(flight)
+
+    async def _submit(
+        self, request: ImageToVideo, *, key: str | None, on_submit: OnSubmit | None, deadline: float | None
+    ) -> Flight:
+        if not isinstance(request, ImageToVideo):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+            raise TypeError(f"an ImageToVideo is submitted, not {type(request).__name__}")
+        await self._background.open()
+        flight = await self._submissions.submit(request, key=key, on_submit=on_submit, deadline=deadline)
+        self._running[_id_of(flight)] = flight
+        if len(self._running) > REMEMBERED:
+            self._running.popitem(last=False)
+        return flight
+
+    async def fetch(self, task_id: int) -> Task:
+        """Look at a task once, whatever its status.
+
+        Raises:
+            ConnectionFailed: The API could not be reached, even after some repetitions.
+            ApiError: The API said no.
+            UnexpectedAnswer: The answer breaks the vendor's contract.
+            TaskFailed: The API answered 9038, prohibited content, in place of a task.
+
+        Source: vendor's page, 2. Get Task Result.
+        """
+        await self._background.open()
+        outcome = await self._background.call(self._session.look_again, _check_id(task_id))
+        if isinstance(outcome, Failure):
+            if isinstance(outcome.error, TaskFailed):
+                self._settle(task_id, None)
+            raise outcome.error
+        if outcome.done:
+            self._settle(task_id, outcome)
+        return outcome
+
+    async def wait(self, task_id: int, *, timeout: float | None = None, on_progress: OnProgress | None = None) -> Task:
+        """Wait until a task succeeded.
+
+        Any number of callers may wait for one id; they share its looks. A cancelled caller leaves, the task goes on.
+
+        Args:
+            task_id: Of any task of this account, submitted by whomever.
+            timeout: Seconds for the whole call; `None`: no limit.
+            on_progress: Called with each look that is not the last, sync or async.
+
+        Raises:
+            TaskFailed: It ended without a video; the service refunds its credits.
+            WaitTimeout: It still runs.
+            ConnectionFailed: Looks failed for `Retry.outage` seconds; or the client was closed.
+            ApiError: The API said no.
+
+        Source: vendor's page, 2. Get Task Result.
+        """
+        await self._background.open()
+        deadline = None if timeout is None else anyio.current_time() + timeout
+        return await self._wait(_check_id(task_id), timeout, deadline, on_progress)
+
+    async def generate(
+        self,
+        request: ImageToVideo,
+        *,
+        key: str | None = None,
+        timeout: float | None = None,
+        on_submit: OnSubmit | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Task:
+        """Submit and wait: one call, one video.
+
+        Args:
+            request: The video to make.
+            key: As in `submit`.
+            timeout: Seconds for the whole call; `None`: no limit.
+            on_submit: Called with the task id before anything else can fail, sync or async: the place to keep it.
+            on_progress: As in `wait`.
+
+        Raises:
+            As `submit` and `wait`; everything after the submission carries `.task_id`.
+        """
+        deadline = None if timeout is None else anyio.current_time() + timeout
+        flight = await self._submit(request, key=key, on_submit=on_submit, deadline=deadline)
+        return await self._wait(_id_of(flight), timeout, deadline, on_progress)
+
+    async def _wait(
+        self, task_id: int, timeout: float | None, deadline: float | None, on_progress: OnProgress | None
+    ) -> Task:
+        waiter = Waiter(every_look=on_progress is not None)
+        with self._following(task_id, waiter):
+            while True:
+                task = await _news(waiter, task_id, timeout, deadline)
+                if task.done:
+                    break
+                if on_progress is not None:
+                    await call(on_progress, task)
+        self._settle(task_id, task)
+        if not task.succeeded:
+            raise TaskFailed("the service says Failed; the credits are refunded", task=task, task_id=task_id)
+        return task
+
+    @asynccontextmanager
+    async def watch(
+        self, task_id: int, *, timeout: float | None = None, max_interval: float | None = None
+    ) -> AsyncGenerator[AsyncIterator[Task]]:
+        """Follow one task: every change, ending with the terminal look, be it `Success` or `Failed`.
+
+        The last known look comes at once; what a slow consumer misses is conflated.
+
+        Args:
+            task_id: Of any task of this account.
+            timeout: Seconds for the whole block; `None`: no limit.
+            max_interval: Seconds between two looks at most, for somebody who watches; not below `Pacing.min_interval`.
+
+        Raises:
+            As `wait`, out of the iteration.
+
+        Example:
+            >>> async def follow(client, task_id):
+            ...     async with client.watch(task_id) as looks:
+            ...         async for task in looks:
+            ...             print(task.status, task.percentage)
+        """
+        await self._background.open()
+        deadline = None if timeout is None else anyio.current_time() + timeout
+        waiter = Waiter(every_look=True, max_interval=max_interval)
+
+        async def looks() -> AsyncGenerator[Task]:
+            while True:
+                task = await _news(waiter, task_id, timeout, deadline)
+                if task.done:
+                    self._settle(task_id, task)
+                yield task
+                if task.done:
+                    return
+
+        with self._following(_check_id(task_id), waiter):
+            changes = looks()
+            try:
+                yield changes
+            finally:
+                await changes.aclose()
+
+    def _following(self, task_id: int, waiter: Waiter) -> AbstractContextManager[None]:
+        flight = self._running.get(task_id)
+        if flight is None:
+            return self._poller.following(task_id, waiter)
+        return self._poller.following(task_id, waiter, kind=flight.request.kind, submitted_at=flight.born)
+
+    def _settle(self, task_id: int, task: Task | None) -> None:
+        """A task ended: book a refund once, and forget it."""
+        flight = self._running.pop(task_id, None)
+        if flight is not None and (task is None or not task.succeeded):
+            self._submissions.refund(flight.credits)
+
+    async def download(
+        self, task: Task, path: str | os.PathLike[str], *, part: Literal["video", "cover"] = "video"
+    ) -> Path:
+        """Stream a result to *path*: resumed, atomic, and without the API key.
+
+        The file appears when it is complete. An expired URL is asked for anew once.
+
+        Args:
+            task: A task that succeeded.
+            path: Where the file should be; its folder exists.
+            part: `"video"` (MP4) or `"cover"` (picture).
+
+        Returns:
+            The path.
+
+        Raises:
+            DownloadFailed: Not complete; calling again resumes it.
+            ValueError: The task has no such result.
+
+        Source: vendor's page, Response Fields `output.resultUrl` and `output.cover`.
+        """
+        if part not in ("video", "cover"):
+            raise ValueError(f'part must be "video" or "cover", not {part!r}')
+        await self._background.open()
+
+        def url_of(task: Task) -> str:
+            url = task.output and (task.output.result_url if part == "video" else task.output.cover)
+            if not url:
+                raise ValueError(f"task {task.id} ({task.status}) has no {part}: wait for it first")
+            return url
+
+        async def refresh() -> str:
+            return url_of(await self.fetch(task.id))
+
+        target = Path(path)
+        await self._downloads.download(
+            url_of(task), target, identity=f"{task.id}/{part}", task_id=task.id, refresh=refresh
+        )
+        return target
+
+
+async def _news(waiter: Waiter, task_id: int, timeout: float | None, deadline: float | None) -> Task:
+    """Wait for the next look until the deadline."""
+    task = None
+    with anyio.CancelScope(deadline=math.inf if deadline is None else deadline) as scope:
+        task = await waiter.next_look()
+    if waiter.error is not None:
+        raise waiter.error
+    if scope.cancelled_caught or task is None:
+        raise WaitTimeout(timeout or 0.0, task_id=task_id, task=waiter.task)
+    return task
+
+
+def _check_id(task_id: int) -> int:
+    if not isinstance(task_id, int) or isinstance(task_id, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"a task id is an int, not {type(task_id).__name__} (pass task.id)")
+    return task_id
+
+
+def _id_of(flight: Flight) -> int:
+    if flight.task_id is None:
+        raise ConnectionFailed("the submission has no id")
+    return flight.task_id

@@ -1,0 +1,184 @@
+"""The disk: a file that is there is complete; a file that is not can be continued."""
+
+import json
+import logging
+import os
+import random
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import anyio
+import attrs
+import httpx
+
+from ._errors import DownloadFailed
+from ._ranges import OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE, Held, Start, ask, begin
+from ._retry import Retry
+
+logger = logging.getLogger("ideal_async")
+
+#: Bytes handed to the disk at once: large enough that leaving the event loop costs little.
+CHUNK = 1 << 18
+#: Seconds; between two chunks, so a slow download may take its time and a dead one may not.
+TIMEOUT = httpx.Timeout(10.0, read=60.0)
+#: What storage services answer for a signed URL that is no longer valid.
+EXPIRED = {400, 401, 403, 404, 410}
+
+type_of_leaving = Callable[..., Awaitable[Any]]
+
+
+@attrs.frozen
+class Part:
+    """The unfinished file beside the one that will be, and a note of what it is a part of."""
+
+    target: Path
+
+    @property
+    def file(self) -> Path:
+        """The bytes so far."""
+        return self.target.with_name(self.target.name + ".part")
+
+    @property
+    def note(self) -> Path:
+        """Which file they belong to."""
+        return self.target.with_name(self.target.name + ".part.json")
+
+    def held(self, identity: str) -> Held:
+        """Tell what stands there of the file *identity*; what belongs to another one is of no use."""
+        try:
+            note = json.loads(self.note.read_text("utf-8"))
+            received = self.file.stat().st_size
+        except (OSError, ValueError):
+            return Held()
+        if not isinstance(note, dict) or note.get("identity") != identity:
+            return Held()
+        return Held(received, note.get("total"), note.get("etag"))
+
+    def open(self, identity: str, start: Start) -> BinaryIO:
+        """Note what comes, and open the file where it belongs."""
+        if start.offset == 0:
+            self.file.unlink(missing_ok=True)
+            note = {"identity": identity, "total": start.total, "etag": start.etag}
+            self.note.write_text(json.dumps(note), "utf-8")
+        file = self.file.open("ab")
+        file.truncate(start.offset)
+        return file
+
+    def complete(self, file: BinaryIO) -> None:
+        """Put the file in its place, whole or not at all, and so that it survives a power cut."""
+        file.flush()
+        os.fsync(file.fileno())
+        file.close()
+        self.file.replace(self.target)
+        self.note.unlink(missing_ok=True)
+        if os.name == "posix":  # elsewhere a folder cannot be opened
+            folder = os.open(self.target.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+
+class Downloads:
+    """Streams results to disk, resumed and without the API key.
+
+    Args:
+        client: Has no key of its own.
+        at_once: Downloads in flight; a limiter of their own, so that they never hold up the looks.
+        retry: How often a broken download is taken up again without any progress.
+        leave_loop: Runs a blocking function outside of the event loop.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, *, at_once: int, retry: Retry, leave_loop: type_of_leaving) -> None:
+        self._client = client
+        self._slots = anyio.CapacityLimiter(at_once)
+        self._retry = retry
+        self._leave_loop = leave_loop
+        self._active: set[Path] = set()
+
+    async def download(
+        self, url: str, path: Path, *, identity: str, task_id: int, refresh: Callable[[], Awaitable[str]]
+    ) -> None:
+        """Bring *url* to *path*.
+
+        Args:
+            url: Of the result.
+            path: Of the file.
+            identity: Names the result whatever its URL; a part of something else is not continued.
+            task_id: For the errors.
+            refresh: Asks for a fresh URL when this one has expired.
+
+        Raises:
+            DownloadFailed: The file is not complete; calling again resumes it.
+            RuntimeError: This path is being downloaded already.
+        """
+        if path in self._active:
+            raise RuntimeError(f"{path} is being downloaded already: wait for that, or choose another path")
+        self._active.add(path)
+        try:
+            await self._download(url, Part(path), identity, task_id, refresh)
+        finally:
+            self._active.discard(path)
+
+    async def _download(
+        self, url: str, part: Part, identity: str, task_id: int, refresh: Callable[[], Awaitable[str]]
+    ) -> None:
+        fresh, failures = False, 0
+        held: Held = await self._leave_loop(part.held, identity)
+        while True:
+            before = held.received
+            try:
+                async with self._slots:
+                    problem = await self._attempt(url, part, identity, held)
+            except OSError as error:
+                raise _failure(f"cannot write {part.file}: {error.strerror or error}", part, held, task_id) from error
+            if problem is None:
+                return
+            held = await self._leave_loop(part.held, identity)
+            if isinstance(problem, int) and problem in EXPIRED and not fresh:
+                url, fresh = await refresh(), True
+                continue
+            failures = 1 if held.received > before else failures + 1
+            if failures >= self._retry.attempts or (isinstance(problem, int) and problem in EXPIRED):
+                what = f"HTTP {problem}" if isinstance(problem, int) else problem
+                raise _failure(f"the download broke off ({what})", part, held, task_id)
+            logger.info("download for task %d: resumed at %d bytes", task_id, held.received)
+            await anyio.sleep(self._retry.pause(attempt=failures, roll=random.random()))  # noqa: S311 - jitter
+
+    async def _attempt(self, url: str, part: Part, identity: str, held: Held) -> str | int | None:
+        """Go on from what is held: `None` when the file is complete, else what went wrong (an HTTP status, or words)."""
+        file: BinaryIO | None = None
+        try:
+            async with self._client.stream(
+                "GET", url, headers=ask(held), timeout=TIMEOUT, follow_redirects=True
+            ) as response:
+                if response.status_code not in (OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE):
+                    return response.status_code
+                start = begin(response.status_code, response.headers, held)
+                if start is None:
+                    await self._leave_loop(part.note.unlink, True)  # noqa: FBT003 - missing_ok; the next attempt starts over
+                    return "it is another file now"
+                file = await self._leave_loop(part.open, identity, start)
+                received = start.offset
+                if response.status_code != RANGE_NOT_SATISFIABLE:
+                    async for chunk in response.aiter_bytes(CHUNK):
+                        await self._leave_loop(file.write, chunk)
+                        received += len(chunk)
+                if start.total is not None and received != start.total:
+                    return f"{received} of {start.total} bytes"
+                await self._leave_loop(part.complete, file)
+                return None
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001 - transports raise what they like; all of it means: not all came
+            return type(error).__name__
+        finally:
+            if file is not None and not file.closed:
+                with anyio.CancelScope(shield=True):
+                    await self._leave_loop(file.close)
+
+
+def _failure(message: str, part: Part, held: Held, task_id: int) -> DownloadFailed:
+    message = f"{message}; {held.received} bytes are kept, call again to resume"
+    return DownloadFailed(message, path=str(part.target), received=held.received, task_id=task_id)

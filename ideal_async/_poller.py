@@ -1,0 +1,261 @@
+"""The clock: one loop that looks at every task somebody waits for, when there may be something to see."""
+
+import logging
+import math
+import random
+from collections.abc import Awaitable, Callable, Generator, Hashable
+from contextlib import contextmanager
+
+import anyio
+import attrs
+
+from ._errors import ConnectionFailed, IdealError, TaskFailed, Unauthorized
+from ._models import Task, TaskStatus
+from ._pacing import Agenda, Forecast, Pacing, Track
+from ._retry import Failure, Retry
+
+logger = logging.getLogger("ideal_async")
+
+
+@attrs.define(eq=False)
+class Waiter:
+    """One caller's view of one task.
+
+    Attributes:
+        task: The last look.
+        error: Why the wait is over without a terminal look.
+        news: Set when there is something new to see.
+        every_look: Wants to hear of each look, not only of the end.
+        max_interval: Seconds between two looks at most, if this caller wants to see more of them.
+    """
+
+    task: Task | None = None
+    error: Exception | None = None
+    news: anyio.Event = attrs.field(factory=anyio.Event)
+    every_look: bool = False
+    max_interval: float | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more will come."""
+        return self.error is not None or (self.task is not None and self.task.done)
+
+    async def next_look(self) -> Task | None:
+        """Wait for news; `None`: the wait ended with an error."""
+        await self.news.wait()
+        if not self.ended:
+            self.news = anyio.Event()
+        return self.task if self.error is None else None
+
+
+@attrs.define(eq=False)
+class _Watched:
+    """One task and those who wait for it."""
+
+    track: Track
+    waiters: list[Waiter] = attrs.field(factory=list[Waiter])
+    last: Task | None = None
+    looked_at: float | None = None
+    looking: bool = False
+    failures: int = 0
+    failing_since: float = 0.0
+
+    def interval(self, pacing: Pacing) -> float | None:
+        """Seconds between looks that the most curious waiter asks for."""
+        asked = [waiter.max_interval for waiter in self.waiters if waiter.max_interval is not None]
+        return max(pacing.min_interval, min(asked)) if asked else None
+
+
+class Poller:
+    """Looks for all waiters of one client.
+
+    Args:
+        fetch: Looks at one task; never raises, it returns a `Failure` instead.
+        forecast: Tells when to look.
+        retry: Tells for how long failing looks are ridden out.
+        looks_at_once: In flight, at most; when more are due, the most overdue goes first.
+        start_soon: Runs a look in the client's own task.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[int], Awaitable[Task | Failure]],
+        *,
+        forecast: Forecast,
+        retry: Retry,
+        looks_at_once: int,
+        start_soon: Callable[..., None],
+    ) -> None:
+        self._fetch = fetch
+        self._forecast = forecast
+        self._retry = retry
+        self._looks_at_once = looks_at_once
+        self._start_soon = start_soon
+        self._watched: dict[int, _Watched] = {}
+        self._agenda = Agenda()
+        self._in_flight = 0
+        self._wake = anyio.Event()
+        self._odd_statuses: set[str] = set()
+        self.looks = 0
+
+    def __repr__(self) -> str:
+        return f"<Poller: {len(self._watched)} tasks, {self._in_flight} looks in flight>"
+
+    def __len__(self) -> int:
+        return len(self._watched)
+
+    @contextmanager
+    def following(
+        self, task_id: int, waiter: Waiter, *, kind: Hashable = None, submitted_at: float | None = None
+    ) -> Generator[None]:
+        """Let *waiter* hear of a task for the length of a block."""
+        self.join(task_id, waiter, kind=kind, submitted_at=submitted_at)
+        try:
+            yield
+        finally:
+            self.leave(task_id, waiter)
+
+    def join(self, task_id: int, waiter: Waiter, *, kind: Hashable = None, submitted_at: float | None = None) -> None:
+        """Let *waiter* hear of a task; looks begin with the first one and are shared by all."""
+        now = anyio.current_time()
+        watched = self._watched.get(task_id)
+        if watched is None:
+            track = self._forecast.track(kind, now=now, submitted_at=submitted_at)
+            watched = self._watched[task_id] = _Watched(track)
+            self._schedule(task_id, now + self._forecast.first(track, now=now, roll=random.random()))  # noqa: S311 - phase
+        watched.waiters.append(waiter)
+        if watched.last is not None:
+            waiter.task = watched.last
+            if waiter.every_look:
+                waiter.news.set()
+        interval, pacing = watched.interval(self._forecast.pacing), self._forecast.pacing
+        if interval is not None and not watched.looking and watched.failures == 0:
+            looked_at = watched.looked_at if watched.looked_at is not None else now - pacing.min_interval
+            self._schedule(task_id, min(looked_at + interval, self._agenda.due(task_id)))
+
+    def leave(self, task_id: int, waiter: Waiter) -> None:
+        """Stop hearing; with the last waiter the looks end."""
+        watched = self._watched.get(task_id)
+        if watched is None or waiter not in watched.waiters:
+            return
+        watched.waiters.remove(waiter)
+        if not watched.waiters:
+            self._forecast.drop(watched.track)
+            self._forget(task_id)
+
+    def _forget(self, task_id: int) -> None:
+        del self._watched[task_id]
+        self._agenda.discard(task_id)
+
+    def _schedule(self, task_id: int, due: float) -> None:
+        earliest = self._agenda.next_due()
+        self._agenda.put(task_id, due)
+        if earliest is None or due < earliest:
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Look when it is time, until cancelled."""
+        while True:
+            while self._in_flight < self._looks_at_once:
+                task_id = self._agenda.pop(anyio.current_time())
+                if task_id is None:
+                    break
+                self._watched[task_id].looking = True
+                self._in_flight += 1
+                self._start_soon(self._look, task_id, self._watched[task_id])
+            due = self._agenda.next_due() if self._in_flight < self._looks_at_once else None
+            self._wake = anyio.Event()
+            with anyio.CancelScope(deadline=math.inf if due is None else due):
+                await self._wake.wait()
+
+    async def _look(self, task_id: int, watched: _Watched) -> None:
+        try:
+            outcome = await self._fetch(task_id)
+        finally:
+            self._in_flight -= 1
+            self._wake.set()
+        self.looks += 1
+        watched.looking = False
+        watched.looked_at = now = anyio.current_time()
+        if self._watched.get(task_id) is not watched:
+            return  # everybody left meanwhile, or this task ended otherwise
+        if isinstance(outcome, Failure):
+            self._ride_out(task_id, watched, outcome, now)
+        elif outcome.done:
+            self._finish(task_id, watched, outcome, now)
+        else:
+            self._go_on(task_id, watched, outcome, now)
+
+    def _finish(self, task_id: int, watched: _Watched, task: Task, now: float) -> None:
+        self._forecast.finish(watched.track, now=now, success=task.succeeded)
+        self._forget(task_id)
+        for waiter in watched.waiters:
+            waiter.task = task
+            waiter.news.set()
+
+    def _go_on(self, task_id: int, watched: _Watched, task: Task, now: float) -> None:
+        watched.failures = 0
+        status = task.status
+        if not isinstance(status, TaskStatus) and status not in self._odd_statuses:
+            self._odd_statuses.add(status)
+            logger.warning("unknown task status %r: taken for a running task", status[:40])
+        delay = self._forecast.after(
+            watched.track,
+            percentage=task.percentage,
+            wait_number=task.wait_number,
+            processing=status != TaskStatus.UNPROCESSED,
+            now=now,
+            roll=random.random(),  # noqa: S311 - phase
+        )
+        interval = watched.interval(self._forecast.pacing)
+        self._schedule(task_id, now + (delay if interval is None else min(delay, interval)))
+        eta = self._forecast.eta(watched.track, now=now)
+        watched.last = task = attrs.evolve(task, eta=eta) if eta is not None else task
+        for waiter in watched.waiters:
+            waiter.task = task
+            if waiter.every_look:
+                waiter.news.set()
+
+    def _ride_out(self, task_id: int, watched: _Watched, failure: Failure, now: float) -> None:
+        error = failure.error
+        if isinstance(error, Unauthorized):
+            self.fail_all(error)  # the key is everybody's
+            return
+        if watched.failures == 0:
+            watched.failing_since = now
+        watched.failures += 1
+        delay = None
+        if not isinstance(error, TaskFailed):
+            elapsed, roll = now - watched.failing_since, random.random()  # noqa: S311 - jitter
+            delay = self._retry.look(failure, attempt=watched.failures, elapsed=elapsed, roll=roll)
+        if delay is not None:
+            logger.debug("look at %d: %s, again in %.1f s", task_id, type(error).__name__, delay)
+            self._schedule(task_id, now + max(delay, self._forecast.pacing.min_interval))
+            return
+        if isinstance(error, TaskFailed):
+            self._forecast.finish(watched.track, now=now, success=False)
+        else:
+            self._forecast.drop(watched.track)
+        self._forget(task_id)
+        for waiter in watched.waiters:
+            _fail(waiter, error, task_id)
+
+    def fail_all(self, error: IdealError | None = None) -> None:
+        """End every wait; without *error* because the client is closed."""
+        for task_id, watched in list(self._watched.items()):
+            self._forget(task_id)
+            for waiter in watched.waiters:
+                _fail(waiter, error or ConnectionFailed(_CLOSED), task_id)
+
+
+_CLOSED = "the client was closed while this task still ran: it is paid, wait for its id with a new client"
+
+
+def _fail(waiter: Waiter, error: IdealError, task_id: int) -> None:
+    """Give each waiter an exception of its own: a shared one would collect everybody's traceback."""
+    rebuild, arguments = error.__reduce__()
+    own: IdealError = rebuild(*arguments)
+    own.task_id = task_id
+    own.__cause__ = error.__cause__
+    waiter.error = own
+    waiter.news.set()

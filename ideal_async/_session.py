@@ -1,0 +1,310 @@
+"""HTTP: one call, one answer; the limiters, the brake and the sleeps."""
+
+import json
+import logging
+import random
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Any
+
+import anyio
+import httpx
+
+from ._errors import (
+    ApiError,
+    ConnectionFailed,
+    IdealError,
+    RateLimited,
+    ServerError,
+    TaskFailed,
+    UnexpectedAnswer,
+)
+from ._models import Task
+from ._retry import INTERNAL_ERROR, Failure, Retry, Sent
+from ._wire import PROHIBITED_CONTENT, read_answer, read_task, read_task_id
+
+logger = logging.getLogger("ideal_async")
+
+GENERATE = "/api/v1/imageToVideo/generate"
+RESULT = "/api/v1/imageToVideo/result"
+
+#: Bytes. An answer of the vendor's page has about 600; a megabyte is a gateway gone wrong.
+LARGEST_ANSWER = 1 << 20
+#: Seconds. Connecting and writing a kilobyte are quick or broken; the answer to a POST may wait for the text review.
+LOOK_TIMEOUT = httpx.Timeout(10.0, read=30.0)
+SUBMIT_TIMEOUT = httpx.Timeout(10.0, read=60.0)
+#: Seconds for a whole call, however slowly its answer drips in.
+LOOK_LIMIT = 45.0
+SUBMIT_LIMIT = 90.0
+#: A crash leaves at most this many POSTs, and their credits, in doubt.
+POSTS_AT_ONCE = 4
+#: Seconds. A connection idle for longer may have been closed by the other side; a POST takes a fresh one instead, so
+#: that a stale keep-alive does not leave it in doubt.
+JUST_USED = 2.0
+#: Seconds between two looks for which a connection is kept: a little over `Pacing.min_interval` and a poll every 60 s.
+KEEP_ALIVE = 75.0
+
+
+class _Key:
+    """The API key, which must not come out of any repr."""
+
+    __slots__ = ("headers",)
+
+    def __init__(self, key: str) -> None:
+        self.headers = {"APIKEY": key, "Accept": "application/json"}
+
+    def __repr__(self) -> str:
+        return "<API key>"
+
+
+def check_key(key: str | None) -> str:
+    """Return a key that can be a header.
+
+    Raises:
+        ValueError: There is none, or it is none; it is not repeated in the message.
+    """
+    if not key:
+        raise ValueError("no API key: pass api_key=..., or set IDEAL_HOUSE_API_KEY")
+    if not (key.isascii() and key.isprintable()) or key != key.strip():
+        raise ValueError("the API key has characters that cannot be in a header (a line break at its end, perhaps?)")
+    return key
+
+
+def check_base_url(base_url: str) -> httpx.URL:
+    """Return the API's base URL without a slash at its end.
+
+    Raises:
+        ValueError: It is no http(s) URL, or would carry the key over a network in clear text.
+    """
+    try:
+        url = httpx.URL(base_url.rstrip("/"))
+    except (httpx.InvalidURL, TypeError) as error:
+        raise ValueError(f"base_url is no URL: {error}") from None
+    if url.scheme not in {"http", "https"} or not url.host or url.query or url.fragment or url.userinfo:
+        raise ValueError("base_url must look like https://api.ideal.house")
+    if url.scheme == "http" and not _is_loopback(url.host):
+        raise ValueError("base_url must be https: over plain http everyone on the way can read the API key")
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def judge(error: BaseException) -> Sent:
+    """Tell whether a request that ended in *error* may have reached the other side.
+
+    Only what was proven for a transport is believed: httpcore (and httpcore2) raise these three before the first byte
+    of a request is written. httpx-aiohttp 0.2.0 does not: a connection reset behind a complete request comes out of it
+    as `ConnectTimeout`, so there only aiohttp's own word counts.
+    """
+    if type(error).__name__ not in {"ConnectError", "ConnectTimeout", "PoolTimeout"}:
+        return Sent.MAYBE
+    cause = error.__cause__
+    proven = cause is not None and (
+        (
+            type(cause).__module__.partition(".")[0] in {"httpcore", "httpcore2"}
+            and type(cause).__name__ == type(error).__name__
+        )
+        or any(base.__name__ == "ClientConnectorError" for base in type(cause).__mro__)
+    )
+    return Sent.NO if proven else Sent.MAYBE
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Seconds of `Retry-After`; its other form, a date, would need the server's clock."""
+    value = response.headers.get("Retry-After", "")
+    return float(value) if value.isascii() and value.isdecimal() else None
+
+
+class Session:
+    """The API over HTTP: submits and looks, never more at once than agreed.
+
+    Args:
+        api_key: Sent with API requests only.
+        base_url: Of the API.
+        posts: Sends submits; its idle connections are short-lived.
+        looks: Sends everything else. May be the same object.
+        requests_at_once: API requests in flight, at most.
+        retry: What is sent again.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        base_url: httpx.URL,
+        posts: httpx.AsyncClient,
+        looks: httpx.AsyncClient,
+        requests_at_once: int,
+        retry: Retry,
+    ) -> None:
+        self._key = _Key(api_key)
+        self._generate_url = base_url.copy_with(path=base_url.path.rstrip("/") + GENERATE)
+        self._result_url = base_url.copy_with(path=base_url.path.rstrip("/") + RESULT)
+        self._posts = posts
+        self._looks = looks
+        self._retry = retry
+        # Held until the body is read: httpcore 1.0.9 loses pool slots for ever when requests that queue in the pool
+        # are cancelled, so the pool must never queue.
+        self._slots = anyio.CapacityLimiter(requests_at_once)
+        #: Hold one around a submit: few are in doubt at a time.
+        self.post_slots = anyio.CapacityLimiter(min(POSTS_AT_ONCE, requests_at_once))
+        self._brake_until = 0.0
+        self._braked = 0
+
+    async def submit(self, body: dict[str, Any], *, mark: Callable[[bool], None]) -> int | Failure:
+        """Send *body* until it is answered or may have been received; return the task id or what became of it.
+
+        Cancellation counts only while nothing was sent; a request on its way is finished first.
+
+        Args:
+            body: The vendor's JSON object.
+            mark: Told whether the request may be in the API's hands now.
+        """
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        attempt = 0
+        while True:
+            attempt += 1
+            outcome = await self._call(
+                self._posts,
+                "POST",
+                self._generate_url,
+                limit=SUBMIT_LIMIT,
+                timeout=SUBMIT_TIMEOUT,
+                mark=mark,
+                content=content,
+                headers={**self._key.headers, "Content-Type": "application/json"},
+            )
+            if isinstance(outcome, Failure):
+                failure = self._doubt(outcome)
+            else:
+                try:
+                    return read_task_id(outcome)
+                except ValueError as error:
+                    problem = UnexpectedAnswer([f"{error} @ $.data"], http_status=200)
+                    failure = Failure(Sent.MAYBE, problem)
+            delay = self._retry.submit(failure, attempt=attempt, roll=random.random())  # noqa: S311 - jitter
+            if delay is None:
+                return failure
+            mark(False)  # noqa: FBT003 - it certainly is not
+            logger.info("submit: %s, sending again in %.1f s", failure.error.__class__.__name__, delay)
+            await anyio.sleep(delay)
+
+    @staticmethod
+    def _doubt(failure: Failure) -> Failure:
+        """An answer to a POST that is no error of the API itself proves nothing: a task may have been created."""
+        error = failure.error
+        by_gateway = isinstance(error, ServerError) and error.code != INTERNAL_ERROR
+        if by_gateway or isinstance(error, UnexpectedAnswer):
+            return Failure(Sent.MAYBE, error)
+        return failure
+
+    async def look(self, task_id: int) -> Task | Failure:
+        """Look at a task once.
+
+        Source: vendor's page, 2. Get Task Result.
+        """
+        outcome = await self._call(
+            self._looks,
+            "GET",
+            self._result_url,
+            limit=LOOK_LIMIT,
+            timeout=LOOK_TIMEOUT,
+            params={"taskId": task_id},
+            headers=self._key.headers,
+        )
+        try:
+            if not isinstance(outcome, Failure):
+                return read_task(outcome)
+            error = outcome.error
+            if isinstance(error, ApiError) and error.code == PROHIBITED_CONTENT:
+                error = TaskFailed(error.message, task=None, task_id=task_id)
+        except UnexpectedAnswer as unexpected:
+            error = unexpected
+        return Failure(Sent.ANSWERED if not isinstance(outcome, Failure) else outcome.sent, error.about(task_id))
+
+    async def look_again(self, task_id: int) -> Task | Failure:
+        """Look at a task once, repeating what brought nothing a few times."""
+        attempt = 0
+        while True:
+            attempt += 1
+            outcome = await self.look(task_id)
+            if not isinstance(outcome, Failure) or isinstance(outcome.error, TaskFailed):
+                return outcome
+            delay = self._retry.look(outcome, attempt=attempt, elapsed=0.0, roll=random.random())  # noqa: S311 - jitter
+            if delay is None or attempt >= self._retry.attempts:
+                return outcome
+            await anyio.sleep(delay)
+
+    async def _call(
+        self,
+        client: httpx.AsyncClient,
+        method: str,
+        url: httpx.URL,
+        *,
+        limit: float,
+        timeout: httpx.Timeout,
+        mark: Callable[[bool], None] | None = None,
+        **more: Any,
+    ) -> Any | Failure:
+        """Make one request: return the `data` of its answer, or what became of it."""
+        await self._heed_brake()
+        async with self._slots:
+            request = client.build_request(method, url, timeout=timeout, **more)
+            if mark is not None:
+                mark(True)  # noqa: FBT003 - from here on it may be
+            try:
+                # Shielded: whoever asked may go, a submit on its way is never torn in two.
+                with anyio.CancelScope(shield=mark is not None), anyio.fail_after(limit):
+                    response, content = await self._exchange(client, request)
+            except Exception as error:  # noqa: BLE001 - transports raise what they like; all of it means: no answer
+                reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+                failure = ConnectionFailed(f"the API could not be reached ({reason})")
+                failure.__cause__ = error
+                return Failure(judge(error), failure)
+        return self._read(response, content)
+
+    async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+        """Send, and read the answer up to a limit."""
+        # Not even when the user's own client follows redirects: httpx would carry the APIKEY header along.
+        response = await client.send(request, stream=True, follow_redirects=False)
+        try:
+            content = bytearray()
+            async for chunk in response.aiter_bytes():
+                content += chunk
+                if len(content) > LARGEST_ANSWER:
+                    break
+            return response, bytes(content)
+        finally:
+            await response.aclose()
+
+    def _read(self, response: httpx.Response, content: bytes) -> Any | Failure:
+        status, retry_after = response.status_code, _retry_after(response)
+        logger.debug("%s %s", response.request.method, status)
+        try:
+            if len(content) > LARGEST_ANSWER:
+                raise UnexpectedAnswer([f"more than {LARGEST_ANSWER} bytes @ $"], http_status=status)
+            data = read_answer(status, content, retry_after=retry_after)
+        except IdealError as error:
+            self._brake(error)
+            return Failure(Sent.ANSWERED, error)
+        self._braked = 0
+        return data
+
+    def _brake(self, error: IdealError) -> None:
+        """Slow every request of this client when one of them was told to slow down."""
+        if not isinstance(error, ApiError) or not (isinstance(error, RateLimited) or error.retry_after is not None):
+            return
+        self._braked += 1
+        # In an exception's handler, not its cause: the roll only spreads several clients.
+        pause = self._retry.pause(attempt=self._braked + 1, roll=random.random(), retry_after=error.retry_after)  # noqa: S311
+        self._brake_until = max(self._brake_until, anyio.current_time() + pause)
+        logger.warning("the API asks to slow down: no requests for %.1f s", pause)
+
+    async def _heed_brake(self) -> None:
+        while (pause := self._brake_until - anyio.current_time()) > 0:
+            await anyio.sleep(pause)

@@ -1,0 +1,236 @@
+"""Still pictures: fetched bytes in, the video's shape out; JPEG; grids of numbers blurred, sampled and resized."""
+
+import io
+import struct
+from collections.abc import Iterator
+from fractions import Fraction
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+#: Largest file read, in bytes: a 48-megapixel phone photograph takes 10 to 25 MB.
+MAX_BYTES = 40_000_000
+#: Largest picture decoded, in pixels: today's phones reach 50 million; above it a small file can ask for gigabytes.
+MAX_PIXELS = 50_000_000
+#: Least share of a photograph that a crop to the video's shape may keep; 4:3 (0.75) is cropped, 1:1 (0.56) is framed.
+KEPT = 0.7
+#: How the eight EXIF orientations are undone: transpose, flip top to bottom, flip left to right, in this order.
+UPRIGHT = {
+    1: (False, False, False),
+    2: (False, False, True),
+    3: (False, True, True),
+    4: (False, True, False),
+    5: (True, False, False),
+    6: (True, False, True),
+    7: (True, True, True),
+    8: (True, True, False),
+}
+ORIENTATION = 0x0112  # the tag's number in EXIF 2.3, table 4
+
+
+class BadImage(ValueError):
+    """The bytes are not a picture that can be read."""
+
+
+def read(data: bytes, width: int, height: int) -> Bytes:
+    """Decode a JPEG, PNG, WebP, GIF or BMP picture, upright, on white where it is transparent.
+
+    A picture much larger than width x height pixels comes back smaller, yet still covers them twice over.
+
+    Returns:
+        Red, green and blue, shape (rows, columns, 3).
+
+    Raises:
+        BadImage: empty, truncated, too large or no picture at all.
+
+    >>> read(b"hello", 854, 480)
+    Traceback (most recent call last):
+        ...
+    ideal_async.sandbox._pictures.BadImage: not a JPEG, PNG, WebP, GIF or BMP picture: it begins with b'hello'
+    """
+    if len(data) > MAX_BYTES:
+        raise BadImage(f"{len(data)} bytes are over the limit of {MAX_BYTES}; send a smaller picture")
+    demuxer = _recognise(data)
+    try:
+        # The demuxer is named: left to guess, libav would follow a playlist in the bytes to other files and hosts.
+        with av.open(io.BytesIO(data), format=demuxer) as container:
+            still = container.streams.video[0].codec_context
+            _check_pixels(still.width, still.height)
+            still.options = {"max_pixels": str(MAX_PIXELS)}
+            frame = next(container.decode(video=0))
+    except (av.FFmpegError, StopIteration, IndexError) as error:
+        raise BadImage(f"the picture is damaged or empty ({demuxer}: {type(error).__name__})") from error
+    turned, flip_rows, flip_columns = UPRIGHT.get(_orientation(data), UPRIGHT[1])
+    rgb = _opaque(frame, *((height, width) if turned else (width, height)))
+    rgb = rgb.transpose(1, 0, 2) if turned else rgb
+    return np.ascontiguousarray(rgb[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1])
+
+
+def _recognise(data: bytes) -> str:
+    """Name libav's demuxer from the first bytes."""
+    if data.startswith(b"\xff\xd8\xff"):
+        return "jpeg_pipe"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png_pipe"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "webp_pipe"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "gif"
+    if data.startswith(b"BM"):
+        return "bmp_pipe"
+    raise BadImage(f"not a JPEG, PNG, WebP, GIF or BMP picture: it begins with {data[:12]!r}")
+
+
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise BadImage(f"{width}x{height} is over the limit of {MAX_PIXELS} pixels; send a smaller picture")
+
+
+def _opaque(frame: av.VideoFrame, width: int, height: int) -> Bytes:
+    """The frame's red, green and blue, laid on white, no larger than needed to cover width x height twice."""
+    if frame.format.has_palette or any(c.is_alpha for c in frame.format.components):
+        rgba = frame.to_ndarray(format="rgba")
+        rgb = np.empty((*rgba.shape[:2], 3), np.uint8)
+        for top in range(0, len(rgba), 256):  # in bands: the sixteen-bit products of 50 million pixels are 300 MB
+            band = rgba[top : top + 256].astype(np.uint16)
+            rgb[top : top + 256] = 255 - ((255 - band[..., :3]) * band[..., 3:] + 127) // 255
+        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+    shrink = max(2 * width / frame.width, 2 * height / frame.height)
+    if shrink < 1:
+        smaller = max(1, round(frame.width * shrink)), max(1, round(frame.height * shrink))
+        frame = frame.reformat(*smaller, format="rgb24", interpolation="AREA")
+    return frame.to_ndarray(format="rgb24")
+
+
+def _orientation(data: bytes) -> int:
+    """The EXIF orientation, 1 to 8; 1 where there is none."""
+    try:
+        return next((_orientation_tag(block) for block in _exif_blocks(data)), 1)
+    except struct.error:  # a broken block is no reason to refuse a picture that decodes
+        return 1
+
+
+def _exif_blocks(data: bytes) -> Iterator[bytes]:
+    """The TIFF structures in which JPEG, PNG and WebP keep EXIF."""
+    if data.startswith(b"\xff\xd8"):
+        at = 2
+        while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:  # noqa: PLR2004 - marker, start of scan
+            (size,) = struct.unpack_from(">H", data, at + 2)
+            if data[at + 1] == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":  # noqa: PLR2004 - APP1
+                yield data[at + 10 : at + 2 + size]
+            at += 2 + size
+    elif data.startswith(b"\x89PNG"):
+        at = 8
+        while at + 8 <= len(data):
+            size, name = struct.unpack_from(">I4s", data, at)
+            if name == b"eXIf":
+                yield data[at + 8 : at + 8 + size]
+            at += 12 + size
+    elif data.startswith(b"RIFF"):
+        at = 12
+        while at + 8 <= len(data):
+            name, size = struct.unpack_from("<4sI", data, at)
+            if name == b"EXIF":
+                yield data[at + 8 : at + 8 + size].removeprefix(b"Exif\0\0")
+            at += 8 + size + size % 2
+
+
+def _orientation_tag(tiff: bytes) -> int:
+    order = "<" if tiff.startswith(b"II") else ">"
+    (directory,) = struct.unpack_from(order + "I", tiff, 4)
+    (count,) = struct.unpack_from(order + "H", tiff, directory)
+    for entry in range(directory + 2, directory + 2 + 12 * count, 12):
+        tag, _type, _count, value = struct.unpack_from(order + "HHIH", tiff, entry)
+        if tag == ORIENTATION:
+            return int(value)
+    return 1
+
+
+def shape(rgb: Bytes, width: int, height: int) -> Bytes:
+    """Give a picture a shape that a width x height video can show.
+
+    A photograph that loses little is left alone, for the camera to crop. One that would lose much (a portrait, a
+    panorama) is shown whole, before a blurred and darkened enlargement of itself, with a soft shadow.
+    """
+    rows, columns = rgb.shape[:2]
+    ratio = columns * height / (rows * width)
+    if min(ratio, 1 / ratio) >= KEPT:
+        return rgb
+    larger = max(1.0, min(2.0, max(columns / width, rows / height)))  # keep what detail the photograph has
+    wide, tall = round(width * larger / 2) * 2, round(height * larger / 2) * 2
+    fit = min(wide / columns, tall / rows)
+    across, down = max(1, round(columns * fit)), max(1, round(rows * fit))
+    front = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+    front = front.reformat(across, down, interpolation="BICUBIC" if fit > 1 else "AREA")
+    left, top = (wide - across) // 2, (tall - down) // 2
+    result = _backdrop(rgb, wide, tall)
+    near = np.ones((tall // 4, wide // 4), np.float32)
+    near[top // 4 : (top + down) // 4, left // 4 : (left + across) // 4] = 0
+    lit = 0.45 + 0.55 * resize(blur(blur(near, tall // 80), tall // 60), tall, wide)
+    result = (result * lit[..., None]).astype(np.uint8)
+    result[top : top + down, left : left + across] = front.to_ndarray(format="rgb24")
+    return result
+
+
+def _backdrop(rgb: Bytes, width: int, height: int) -> Bytes:
+    """The middle of a picture, enlarged until it covers, out of focus and a little darker."""
+    rows, columns = rgb.shape[:2]
+    tall, wide = min(rows, max(1, columns * height // width)), min(columns, max(1, rows * width // height))
+    top, left = (rows - tall) // 2, (columns - wide) // 2
+    middle = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb[top : top + tall, left : left + wide]), format="rgb24")
+    small = middle.reformat(64, 36, interpolation="AREA").to_ndarray(format="rgb24")
+    soft = np.moveaxis(small, 2, 0).astype(np.float32)
+    for _ in range(3):  # three means in a row are nearly a Gaussian
+        soft = blur(soft, 3)
+    return np.stack([resize(channel * np.float32(0.72), height, width) for channel in soft], axis=2).astype(np.uint8)
+
+
+def to_jpeg(frame: av.VideoFrame, *, bt709: bool = True) -> bytes:
+    """Encode one frame as a JPEG file, whose colours are BT.601 full range by its standard (JFIF 1.02)."""
+    encoder = av.CodecContext.create("mjpeg", "w")
+    encoder.width, encoder.height = frame.width, frame.height
+    encoder.pix_fmt, encoder.time_base = "yuvj420p", Fraction(1)
+    encoder.options = {"qmin": "2", "qmax": "2"}  # the encoder's finest: a cover is looked at standing still
+    still = frame.reformat(
+        format="yuvj420p", src_colorspace="ITU709" if bt709 else None, dst_colorspace="ITU601", interpolation="AREA"
+    )
+    still.pts = 0
+    return b"".join(bytes(packet) for step in (still, None) for packet in encoder.encode(step))
+
+
+def blur(values: Floats, radius: int) -> Floats:
+    """Mean over a square of 2 radius + 1 in the last two axes, edges repeated."""
+    size = 2 * radius + 1
+    for axis in (-1, -2):
+        wide = [(0, 0)] * values.ndim
+        wide[axis] = (radius + 1, radius)
+        sums = np.moveaxis(np.cumsum(np.pad(values, wide, mode="edge"), axis=axis, dtype=np.float32), axis, 0)
+        values = np.moveaxis((sums[size:] - sums[:-size]) * np.float32(1 / size), 0, axis)
+    return values
+
+
+def sample(values: Floats, x: Floats, y: Floats) -> Floats:
+    """Read a grid of at least 2 x 2 between its points, edges repeated."""
+    rows, columns = values.shape
+    x = np.clip(x, 0, np.float32(columns - 1.001))
+    y = np.clip(y, 0, np.float32(rows - 1.001))
+    left, top = x.astype(np.intp), y.astype(np.intp)
+    x, y = x - left.astype(np.float32), y - top.astype(np.float32)
+    at, flat = top * columns + left, np.ascontiguousarray(values).reshape(-1)
+    above = flat.take(at) * (1 - x) + flat.take(at + 1) * x
+    below = flat.take(at + columns) * (1 - x) + flat.take(at + columns + 1) * x
+    mixed: Floats = above * (1 - y) + below * y
+    return mixed
+
+
+def resize(values: Floats, rows: int, columns: int) -> Floats:
+    """The same grid with another number of rows and columns."""
+    x = (np.arange(columns, dtype=np.float32) + np.float32(0.5)) * np.float32(values.shape[1] / columns) - np.float32(
+        0.5
+    )
+    y = (np.arange(rows, dtype=np.float32) + np.float32(0.5)) * np.float32(values.shape[0] / rows) - np.float32(0.5)
+    return sample(values, x[None, :], y[:, None])
