@@ -14,7 +14,7 @@ from ._http import Answer, Dropped
 #: What object stores say when a presigned URL is too old.
 EXPIRED = Answer(
     403,
-    b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>',
+    b'<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>',
     "application/xml",
 )
 

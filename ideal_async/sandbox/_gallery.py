@@ -3,13 +3,16 @@
 import re
 import zlib
 from base64 import b64decode
-from collections.abc import Callable
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from ._files import File, file_on_disk, media_type_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: Reserved for documentation (RFC 2606), used by the vendor's examples, and drawn here instead of fetched.
 EXAMPLE_HOSTS = ("example.com", "example.net", "example.org")

@@ -82,7 +82,7 @@ def describe(base: str, *, http_errors: bool) -> dict[str, Any]:
         "info": {
             "title": "Image to Video API (sandbox)",
             "version": "v1",
-            "description": "The documented service, offline. Two endpoints are the vendor's; those under /sandbox are ours.",
+            "description": "The documented service, offline. Paths under /sandbox are not the vendor's.",
         },
         "servers": [{"url": base}],
         "security": [{"key": []}],

@@ -7,7 +7,7 @@ import ipaddress
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from ._http import App, Dropped, Receive, Scope, Send
@@ -21,7 +21,7 @@ GRACE = 1
 
 
 @contextlib.contextmanager
-def serve(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+def serve(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> Generator[str, None, None]:
     """Serve *sandbox* from a background thread while the block runs; yields the base URL.
 
     Port 0 takes any free one. The sandbox is not closed at the end. Needs the extra ``sandbox``.
@@ -100,15 +100,15 @@ def is_loopback(host: str) -> bool:
 
 
 @contextlib.contextmanager
-def _listen(sandbox: Sandbox, host: str, port: int) -> Iterator[tuple[socket.socket, str]]:
+def _listen(sandbox: Sandbox, host: str, port: int) -> Generator[tuple[socket.socket, str], None, None]:
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise OSError(
-                error.errno, f"port {port} on {host} is taken: choose another, or 0 for any free one"
-            ) from None
-        raise OSError(error.errno, f"cannot listen on {host} port {port}: {error.strerror}") from None
+            problem = f"port {port} on {host} is taken: choose another, or 0 for any free one"
+        else:
+            problem = f"cannot listen on {host} port {port}: {error.strerror}"
+        raise OSError(error.errno, problem) from None
     if sandbox.allow_private is None and not is_loopback(host):
         sandbox.allow_private = False
     with listener:

@@ -31,8 +31,8 @@ class Service:
         self._reels: dict[int, Reel] = {}
         # Keys are never shown: a ledger line names its account by number.
         self.accounts = {
-            key: world.open_account(f"account-{number}", credits)
-            for number, (key, credits) in enumerate(accounts.items(), 1)
+            key: world.open_account(f"account-{number}", granted)
+            for number, (key, granted) in enumerate(accounts.items(), 1)
         }
         # Never held over an await, so a loop that wants it waits for a few microseconds at most.
         self._lock = threading.RLock()

@@ -7,6 +7,7 @@ import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -46,9 +47,16 @@ class Studio:
     """Renders clips in its own threads and its own temporary folder, both gone after `close` or with the object.
 
     Nothing is started, imported or written before the first clip is asked for.
+
+    Raises:
+        ImportError: the extra is not installed.
+
     """
 
     def __init__(self, threads: int | None = None) -> None:
+        for module in ("av", "numpy"):
+            if find_spec(module) is None:
+                raise ImportError(f"rendering needs {module}: install ideal-async[sandbox], or pass render=False")
         self.threads = threads or max(2, os.cpu_count() or 1)
         self.delivered: SimpleQueue[Delivery] = SimpleQueue()
         self._pool: ThreadPoolExecutor | None = None
@@ -58,14 +66,11 @@ class Studio:
     def ask(self, task_id: int, order: Order, fetch_image: FetchImage) -> None:
         """Start the work for a task; its `Delivery` arrives in `delivered`."""
         if self._pool is None:
-            # The renderer is imported here, not in a thread, so that a missing extra is an error of this call.
-            from . import _render  # noqa: F401, PLC0415 - needs the extra "sandbox", wanted only now
-
             folder = tempfile.mkdtemp(prefix="ideal-sandbox-")
             self.folder = Path(folder)
             self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="ideal-sandbox")
             self._close = weakref.finalize(self, _close, self._pool, folder)
-        self._pool.submit(_work, self.delivered, time.monotonic(), task_id, order, fetch_image, self.folder)
+        self._pool.submit(_work, _Job(task_id, order, fetch_image, self.folder, time.monotonic()), self.delivered)
 
     def close(self) -> None:
         """Drop what is queued, wait for what is being rendered, remove the folder."""
@@ -78,36 +83,39 @@ def _close(pool: ThreadPoolExecutor, folder: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _work(
-    delivered: "SimpleQueue[Delivery]",
-    asked_at: float,
-    task_id: int,
-    order: Order,
-    fetch_image: FetchImage,
-    folder: Path,
-) -> None:
+@attrs.frozen
+class _Job:
+    task_id: int
+    order: Order
+    fetch_image: FetchImage
+    folder: Path
+    asked_at: float
+
+
+def _work(job: _Job, delivered: "SimpleQueue[Delivery]") -> None:
     """In a thread. Knows nothing of the studio, so that an abandoned one can be collected."""
     reel, problem = None, None
     try:
-        reel = _render(order, fetch_image, folder)
+        reel = _render(job)
     except Exception as error:  # noqa: BLE001 - whatever it is, the task fails and its credits go back
         problem = f"{type(error).__name__}: {error}"
-    delivered.put(Delivery(task_id, time.monotonic() - asked_at, reel, problem))
+    delivered.put(Delivery(job.task_id, time.monotonic() - job.asked_at, reel, problem))
 
 
-def _render(order: Order, fetch_image: FetchImage, folder: Path) -> Reel:
-    from . import _render as renderer  # noqa: PLC0415 - needs the extra "sandbox", wanted only now
+def _render(job: _Job) -> Reel:
+    from . import _render as renderer  # noqa: PLC0415 - 0.3 s and the extra "sandbox", wanted only now
 
+    order = job.order
     scene = renderer.Scene(
-        image=fetch_image(order.image_url),
-        last_image=None if order.last_image_url is None else fetch_image(order.last_image_url),
+        image=job.fetch_image(order.image_url),
+        last_image=None if order.last_image_url is None else job.fetch_image(order.last_image_url),
         prompt=order.prompt or "",
         duration=order.duration,
         resolution=order.resolution,
         model_type=order.model_type,
         audio=order.generate_audio,
     )
-    clip = renderer.render(scene, folder)
+    clip = renderer.render(scene, job.folder)
     # Named by content, so the name is a version: equal scenes share files and entity tags.
     video, cover = (file_on_disk(path, path.stem) for path in (clip.video, clip.cover))
     return Reel(video, cover, clip.width, clip.height)

@@ -12,8 +12,8 @@ from ._http import App, Dropped
 class SandboxTransport(httpx.AsyncBaseTransport):
     """Hands every request to the sandbox's app; runs on asyncio and trio, in real and in virtual time.
 
-    A dropped connection raises what httpx raises on a network. Read timeouts hold as they do on a network: an answer that is late raises `httpx.ReadTimeout`. Closing the
-    transport does nothing, so that several clients can share one sandbox.
+    A dropped connection raises what httpx raises on a network, and read timeouts hold: an answer that is late raises
+    `httpx.ReadTimeout`. Closing the transport does nothing, so that several clients can share one sandbox.
 
     >>> import httpx
     >>> from ideal_async.sandbox import Sandbox
