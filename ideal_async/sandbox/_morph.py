@@ -2,190 +2,112 @@
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
-from ideal_async.sandbox._camera import Plate, ease
-from ideal_async.sandbox._pictures import Bytes, Floats, blur, resize, sample
+from ideal_async.sandbox._camera import Plate, ease, plane
+from ideal_async.sandbox._flow import Flow, Match, fit, match
+from ideal_async.sandbox._pictures import Bytes, Floats, blur, resize
 
 #: Rows of the small pictures on which movement is looked for: enough for furniture, few enough for 0.2 seconds.
 ROWS = 96
 #: Side in output pixels of the tiles that move as one piece along the flow.
 TILE = 4
-#: Least correlation of two matched pictures. Measured on photographs: same scene 0.57 to 1, different scenes up to 0.39.
-ALIKE = 0.48
-#: Enlargements of one picture at which it is compared with the other: a close-up of the same room is found as well.
-SCALES = (1.0, 1.15, 1.33, 1.6)
-#: Least peak of a phase correlation to start from. Measured: 0.15 to 0.66 for the right scale, 0.03 to 0.08 for chance.
-PEAK = 0.1
 #: How much earlier than the mean, as a share of the time, the places that change most do so in a dissolve.
 SPREAD = 0.3
 #: Enlargement that a dissolve ends or begins with: it hides that nothing else moves.
 PUSH = 1.16
 
-
-class Flow(NamedTuple):
-    """Displacement of every point, in columns and rows."""
-
-    x: Floats
-    y: Floats
-
-    def resized(self, rows: int, columns: int, unit: float) -> "Flow":
-        """The same on another grid, measured in another unit."""
-        return Flow(resize(self.x, rows, columns) * np.float32(unit), resize(self.y, rows, columns) * np.float32(unit))
+#: Columns and rows, from the centre, in output pixels.
+Places = tuple[Floats, Floats]
+Affine = NDArray[np.float64]  # shape (3, 3), of (x, y, 1)
 
 
-class Match(NamedTuple):
-    """Where the points of the first picture are in the last, and the reverse; in output pixels, a value for each tile."""
-
-    forth: Flow
-    back: Flow
-    still: bool  # same things at the same place: only the light differs
-
-
-def match(first: Plate, last: Plate) -> Match | None:
-    """Find what moved where between two pictures; None when they do not show the same things."""
+def morph(first: Plate, last: Plate, frames: int) -> Iterator[av.VideoFrame]:
+    """Go from exactly the first picture to exactly the last."""
     step = first.height // ROWS
-    a, b = (_level(shrunk(plate, step)) for plate in (first, last))
-    still = Flow(np.zeros_like(a), np.zeros_like(a))
-    ahead, behind = _guess(a, b) or (still, still)
-    forth, back = _follow(a, b, ahead), _follow(b, a, behind)
-    resting, moving = _likeness(a, b, still), min(_likeness(a, b, forth), _likeness(b, a, back))
-    if max(resting, moving) < ALIKE:
-        return None
-    if resting > 0.9 * moving:  # what little a flow explains better is noise
-        forth = back = still
-    rows, columns = -(-first.height // TILE), -(-first.width // TILE)
-    return Match(forth.resized(rows, columns, step), back.resized(rows, columns, step), forth is still)
+    before, after = _brightness(first, step), _brightness(last, step)
+    change = blur(after - before, 3)
+    change -= change.mean()
+    turns = change / (np.abs(change).max() + np.float32(1))
+    found = match(before, after)
+    if found and not found.still:
+        mixed = _travel(first, last, found, turns)
+    else:
+        mixed = _dissolve(first, last, turns, still=found is not None)
+    for index in range(frames):
+        yield first.develop(mixed(ease(index / max(1, frames - 1))))
 
 
-def shrunk(plate: Plate, step: int) -> Floats:
-    """Brightness in the window, a mean for each step x step pixels."""
-    pixels = plate.develop(plate.pick(*plate.grid()))
-    luma = np.frombuffer(memoryview(pixels.planes[0]), np.uint8).reshape(plate.height, -1)[:, : plate.width]
+def _brightness(plate: Plate, step: int) -> Floats:
+    """Luma in the window, one mean for each step x step pixels."""
+    luma = plane(plate.develop(plate.pick(*plate.grid())), 0)
     rows, columns = plate.height // step, plate.width // step
     tiles = luma[: rows * step, : columns * step].reshape(rows, step, columns, step)
     means: Floats = tiles.mean(axis=(1, 3), dtype=np.float32)
     return means
 
 
-def _level(grey: Floats) -> Floats:
-    """Take out local brightness and contrast: a lamp that is switched on must not look like a movement."""
-    detail = grey - blur(grey, 8)
-    return detail / (np.sqrt(np.maximum(blur(detail * detail, 8), 0)) + np.float32(4))
+def _travel(first: Plate, last: Plate, found: Match, turns: Floats) -> Callable[[float], Bytes]:
+    """Move along the flow: both pictures are bent to where things are at a time between, and mixed.
 
-
-def _grid(like: Floats) -> Flow:
-    rows, columns = like.shape
-    return Flow(np.arange(columns, dtype=np.float32)[None, :], np.arange(rows, dtype=np.float32)[:, None])
-
-
-def _guess(a: Floats, b: Floats) -> tuple[Flow, Flow] | None:
-    """The shift and enlargement of one picture as a whole that come nearest to the other, and their way back."""
-    candidates = []
-    for scale in SCALES:
-        peak, flow = _displaced(a, b, scale)
-        candidates.append((peak, flow, _reverse(flow)))
-        peak, flow = _displaced(b, a, scale)
-        candidates.append((peak, _reverse(flow), flow))
-    peak, ahead, behind = max(candidates, key=lambda found: found[0])
-    return (ahead, behind) if peak > PEAK else None
-
-
-def _displaced(a: Floats, b: Floats, scale: float) -> tuple[float, Flow]:
-    """The shift that turns a into an enlarged b, by phase correlation (Kuglin and Hines, 1975), and how sure it is."""
-    rows, columns = a.shape
-    at = _grid(a)
-    larger = Flow(
-        (at.x - columns / 2) * np.float32(scale) + columns / 2, (at.y - rows / 2) * np.float32(scale) + rows / 2
-    )
-    window = (np.hanning(rows)[:, None] * np.hanning(columns)[None, :]).astype(np.float32)
-    one, other = np.fft.rfft2(a * window), np.fft.rfft2(sample(b, larger.x, larger.y) * window)
-    cross = np.conj(one) * other
-    size = np.abs(cross)
-    peaks = np.fft.irfft2(cross / (size + 1e-3 * size.max() + 1e-9), s=a.shape)
-    down, across = divmod(int(peaks.argmax()), columns)
-    across, down = across - columns * (across > columns // 2), down - rows * (down > rows // 2)
-    return float(peaks.max()), _whole(larger.x + np.float32(across * scale), larger.y + np.float32(down * scale), at)
-
-
-def _whole(x: Floats, y: Floats, at: Flow) -> Flow:
-    """Displacement of a whole grid to a row x and a column y of new places."""
-    size = (at.y.size, at.x.size)
-    return Flow(
-        np.broadcast_to((x - at.x).astype(np.float32), size), np.broadcast_to((y - at.y).astype(np.float32), size)
-    )
-
-
-def _reverse(flow: Flow) -> Flow:
-    """The way back of a displacement that is a shift and an enlargement."""
-    at = _grid(flow.x)
-    wider = 1 + (flow.x[0, -1] - flow.x[0, 0]) / np.float32(at.x.size - 1)
-    return _whole((at.x - flow.x[0, 0]) / wider, (at.y - flow.y[0, 0]) / wider, at)
-
-
-def _follow(a: Floats, b: Floats, guess: Flow, levels: int = 4, rounds: int = 5) -> Flow:
-    """Dense displacement from a to b: Lucas and Kanade's least squares (1981), robust, from coarse to fine."""
-    flow = guess
-    for level in reversed(range(levels)):
-        rows, columns = (n >> level for n in a.shape)
-        p, q = (resize(blur(grey, (1 << level) // 2), rows, columns) for grey in (a, b))
-        flow = flow.resized(rows, columns, columns / flow.x.shape[1])
-        at = _grid(p)
-        for _ in range(rounds):
-            moved = sample(q, at.x + flow.x, at.y + flow.y)
-            down, across = np.gradient((p + moved) / 2)
-            error = moved - p
-            products = np.stack(
-                [across * across + 0.01, down * down + 0.01, across * down, across * error, down * error]
-            ).astype(np.float32)
-            # dividing by the error makes outliers (what is hidden in one picture) count little
-            xx, yy, xy, xe, ye = blur(products / (np.abs(error) + np.float32(0.3)), 4)
-            whole = xx * yy - xy * xy
-            flow = Flow(
-                blur(flow.x + np.clip((xy * ye - yy * xe) / whole, -1.5, 1.5), 2),
-                blur(flow.y + np.clip((xy * xe - xx * ye) / whole, -1.5, 1.5), 2),
-            )
-    return flow
-
-
-def _likeness(a: Floats, b: Floats, flow: Flow) -> float:
-    """Correlation of a with b seen through the flow, 1 for equal, where both can be seen; 0 if that is too little."""
-    rows, columns = a.shape
-    at = _grid(a)
-    x, y = at.x + flow.x, at.y + flow.y
-    seen = (x >= 0) & (x <= columns - 1) & (y >= 0) & (y <= rows - 1)
-    if seen.mean() < 0.3:  # noqa: PLR2004 - a sliver in common is chance
-        return 0.0
-    return float(np.corrcoef(a[seen], sample(b, x, y)[seen])[0, 1])
-
-
-def morph(first: Plate, last: Plate, frames: int) -> Iterator[av.VideoFrame]:
-    """Go from exactly the first picture to exactly the last."""
-    found = match(first, last)
-    pieces = _travel(first, last, found) if found and not found.still else _dissolve(first, last, still=bool(found))
-    for index in range(frames):
-        yield first.develop(pieces(ease(index / max(1, frames - 1))))
-
-
-def _travel(first: Plate, last: Plate, found: Match) -> Callable[[float], Bytes]:
-    """Move along the flow: both pictures are bent to where things are at a time between, and mixed."""
+    A thing at a in the first picture and at b in the last is at (1 - t) a + t b in between. The movement of the whole
+    is undone exactly, so that a pan or a zoom stays sharp; what moves otherwise is followed from both ends.
+    """
     u, v = first.grid(TILE)
-    forth, back = found.forth, found.back
-    turns = _turns(first, last, *forth.x.shape)
+    rows, columns = v.size, u.size
+    turns = resize(turns, rows, columns)
+    unit = first.height / found.forth.x.shape[0]
+    there = np.vstack([fit(found.forth), [0, 0, 1]])
+    there[:2, 2] *= unit
+    back = np.linalg.inv(there)
+    larger = math.sqrt(abs(np.linalg.det(there)))
+    forth_rest = _rest(found.forth.resized(rows, columns, unit), there, u, v)
+    back_rest = _rest(found.back.resized(rows, columns, unit), back, u, v)
 
     def at(t: float) -> Bytes:
-        # where a point between came from and goes to, from both flows (Jiang et al., "Super SloMo", 2018, equation 4)
-        one, two, three, four = (np.float32(n) for n in (t * t - t, t * t, (1 - t) ** 2, t * t - t))
-        before = u + forth.x * one + back.x * two, v + forth.y * one + back.y * two
-        after = u + forth.x * three + back.x * four, v + forth.y * three + back.y * four
+        a1, b1 = _meet((u, v), there, forth_rest, t)
+        b2, a2 = _meet((u, v), back, back_rest, 1 - t)
+        before, after = _between(a1, a2, t), _between(b1, b2, t)
         share = _share(t, turns)
-        seen, coming = _seen(first, *before) * (1 - share), _seen(last, *after) * share
-        return _mixed(first.pick(*before, 1.0, TILE), last.pick(*after, 1.0, TILE), coming / (seen + coming))
+        going, coming = _seen(first, *before) * (1 - share), _seen(last, *after) * share
+        scale = 1 / math.sqrt(abs(np.linalg.det((1 - t) * np.eye(3) + t * there)))
+        pieces = first.pick(*before, scale, TILE), last.pick(*after, scale * larger, TILE)
+        return _mixed(*pieces, coming / (going + coming))
 
     return at
+
+
+def _moved(whole: Affine, x: Floats, y: Floats) -> Places:
+    (a, b, c), (d, e, f) = whole[:2].astype(np.float32)
+    return a * x + b * y + c, d * x + e * y + f
+
+
+def _rest(flow: Flow, whole: Affine, u: Floats, v: Floats) -> Flow:
+    """What is left of a flow without the movement of the whole."""
+    x, y = _moved(whole, u, v)
+    return Flow(flow.x - (x - u), flow.y - (y - v))
+
+
+def _meet(here: Places, whole: Affine, rest: Flow, t: float) -> tuple[Places, Places]:
+    """The places in a picture, and in the other, of what is here when t of the way from one to the other is gone."""
+    half = np.linalg.inv((1 - t) * np.eye(3) + t * whole)
+    rows, columns = rest.x.shape
+    x, y = _moved(half, *here)
+    # the rest of the flow belongs to places of the picture: look it up where the whole says this one came from
+    nearest = np.clip((y / TILE + rows / 2).astype(np.intp), 0, rows - 1) * columns
+    nearest += np.clip((x / TILE + columns / 2).astype(np.intp), 0, columns - 1)
+    aside, down = rest.x.take(nearest), rest.y.take(nearest)
+    one = _moved(half, here[0] - np.float32(t) * aside, here[1] - np.float32(t) * down)
+    x, y = _moved(whole, *one)
+    return one, (x + aside, y + down)
+
+
+def _between(one: Places, other: Places, t: float) -> Places:
+    part = np.float32(t)
+    return one[0] + (other[0] - one[0]) * part, one[1] + (other[1] - one[1]) * part
 
 
 def _seen(plate: Plate, x: Floats, y: Floats) -> Floats:
@@ -194,16 +116,14 @@ def _seen(plate: Plate, x: Floats, y: Floats) -> Floats:
     return np.clip(inside / np.float32(12), np.float32(0.02), 1)
 
 
-def _dissolve(first: Plate, last: Plate, *, still: bool) -> Callable[[float], Bytes]:
+def _dissolve(first: Plate, last: Plate, turns: Floats, *, still: bool) -> Callable[[float], Bytes]:
     """Mix the pictures while the camera pushes into the first and comes back out of the last, or only breathes."""
     u, v = first.grid()
-    turns = _turns(first, last, v.size, u.size)
+    turns = resize(turns, v.size, u.size)
 
     def at(t: float) -> Bytes:
-        if still:
-            scales = (1 / (1 + 0.05 * math.sin(math.pi * t) ** 2),) * 2
-        else:
-            scales = PUSH**-t, PUSH ** (t - 1)
+        breath = 1 / (1 + 0.05 * math.sin(math.pi * t) ** 2)
+        scales = (breath, breath) if still else (PUSH**-t, PUSH ** (t - 1))
         before, after = (
             plate.pick(u * np.float32(scale), v * np.float32(scale), scale)
             for plate, scale in zip((first, last), scales, strict=True)
@@ -213,18 +133,10 @@ def _dissolve(first: Plate, last: Plate, *, still: bool) -> Callable[[float], By
     return at
 
 
-def _turns(first: Plate, last: Plate, rows: int, columns: int) -> Floats:
-    """When a place changes, -1 first to 1 last: what darkens goes ahead of what lights up, as at dusk."""
-    step = first.height // ROWS
-    change = blur(shrunk(last, step) - shrunk(first, step), 3)
-    change -= change.mean()
-    return resize(change / (np.abs(change).max() + np.float32(1)), rows, columns)
-
-
 def _share(t: float, turns: Floats) -> Floats:
-    """How much of the last picture each place shows at a time."""
-    wide = np.clip((1 + 2 * SPREAD) * t - SPREAD - SPREAD * turns, 0, 1).astype(np.float32)
-    return wide * wide * (3 - 2 * wide)
+    """How much of the last picture each place shows: what darkens goes ahead of what lights up, as at dusk."""
+    part = np.clip(np.float32((1 + 2 * SPREAD) * t - SPREAD) - np.float32(SPREAD) * turns, 0, 1)
+    return part * part * (3 - 2 * part)
 
 
 def _mixed(before: Bytes, after: Bytes, share: Floats) -> Bytes:
