@@ -10,17 +10,17 @@ from ._codes import PARAM_ERROR, Refused, success
 from ._http import Answer
 from ._script import read_faults
 from ._service import Service
-from ._shelf import Link
+from ._shelf import Link, Shelf
 from ._world import Task
 
 #: Newest tasks shown in the state: as many as a page can play.
 NEWEST = 60
 
 
-def answer_state(service: Service, link: Link) -> Answer:
+def answer_state(service: Service, shelf: Shelf, base: str) -> Answer:
     """Queue, workers, accounts and the newest tasks."""
     service.settle()
-    world = service.world
+    world, link = service.world, shelf.linker(base)
     tasks = list(world.tasks.values())
     counts = Counter(task.status for task in tasks)
     return answer_json(
@@ -31,6 +31,7 @@ def answer_state(service: Service, link: Link) -> Answer:
                 "workers": world.workers,
                 "counts": {status: counts[status] for status in ("Unprocessed", "Processing", "Success", "Failed")},
                 "accounts": [attrs.asdict(account) for account in service.accounts.values()],
+                "images": shelf.names(),
                 "tasks": [_show(service, task, link) for task in tasks[: -NEWEST - 1 : -1]],
             }
         )

@@ -37,7 +37,7 @@ class Shelf:
 
     def names(self) -> list[str]:
         """The names of the user's photographs."""
-        return self._gallery.names()
+        return list(self._gallery.names)
 
     def linker(self, base: str) -> Link:
         """Gives the URLs of result files under *base*."""
