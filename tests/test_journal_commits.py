@@ -436,7 +436,7 @@ def test_a_long_log_is_copied_into_the_file(commits: Commits, path: str) -> None
     for number in with_reader:
         commits.write(insert(number))
     assert log.stat().st_size > 20_000
-    assert writer(commits).statements.count("PRAGMA wal_checkpoint(TRUNCATE)") == 1, "not at every commit"
+    assert writer(commits).statements.count("PRAGMA wal_checkpoint(TRUNCATE)") <= 2, "at twice the size again"
     reader.close()
     written = len(with_reader)
     while log.stat().st_size:
