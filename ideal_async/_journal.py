@@ -165,7 +165,7 @@ class Journal:
 
     # What the client writes and asks.
 
-    def intend(self, origin: str, key: str | None, request: ImageToVideo, credits: int) -> Intent | Entry:  # noqa: A002
+    def intend(self, origin: str, key: str | None, request: ImageToVideo, credits: int) -> Intent | Entry:
         """Ask to send *request*, in one step with the question whether that key was sent before.
 
         Args:

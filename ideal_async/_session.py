@@ -306,5 +306,5 @@ class Session:
         logger.warning("the API asks to slow down: no requests for %.1f s", pause)
 
     async def _heed_brake(self) -> None:
-        while (pause := self._brake_until - anyio.current_time()) > 0:
-            await anyio.sleep(pause)  # noqa: ASYNC110 - the brake may be put on again meanwhile
+        while (pause := self._brake_until - anyio.current_time()) > 0:  # noqa: ASYNC110 - it may be put on again
+            await anyio.sleep(pause)
