@@ -1,4 +1,7 @@
-"""Sessions: tests, lint, types, package (the default), bench."""
+"""Sessions: tests, lint, types, package (the default); oldest, soak, bench."""
+
+import shutil
+from pathlib import Path
 
 import nox
 
@@ -8,22 +11,25 @@ nox.options.sessions = ["tests", "lint", "types", "package"]
 nox.options.error_on_external_run = True
 
 PROJECT = nox.project.load_toml("pyproject.toml")
+EXTRAS = ".[cli,sandbox]"
 
 
 def group(name: str) -> list[str]:
-    """The requirements of a dependency group."""
+    """Return the requirements of a dependency group."""
     return list(nox.project.dependency_groups(PROJECT, name))
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the suite on both backends with complete branch coverage."""
-    session.install("-e", ".[cli,sandbox]", *group("tests"))
+    """Run the suite on both backends, with complete branch coverage."""
+    session.install("-e", EXTRAS, *group("tests"))
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+        return
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs, env={"PYTHONDEVMODE": "1"})
-    if not session.posargs:
-        session.run("coverage", "combine", "--quiet")
-        session.run("coverage", "report")
+    session.run("coverage", "run", "-m", "pytest", env={"PYTHONDEVMODE": "1"})
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
 
 
 @nox.session
@@ -37,6 +43,45 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check every annotation with two strict checkers."""
-    session.install("-e", ".[cli,sandbox]", *group("types"), "nox")
+    session.install("-e", EXTRAS, *group("types"), "nox")
     session.run("mypy")
     session.run("pyright")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the wheel, and run what users rely on from it, far from the checkout."""
+    work = Path(session.create_tmp()).resolve()
+    shutil.rmtree(work)
+    session.install("build")
+    session.run("python", "-m", "build", "--outdir", str(work / "dist"), silent=True)
+    (wheel,) = (work / "dist").glob("*.whl")
+    session.install(f"{wheel}[cli,sandbox]", *group("tests"))
+    for part in ("tests", "README.md", "pyproject.toml"):
+        source = Path(part)
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, work / part)
+    with session.chdir(work):
+        session.run("ideal-async", "--help", silent=True)
+        session.run("pytest", "-q", "-m", "not slow and not checkout", "--override-ini", "timeout=120")
+
+
+@nox.session
+def oldest(session: nox.Session) -> None:
+    """Run the suite with the oldest dependencies the package claims to work with."""
+    floors = [requirement.split(",")[0].replace(">=", "==") for requirement in PROJECT["project"]["dependencies"]]
+    session.install("-e", EXTRAS, *group("tests"), *floors)
+    session.run("pytest", "-q", "-m", "not slow")
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Pull the plug hundreds of times."""
+    session.install("-e", EXTRAS, *group("tests"))
+    session.run("pytest", "-q", "-m", "soak or slow", env={"IDEAL_ASYNC_SOAK": "1"})
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure, as ratios in one run."""
+    session.install("-e", EXTRAS, *group("bench"))
+    session.run("python", "-m", "benchmarks", *session.posargs)

@@ -1,7 +1,8 @@
 """Photographs to videos from asyncio and trio, paid for once."""
 
-from ._batch import Outcome, Outcomes, Submission, batch
+from ._batch import Outcome, Outcomes, Submission, batch, resume
 from ._client import AsyncClient
+from ._entries import Entry
 from ._errors import (
     ApiError,
     BudgetExceeded,
@@ -21,6 +22,7 @@ from ._errors import (
     UnexpectedAnswer,
     WaitTimeout,
 )
+from ._journal import Journal
 from ._models import Eta, ImageToVideo, Task, TaskInput, TaskStatus, VideoOutput
 from ._pacing import Pacing
 from ._pricing import PRICES, Budget, Ledger, Prices, estimate
@@ -37,10 +39,12 @@ __all__ = [
     "ConnectionFailed",
     "ContentRejected",
     "DownloadFailed",
+    "Entry",
     "Eta",
     "IdealError",
     "ImageToVideo",
     "InvalidRequest",
+    "Journal",
     "JournalFailed",
     "Ledger",
     "OutOfCredits",
@@ -64,4 +68,5 @@ __all__ = [
     "WaitTimeout",
     "batch",
     "estimate",
+    "resume",
 ]

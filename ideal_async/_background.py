@@ -3,13 +3,12 @@
 import asyncio
 import contextvars
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import anyio
 import anyio.abc
 import anyio.lowlevel
-
 
 T = TypeVar("T")
 
@@ -25,7 +24,7 @@ class Background:
         on_end: Called when nothing runs here any more, however that came.
     """
 
-    def __init__(self, *services: Callable[[], Awaitable[None]], on_end: Callable[[], None]) -> None:
+    def __init__(self, *services: Callable[[], Coroutine[Any, Any, None]], on_end: Callable[[], None]) -> None:
         self._services = services
         self._on_end = on_end
         self._group: anyio.abc.TaskGroup | None = None
@@ -88,7 +87,7 @@ class Background:
         for service in self._services:
             self.start_soon(service)
 
-    def start_soon(self, function: Callable[..., Awaitable[Any]], *args: object) -> None:
+    def start_soon(self, function: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
         """Run *function* here; it must not raise."""
         if self._group is None:
             raise RuntimeError("open() comes first")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from functools import partial
 from inspect import isasyncgen
 from typing import Self
 
@@ -12,9 +13,10 @@ import attrs
 from anyio.streams.memory import MemoryObjectSendStream
 
 from ._client import AsyncClient
-from ._errors import BudgetExceeded, IdealError, OutOfCredits, Unauthorized
+from ._errors import BudgetExceeded, IdealError, OutOfCredits, SubmissionUnknown, Unauthorized
 from ._models import ImageToVideo, Task
-from ._submissions import call
+from ._submissions import OnSubmit, call
+from ._wire import fingerprint
 
 Item = ImageToVideo | tuple[str | None, ImageToVideo]
 
@@ -63,6 +65,15 @@ class Outcome:
 OnSubmission = Callable[[Submission], Awaitable[None] | None]
 
 
+@attrs.frozen
+class _Job:
+    """What is to be done for one outcome: given whom to tell of the task id, and the seconds left."""
+
+    key: str | None
+    request: ImageToVideo
+    run: Callable[[OnSubmit, float | None], Awaitable[Task]]
+
+
 class Outcomes:
     """The outcomes of a batch, as they complete.
 
@@ -73,13 +84,12 @@ class Outcomes:
         in_flight: Requests taken in whose outcome has not been read yet.
     """
 
-    def __init__(
-        self, client: AsyncClient, *, max_in_flight: int, deadline: float | None, on_submit: OnSubmission | None
-    ) -> None:
+    def __init__(self, max_in_flight: int, deadline: float | None, on_submit: OnSubmission | None) -> None:
+        if max_in_flight < 1:
+            raise ValueError(f"max_in_flight must be 1 or more, not {max_in_flight}")
         self.stopped_by: Exception | None = None
         self.submitted = 0
         self.in_flight = 0
-        self._client = client
         self._deadline = deadline
         self._on_submit = on_submit
         self._broken_by: Exception | None = None
@@ -103,10 +113,10 @@ class Outcomes:
         return outcome
 
     @asynccontextmanager
-    async def _run(self, requests: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[Self]:
+    async def _run(self, jobs_to_do: AsyncGenerator[_Job]) -> AsyncGenerator[Self]:
         raised: Exception | None = None
         async with anyio.create_task_group() as jobs:
-            jobs.start_soon(self._take_in, requests, jobs)
+            jobs.start_soon(self._take_in, jobs_to_do, jobs)
             try:
                 yield self
             except Exception as error:  # noqa: BLE001 - raised again below, but not inside a group of one
@@ -117,19 +127,18 @@ class Outcomes:
         if raised is not None:
             raise raised
 
-    async def _take_in(self, requests: Iterable[Item] | AsyncIterable[Item], jobs: anyio.abc.TaskGroup) -> None:
-        """Read requests while there is room, and start a job for each."""
+    async def _take_in(self, jobs_to_do: AsyncGenerator[_Job], jobs: anyio.abc.TaskGroup) -> None:
+        """Read jobs while there is room, and start them."""
         index = 0
         with self._send:  # each job holds a clone; the last one to close ends the iteration
             try:
-                async with aclosing(_each(requests)) as items:
+                async with aclosing(jobs_to_do):
                     while await self._has_room():
-                        item = await anext(items, None)
-                        if item is None:
+                        job = await anext(jobs_to_do, None)
+                        if job is None:
                             return
-                        key, request = _open(item, index)
                         self.in_flight += 1
-                        jobs.start_soon(self._generate, index, key, request, self._send.clone())
+                        jobs.start_soon(self._do, index, job, self._send.clone())
                         index += 1
             except Exception as error:  # noqa: BLE001 - the reader's to see, once everything before it is out
                 self._broken_by = error
@@ -142,23 +151,21 @@ class Outcomes:
             self.stopped_by = self.stopped_by or TimeoutError("the batch's deadline passed: nothing more was read")
         return self.stopped_by is None
 
-    async def _generate(
-        self, index: int, key: str | None, request: ImageToVideo, send: MemoryObjectSendStream[Outcome]
-    ) -> None:
+    async def _do(self, index: int, job: _Job, send: MemoryObjectSendStream[Outcome]) -> None:
         """One job, whose end is always an outcome."""
-        outcome = Outcome(index, key, request)
+        outcome = Outcome(index, job.key, job.request)
 
         async def tell(task_id: int) -> None:
             nonlocal outcome
             outcome = attrs.evolve(outcome, task_id=task_id)
             self.submitted += 1
             if self._on_submit is not None:
-                await call(self._on_submit, Submission(task_id, index, key, request))
+                await call(self._on_submit, Submission(task_id, index, job.key, job.request))
 
         with send:
             left = None if self._deadline is None else max(0.0, self._deadline - anyio.current_time())
             try:
-                task = await self._client.generate(request, key=key, timeout=left, on_submit=tell)
+                task = await job.run(tell, left)
                 outcome = attrs.evolve(outcome, task_id=task.id, task=task)
             except Exception as error:  # noqa: BLE001 - one failed job never stops the others
                 task_id = error.task_id if isinstance(error, IdealError) else None
@@ -190,8 +197,8 @@ def batch(
         on_submit: Called with a `Submission` as soon as a job is paid, sync or async.
 
     Returns:
-        A context manager for `Outcomes`, an async iterator. What *requests* raised, or a `TypeError` for something in it
-        that is no request, comes out of the iteration behind the outcomes of everything before it.
+        A context manager for `Outcomes`, an async iterator. What *requests* raised, or a `TypeError` for something in
+        it that is no request, comes out of the iteration behind the outcomes of everything before it.
 
     Raises:
         ValueError: *max_in_flight* is less than 1.
@@ -203,11 +210,70 @@ def batch(
         ...             if outcome.task is not None:
         ...                 await client.download(outcome.task, f"{outcome.index}.mp4")
     """
-    if max_in_flight < 1:
-        raise ValueError(f"max_in_flight must be 1 or more, not {max_in_flight}")
     deadline = None if timeout is None else anyio.current_time() + timeout
-    outcomes = Outcomes(client, max_in_flight=max_in_flight, deadline=deadline, on_submit=on_submit)
-    return outcomes._run(requests)  # noqa: SLF001 - the class is public for its attributes, not to be made by hand
+    # The class is public for its attributes, not to be made by hand.
+    return Outcomes(max_in_flight, deadline, on_submit)._run(_to_generate(client, requests))  # noqa: SLF001
+
+
+def resume(client: AsyncClient, *, max_in_flight: int = 50) -> AbstractAsyncContextManager[Outcomes]:
+    """Go on with what the client's journal has not seen the end of; nothing is sent but looks.
+
+    First come the submissions in doubt, each as an outcome with a `SubmissionUnknown`: they are never sent again unless
+    `journal.release(key)` allows it. Then the tasks that were paid, as they end.
+
+    Args:
+        client: Has a journal.
+        max_in_flight: Tasks waited for at once, so that a restart does not stampede the service.
+
+    Returns:
+        A context manager for `Outcomes`, as of `batch`.
+
+    Raises:
+        ValueError: *max_in_flight* is less than 1; or, out of the iteration, the client has no journal.
+        JournalFailed: Out of the iteration: the journal cannot be read.
+
+    Example:
+        >>> async def restart(client):
+        ...     async with resume(client) as outcomes:
+        ...         async for outcome in outcomes:
+        ...             print(outcome.key, outcome.task or outcome.error)
+    """
+    return Outcomes(max_in_flight, None, None)._run(_to_resume(client))  # noqa: SLF001
+
+
+async def _to_generate(client: AsyncClient, requests: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[_Job]:
+    index = 0
+    async with aclosing(_each(requests)) as items:
+        async for item in items:
+            key, request = _open(item, index)
+            yield _Job(key, request, partial(_generate, client, key, request))
+            index += 1
+
+
+async def _generate(
+    client: AsyncClient, key: str | None, request: ImageToVideo, tell: OnSubmit, timeout: float | None
+) -> Task:
+    return await client.generate(request, key=key, timeout=timeout, on_submit=tell)
+
+
+async def _to_resume(client: AsyncClient) -> AsyncGenerator[_Job]:
+    async with aclosing(client.unsettled()) as entries:
+        async for entry in entries:
+            yield _Job(entry.key, entry.request, partial(_go_on, client, entry))
+
+
+async def _go_on(client: AsyncClient, entry: Entry, tell: OnSubmit, timeout: float | None) -> Task:
+    """Only ever look: what stands in the journal lacks its URLs' signatures, and somebody may be releasing it."""
+    if entry.task_id is None:
+        raise SubmissionUnknown(
+            f"key {entry.key!r} was sent at {entry.created_at:%Y-%m-%d %H:%M:%S} UTC and no answer came: it may have been "
+            "paid. Look for its task; if there is none, journal.release(key) frees the key",
+            key=entry.key,
+            fingerprint=fingerprint(entry.request),
+            sent_at=entry.created_at,
+        )
+    await call(tell, entry.task_id)
+    return await client.wait(entry.task_id, timeout=timeout)
 
 
 async def _each(requests: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[Item]:

@@ -3,8 +3,10 @@
 import math
 import os
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from ssl import SSLContext
 from types import TracebackType
@@ -16,20 +18,26 @@ import httpx
 
 from ._background import Background
 from ._download import Downloads
+from ._entries import Entry
 from ._errors import ConnectionFailed, TaskFailed, WaitTimeout
+from ._journal import Journal
 from ._models import ImageToVideo, Task
 from ._pacing import Forecast, Pacing
 from ._poller import Poller, Waiter
 from ._pricing import Budget, Ledger
 from ._retry import Failure, Retry
 from ._session import JUST_USED, KEEP_ALIVE, POSTS_AT_ONCE, Session, check_base_url, check_key
-from ._submissions import Flight, OnSubmit, Submissions, call
+from ._submissions import Flight, LeaveLoop, OnSubmit, Submissions, call
 
 BASE_URL = "https://api.ideal.house"
 #: API requests in flight. A look takes a tenth of a second, so ten of them serve hundreds of tasks.
 REQUESTS_AT_ONCE = 10
 #: Downloads in flight, beside them.
 DOWNLOADS_AT_ONCE = 10
+#: Journal entries read at once.
+PAGE = 200
+#: Blocking calls in flight: journal writes, which share a commit, and chunks of downloads on their way to the disk.
+THREADS_AT_ONCE = 16
 #: Tasks whose price and kind are remembered from submit to end, a few hundred bytes each.
 REMEMBERED = 200_000
 
@@ -52,6 +60,7 @@ class AsyncClient:
         max_requests_at_once: API requests in flight, at most.
         retry: How stubborn to be.
         pacing: How often to look.
+        journal: Remembers every submission across crashes and restarts; you close it after the client.
         budget: A limit in credits, shared with other clients if you like.
 
     Raises:
@@ -79,7 +88,9 @@ class AsyncClient:
         max_requests_at_once: int = REQUESTS_AT_ONCE,
         retry: Retry | None = None,
         pacing: Pacing | None = None,
+        journal: Journal | None = None,
         budget: Budget | None = None,
+        _leave_loop: LeaveLoop | None = None,
     ) -> None:
         if http_client is not None and transport is not None:
             raise ValueError("pass http_client or transport, not both")
@@ -105,10 +116,22 @@ class AsyncClient:
             retry=retry,
             looks_at_once=max_requests_at_once,
             start_soon=self._start_soon,
+            on_end=self._settle,
         )
         self._background = Background(self._poller.run, on_end=self._poller.fail_all)
-        self._submissions = Submissions(session, self._background, budget=budget)
-        self._downloads = Downloads(looks, at_once=DOWNLOADS_AT_ONCE, retry=retry, leave_loop=anyio.to_thread.run_sync)
+        # Threads of our own number: the default limiter belongs to the application.
+        threads = anyio.CapacityLimiter(THREADS_AT_ONCE)
+        self._leave_loop = _leave_loop or partial(anyio.to_thread.run_sync, limiter=threads)
+        self._journal = journal
+        self._submissions = Submissions(
+            session,
+            self._background,
+            budget=budget,
+            journal=journal,
+            origin=_origin(self._base_url),
+            leave_loop=self._leave_loop,
+        )
+        self._downloads = Downloads(looks, at_once=DOWNLOADS_AT_ONCE, retry=retry, leave_loop=self._leave_loop)
         self._running: OrderedDict[int, Flight] = OrderedDict()
 
     def _doors(
@@ -135,7 +158,7 @@ class AsyncClient:
         self._own_clients = [posts, looks]
         return posts, looks
 
-    def _start_soon(self, function: Callable[..., Awaitable[Any]], *args: object) -> None:
+    def _start_soon(self, function: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
         self._background.start_soon(function, *args)
 
     def __repr__(self) -> str:
@@ -197,7 +220,8 @@ class AsyncClient:
             raise TypeError(f"an ImageToVideo is submitted, not {type(request).__name__}")
         await self._background.open()
         flight = await self._submissions.submit(request, key=key, on_submit=on_submit, deadline=deadline)
-        self._running[_id_of(flight)] = flight
+        if flight.task is None:
+            self._running[_id_of(flight)] = flight
         if len(self._running) > REMEMBERED:
             self._running.popitem(last=False)
         return flight
@@ -215,12 +239,14 @@ class AsyncClient:
         """
         await self._background.open()
         outcome = await self._background.call(self._session.look_again, _check_id(task_id))
+        if outcome is None:
+            raise ConnectionFailed("the client was closed during the look", task_id=task_id)
         if isinstance(outcome, Failure):
             if isinstance(outcome.error, TaskFailed):
-                self._settle(task_id, None)
+                await self._settle(task_id, None, outcome.error.reason)
             raise outcome.error
         if outcome.done:
-            self._settle(task_id, outcome)
+            await self._settle(task_id, outcome)
         return outcome
 
     async def wait(self, task_id: int, *, timeout: float | None = None, on_progress: OnProgress | None = None) -> Task:
@@ -268,6 +294,8 @@ class AsyncClient:
         """
         deadline = None if timeout is None else anyio.current_time() + timeout
         flight = await self._submit(request, key=key, on_submit=on_submit, deadline=deadline)
+        if flight.task is not None:
+            return flight.task
         return await self._wait(_id_of(flight), timeout, deadline, on_progress)
 
     async def _wait(
@@ -281,7 +309,6 @@ class AsyncClient:
                     break
                 if on_progress is not None:
                     await call(on_progress, task)
-        self._settle(task_id, task)
         if not task.succeeded:
             raise TaskFailed("the service says Failed; the credits are refunded", task=task, task_id=task_id)
         return task
@@ -315,8 +342,6 @@ class AsyncClient:
         async def looks() -> AsyncGenerator[Task]:
             while True:
                 task = await _news(waiter, task_id, timeout, deadline)
-                if task.done:
-                    self._settle(task_id, task)
                 yield task
                 if task.done:
                     return
@@ -334,11 +359,25 @@ class AsyncClient:
             return self._poller.following(task_id, waiter)
         return self._poller.following(task_id, waiter, kind=flight.request.kind, submitted_at=flight.born)
 
-    def _settle(self, task_id: int, task: Task | None) -> None:
-        """A task ended: book a refund once, and forget it."""
-        flight = self._running.pop(task_id, None)
-        if flight is not None and (task is None or not task.succeeded):
-            self._submissions.refund(flight.credits)
+    async def _settle(self, task_id: int, task: Task | None, reason: str | None = None) -> None:
+        """A task ended: forget it, once its end is booked."""
+        await self._submissions.settle(self._running.pop(task_id, None), task_id, task, reason)
+
+    async def unsettled(self) -> AsyncGenerator[Entry]:
+        """Go through what the journal has not seen the end of: submissions in doubt, then tasks that run.
+
+        Raises:
+            ValueError: This client has no journal.
+            JournalFailed: The journal cannot be read.
+        """
+        if self._journal is None:
+            raise ValueError("this client has no journal: pass journal=Journal(path)")
+        await self._leave_loop(self._journal.sweep)
+        for state in ("unknown", "submitted"):
+            entries = self._journal.entries(state, origin=_origin(self._base_url))
+            while page := await self._leave_loop(_read_page, entries):
+                for entry in page:
+                    yield entry
 
     async def download(
         self, task: Task, path: str | os.PathLike[str], *, part: Literal["video", "cover"] = "video"
@@ -391,6 +430,15 @@ async def _news(waiter: Waiter, task_id: int, timeout: float | None, deadline: f
     if scope.cancelled_caught or task is None:
         raise WaitTimeout(timeout or 0.0, task_id=task_id, task=waiter.task)
     return task
+
+
+def _read_page(entries: Iterator[Entry]) -> list[Entry]:
+    return list(islice(entries, PAGE))
+
+
+def _origin(url: httpx.URL) -> str:
+    """Scheme, host and port: what a journal's rows are scoped by."""
+    return f"{url.scheme}://{url.host}:{url.port or {'http': 80, 'https': 443}[url.scheme]}"
 
 
 def _check_id(task_id: int) -> int:

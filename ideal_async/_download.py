@@ -65,6 +65,10 @@ class Part:
         file.truncate(start.offset)
         return file
 
+    def forget(self) -> None:
+        """Let the next attempt start over."""
+        self.note.unlink(missing_ok=True)
+
     def complete(self, file: BinaryIO) -> None:
         """Put the file in its place, whole or not at all, and so that it survives a power cut."""
         file.flush()
@@ -147,7 +151,7 @@ class Downloads:
             await anyio.sleep(self._retry.pause(attempt=failures, roll=random.random()))  # noqa: S311 - jitter
 
     async def _attempt(self, url: str, part: Part, identity: str, held: Held) -> str | int | None:
-        """Go on from what is held: `None` when the file is complete, else what went wrong (an HTTP status, or words)."""
+        """Go on from what is held: `None`, or what went wrong as an HTTP status or in words."""
         file: BinaryIO | None = None
         try:
             async with self._client.stream(
@@ -157,7 +161,7 @@ class Downloads:
                     return response.status_code
                 start = begin(response.status_code, response.headers, held)
                 if start is None:
-                    await self._leave_loop(part.note.unlink, True)  # noqa: FBT003 - missing_ok; the next attempt starts over
+                    await self._leave_loop(part.forget)
                     return "it is another file now"
                 file = await self._leave_loop(part.open, identity, start)
                 received = start.offset

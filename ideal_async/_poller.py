@@ -53,6 +53,7 @@ class _Watched:
     """One task and those who wait for it."""
 
     track: Track
+    kind: Hashable
     waiters: list[Waiter] = attrs.field(factory=list[Waiter])
     last: Task | None = None
     looked_at: float | None = None
@@ -75,6 +76,7 @@ class Poller:
         retry: Tells for how long failing looks are ridden out.
         looks_at_once: In flight, at most; when more are due, the most overdue goes first.
         start_soon: Runs a look in the client's own task.
+        on_end: Told once of a task that ended (its id, the last look, a reason without one) before any waiter is.
     """
 
     def __init__(
@@ -85,12 +87,14 @@ class Poller:
         retry: Retry,
         looks_at_once: int,
         start_soon: Callable[..., None],
+        on_end: Callable[[int, Task | None, str | None], Awaitable[None]],
     ) -> None:
         self._fetch = fetch
         self._forecast = forecast
         self._retry = retry
         self._looks_at_once = looks_at_once
         self._start_soon = start_soon
+        self._on_end = on_end
         self._watched: dict[int, _Watched] = {}
         self._agenda = Agenda()
         self._in_flight = 0
@@ -121,7 +125,7 @@ class Poller:
         watched = self._watched.get(task_id)
         if watched is None:
             track = self._forecast.track(kind, now=now, submitted_at=submitted_at)
-            watched = self._watched[task_id] = _Watched(track)
+            watched = self._watched[task_id] = _Watched(track, kind)
             self._schedule(task_id, now + self._forecast.first(track, now=now, roll=random.random()))  # noqa: S311 - phase
         watched.waiters.append(waiter)
         if watched.last is not None:
@@ -177,21 +181,32 @@ class Poller:
         self.looks += 1
         watched.looking = False
         watched.looked_at = now = anyio.current_time()
-        if self._watched.get(task_id) is not watched:
-            return  # everybody left meanwhile, or this task ended otherwise
-        if isinstance(outcome, Failure):
+        if not isinstance(outcome, Failure) and outcome.done:
+            await self._finish(task_id, watched, outcome, None, now)
+        elif isinstance(outcome, Failure) and isinstance(outcome.error, TaskFailed):
+            await self._finish(task_id, watched, None, outcome.error, now)
+        elif self._watched.get(task_id) is not watched:
+            pass  # everybody left meanwhile
+        elif isinstance(outcome, Failure):
             self._ride_out(task_id, watched, outcome, now)
-        elif outcome.done:
-            self._finish(task_id, watched, outcome, now)
         else:
             self._go_on(task_id, watched, outcome, now)
 
-    def _finish(self, task_id: int, watched: _Watched, task: Task, now: float) -> None:
-        self._forecast.finish(watched.track, now=now, success=task.succeeded)
+    async def _finish(
+        self, task_id: int, watched: _Watched, task: Task | None, error: TaskFailed | None, now: float
+    ) -> None:
+        """The end of a task counts even when nobody waits any more."""
+        await self._on_end(task_id, task, error.reason if error is not None else None)
+        if self._watched.get(task_id) is not watched:
+            return
+        self._forecast.finish(watched.track, now=now, success=task is not None and task.succeeded)
         self._forget(task_id)
         for waiter in watched.waiters:
-            waiter.task = task
-            waiter.news.set()
+            if error is not None:
+                _fail(waiter, error, task_id)
+            else:
+                waiter.task = task
+                waiter.news.set()
 
     def _go_on(self, task_id: int, watched: _Watched, task: Task, now: float) -> None:
         watched.failures = 0
@@ -199,6 +214,11 @@ class Poller:
         if not isinstance(status, TaskStatus) and status not in self._odd_statuses:
             self._odd_statuses.add(status)
             logger.warning("unknown task status %r: taken for a running task", status[:40])
+        if watched.kind is None and task.input.kind is not None:
+            # A task that was not submitted here tells only now what it is.
+            self._forecast.drop(watched.track)
+            watched.kind = task.input.kind
+            watched.track = self._forecast.track(watched.kind, now=now, submitted_at=None)
         delay = self._forecast.after(
             watched.track,
             percentage=task.percentage,
@@ -224,18 +244,13 @@ class Poller:
         if watched.failures == 0:
             watched.failing_since = now
         watched.failures += 1
-        delay = None
-        if not isinstance(error, TaskFailed):
-            elapsed, roll = now - watched.failing_since, random.random()  # noqa: S311 - jitter
-            delay = self._retry.look(failure, attempt=watched.failures, elapsed=elapsed, roll=roll)
+        elapsed, roll = now - watched.failing_since, random.random()  # noqa: S311 - jitter
+        delay = self._retry.look(failure, attempt=watched.failures, elapsed=elapsed, roll=roll)
         if delay is not None:
             logger.debug("look at %d: %s, again in %.1f s", task_id, type(error).__name__, delay)
             self._schedule(task_id, now + max(delay, self._forecast.pacing.min_interval))
             return
-        if isinstance(error, TaskFailed):
-            self._forecast.finish(watched.track, now=now, success=False)
-        else:
-            self._forecast.drop(watched.track)
+        self._forecast.drop(watched.track)
         self._forget(task_id)
         for waiter in watched.waiters:
             _fail(waiter, error, task_id)

@@ -190,7 +190,7 @@ class Session:
             delay = self._retry.submit(failure, attempt=attempt, roll=random.random())  # noqa: S311 - jitter
             if delay is None:
                 return failure
-            mark(False)  # noqa: FBT003 - it certainly is not
+            mark(False)
             logger.info("submit: %s, sending again in %.1f s", failure.error.__class__.__name__, delay)
             await anyio.sleep(delay)
 
@@ -256,7 +256,7 @@ class Session:
         async with self._slots:
             request = client.build_request(method, url, timeout=timeout, **more)
             if mark is not None:
-                mark(True)  # noqa: FBT003 - from here on it may be
+                mark(True)
             try:
                 # Shielded: whoever asked may go, a submit on its way is never torn in two.
                 with anyio.CancelScope(shield=mark is not None), anyio.fail_after(limit):
@@ -306,5 +306,5 @@ class Session:
         logger.warning("the API asks to slow down: no requests for %.1f s", pause)
 
     async def _heed_brake(self) -> None:
-        while (pause := self._brake_until - anyio.current_time()) > 0:
+        while (pause := self._brake_until - anyio.current_time()) > 0:  # noqa: ASYNC110 - it may be put on again
             await anyio.sleep(pause)

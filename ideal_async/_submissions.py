@@ -5,21 +5,29 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import anyio
 import attrs
 
 from ._background import Background
-from ._errors import ConnectionFailed, SubmissionUnknown
-from ._models import ImageToVideo
-from ._pricing import Budget, Ledger, estimate
+from ._entries import Entry
+from ._errors import ConnectionFailed, JournalFailed, SubmissionUnknown, TaskFailed
+from ._journal import Intent, Journal
+from ._models import ImageToVideo, Task
+from ._pricing import PRICES, Budget, Ledger, estimate
 from ._retry import Failure, Sent
 from ._session import Session
 from ._wire import fingerprint, write_request
 
 logger = logging.getLogger("ideal_async")
 
+#: Seconds before asking the journal again about a key that another process is sending; a POST takes about a second.
+ASK_AGAIN = 0.05
+ASK_AGAIN_MAX = 1.0
+
+LeaveLoop = Callable[..., Awaitable[Any]]
 OnSubmit = Callable[[int], Awaitable[None] | None]
 
 
@@ -50,7 +58,20 @@ class _Claim:
 
 @attrs.define(eq=False)
 class Flight:
-    """One request on its way, and all who wait for it."""
+    """One request on its way, and all who wait for it.
+
+    Attributes:
+        request: What was asked for.
+        key: The caller's, or the one the journal made up.
+        credits: What it costs.
+        intent: The journal's permission to send.
+        sent_at: When it left, while it may have been received.
+        task_id: The paid task.
+        task: The finished task, if the journal knows it already.
+        error: Why there is none.
+        paid_here: This client spent its credits, not an earlier one.
+        born: When the task was created, on this event loop's clock in seconds.
+    """
 
     request: ImageToVideo
     key: str | None
@@ -59,10 +80,18 @@ class Flight:
     claims: list[_Claim] = attrs.field(factory=list[_Claim])
     scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope)
     landed: anyio.Event = attrs.field(factory=anyio.Event)
+    intent: Intent | None = None
     sent_at: datetime | None = None
     task_id: int | None = None
+    task: Task | None = None
     error: Exception | None = None
+    paid_here: bool = False
     born: float = 0.0
+
+    @property
+    def over(self) -> bool:
+        """It is known what became of it."""
+        return self.task_id is not None or self.error is not None
 
     def mark(self, on_the_wire: bool) -> None:
         """Note whether the request may have reached the API."""
@@ -89,12 +118,27 @@ class Submissions:
         session: Sends.
         background: Where a request flies, whatever becomes of its callers.
         budget: A limit shared with others.
+        journal: Remembers across restarts.
+        origin: Of the API; scopes the journal's keys.
+        leave_loop: Runs a blocking function outside of the event loop.
     """
 
-    def __init__(self, session: Session, background: Background, *, budget: Budget | None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        background: Background,
+        *,
+        budget: Budget | None,
+        journal: Journal | None,
+        origin: str,
+        leave_loop: LeaveLoop,
+    ) -> None:
         self._session = session
         self._background = background
         self._budget = budget
+        self._journal = journal
+        self._origin = origin
+        self._leave_loop = leave_loop
         self._by_key: dict[str, Flight] = {}
         self.ledger = Ledger()
         self._books = [self.ledger] if budget is None else [budget, self.ledger]
@@ -109,10 +153,12 @@ class Submissions:
         """
         claim = _Claim(on_submit)
         flight = self._by_key.get(key) if key is not None else None
-        if flight is not None and flight.fingerprint != fingerprint(request):
-            raise ValueError(f"key {key!r} was used for a different request: one key is one video")
-        if flight is None or self._may_go_again(flight):
+        if flight is not None and self._may_go_again(flight):
+            flight = None
+        if flight is None:
             flight = self._depart(request, key)
+        elif flight.fingerprint != fingerprint(request):
+            raise ValueError(f"key {key!r} was used for another request: use another key, or the same request")
         if flight.landed.is_set():
             if flight.task_id is not None:
                 await claim.tell(flight.task_id)
@@ -131,9 +177,9 @@ class Submissions:
         return flight.error is not None and not isinstance(flight.error, SubmissionUnknown)
 
     def _depart(self, request: ImageToVideo, key: str | None) -> Flight:
-        prices = {} if self._budget is None else {"prices": self._budget.prices}
-        flight = Flight(request, key, fingerprint(request), estimate(request, **prices))
-        for book in self._books:
+        prices = PRICES if self._budget is None else self._budget.prices
+        flight = Flight(request, key, fingerprint(request), estimate(request, prices=prices))
+        for book in self._books:  # the budget comes first: what it refuses is in no book
             book.reserve(flight.credits)
         if key is not None:
             self._by_key[key] = flight
@@ -146,13 +192,11 @@ class Submissions:
             with anyio.CancelScope(deadline=math.inf if deadline is None else deadline):
                 await flight.landed.wait()
         finally:
-            if not flight.landed.is_set():
-                # The claim stays: when the request is in the air its callback still runs.
+            # Once the request is in the air the claim stays: its callback still runs.
+            if not flight.landed.is_set() and flight.sent_at is None:
                 flight.claims.remove(claim)
                 if not flight.claims:
                     flight.scope.cancel()
-                if flight.sent_at is not None:
-                    flight.claims.append(claim)
         if flight.landed.is_set():
             return
         if flight.sent_at is not None:
@@ -162,49 +206,128 @@ class Submissions:
     async def _fly(self, flight: Flight) -> None:
         try:
             with flight.scope:
-                async with self._session.post_slots:
+                await self._take_off(flight)
+            with anyio.CancelScope(shield=True):
+                for claim in flight.claims:
+                    if flight.task_id is not None:
+                        await claim.tell(flight.task_id)
+        finally:
+            try:
+                if not flight.over:
+                    with anyio.CancelScope(shield=True):
+                        await self._divert(flight)
+            finally:
+                flight.landed.set()
+                if self._journal is not None and self._by_key.get(flight.key or "") is flight:
+                    del self._by_key[flight.key or ""]  # the journal remembers, for longer and for everybody
+
+    async def _take_off(self, flight: Flight) -> None:
+        """Send, as one of the few that may be in doubt at a time."""
+        pause = ASK_AGAIN
+        while True:
+            async with self._session.post_slots:
+                if await self._intend(flight):
                     outcome = await self._session.submit(write_request(flight.request), mark=flight.mark)
                     with anyio.CancelScope(shield=True):
-                        self._settle(flight, outcome)
-                if flight.task_id is not None:
-                    with anyio.CancelScope(shield=True):
-                        for claim in flight.claims:
-                            await claim.tell(flight.task_id)
-        finally:
-            if flight.task_id is None and flight.error is None:
-                self._divert(flight)
-            flight.landed.set()
+                        await self._settle(flight, outcome)
+            if flight.over:
+                return
+            await anyio.sleep(pause)  # a living process is sending this key: it will know more in a moment
+            pause = min(2 * pause, ASK_AGAIN_MAX)
 
-    def _settle(self, flight: Flight, outcome: int | Failure) -> None:
+    async def _intend(self, flight: Flight) -> bool:
+        """Ask the journal whether this may be sent; if not, it tells what the key became."""
+        if self._journal is None:
+            return True
+        try:
+            found = await self._leave_loop(
+                self._journal.intend, self._origin, flight.key, flight.request, flight.credits
+            )
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing is sent, and the caller is told
+            self._release(flight, error)
+            return False
+        if isinstance(found, Intent):
+            flight.intent, flight.key = found, found.key
+            return True
+        if found.state != "intended":
+            self._recall(flight, found)
+        return False
+
+    def _recall(self, flight: Flight, entry: Entry) -> None:
+        """What the journal knows of a key is the answer; nothing is sent or spent."""
+        self._release(flight, None)
+        flight.task_id, flight.task = entry.task_id, entry.task
+        age = (datetime.now(UTC) - entry.created_at).total_seconds()
+        flight.born = anyio.current_time() - max(0.0, age)
+        if entry.state == "unknown":
+            flight.sent_at = entry.created_at
+            flight.error = flight.unknown(
+                "an earlier attempt got no answer; if there is no such task, journal.release(key) frees the key"
+            )
+        elif entry.state == "failed" and entry.task_id is not None:
+            reason = entry.reason or "the service says Failed; the credits are refunded"
+            flight.error = TaskFailed(reason, task=entry.task, task_id=entry.task_id)
+
+    async def _settle(self, flight: Flight, outcome: int | Failure) -> None:
         """Book what became of a request."""
         if not isinstance(outcome, Failure):
-            flight.task_id, flight.born = outcome, anyio.current_time()
+            flight.paid_here, flight.born = True, anyio.current_time()
             logger.info("task %d submitted: %d credits", outcome, flight.credits)
             for book in self._books:
                 book.charge(flight.credits)
+            flight.error = await self._note("submitted", flight, outcome)
+            flight.task_id = outcome
         elif outcome.sent is Sent.MAYBE:
-            flight.error = flight.unknown(str(outcome.error))
-            flight.error.__cause__ = outcome.error.__cause__
-            logger.warning("a submission is in doubt: request %s", flight.fingerprint)
-            for book in self._books:
-                book.hold(flight.credits)
+            await self._doubt(flight, str(outcome.error), outcome.error.__cause__)
         else:
-            flight.error = outcome.error
-            for book in self._books:
-                book.release(flight.credits)
+            if outcome.sent is Sent.NO:
+                await self._note("withdraw", flight)
+            else:
+                await self._note("refused", flight, str(outcome.error))
+            self._release(flight, outcome.error)
 
-    def _divert(self, flight: Flight) -> None:
-        """The flight was cancelled: by its last caller or by the closing client before it left, or torn apart with the loop."""
+    async def _doubt(self, flight: Flight, why: str, cause: BaseException | None = None) -> None:
+        await self._note("unknown", flight)
+        flight.error = flight.unknown(why)
+        flight.error.__cause__ = cause
+        logger.warning("a submission is in doubt: request %s", flight.fingerprint)
+        for book in self._books:
+            book.hold(flight.credits)
+
+    async def _divert(self, flight: Flight) -> None:
+        """Book a flight that was cancelled: by its last caller, by the closing client, or with its event loop."""
         if flight.sent_at is not None:
-            flight.error = flight.unknown("the event loop was torn down while it was on its way")
-            for book in self._books:
-                book.hold(flight.credits)
+            await self._doubt(flight, "the event loop was torn down while it was on its way")
             return
-        flight.error = ConnectionFailed("the client was closed before the request was sent: nothing was spent")
+        await self._note("withdraw", flight)
+        self._release(flight, ConnectionFailed("the client was closed before the request was sent: nothing was spent"))
+
+    def _release(self, flight: Flight, error: Exception | None) -> None:
+        flight.error = error
         for book in self._books:
             book.release(flight.credits)
 
-    def refund(self, credits: int) -> None:
-        """A task failed: the service gives its credits back."""
-        for book in self._books:
-            book.refund(credits)
+    async def _note(self, what: str, flight: Flight, *more: object) -> JournalFailed | None:
+        """Write into the journal what became of an intent; what it could not write it tries again by itself."""
+        if self._journal is None or flight.intent is None:
+            return None
+        try:
+            await self._leave_loop(getattr(self._journal, what), flight.intent, *more)
+        except JournalFailed as error:
+            logger.warning("the journal could not note %r: %s", what, type(error).__name__)
+            return error
+        return None
+
+    async def settle(self, flight: Flight | None, task_id: int, task: Task | None, reason: str | None = None) -> None:
+        """A task ended: book a refund, and write its end into the journal."""
+        if flight is not None and flight.paid_here and (task is None or not task.succeeded):
+            for book in self._books:
+                book.refund(flight.credits)
+        if self._journal is None:
+            return
+        settle = partial(self._journal.settle, self._origin, task_id, task, reason=reason)
+        try:
+            await self._leave_loop(settle)
+        except JournalFailed:
+            # The video is there and paid: better a row that stays open, to be looked at again, than an error here.
+            logger.warning("the journal could not note the end of task %d", task_id)

@@ -116,7 +116,7 @@ def fingerprint(request: ImageToVideo) -> str:
 def without_query(url: str) -> str:
     """Leave out what may be a signature: everything behind the path, and the user's name and password."""
     bare = re.split(r"[?#]", url, maxsplit=1)[0]
-    return re.sub(r"//[^/@]*@", "//", bare)
+    return re.sub(r"//[^/]*@", "//", bare)
 
 
 def read_answer(http_status: int, content: bytes, *, retry_after: float | None = None) -> Any:

@@ -1,0 +1,248 @@
+"""One commit for many: writes of any number of threads that meet are made durable together.
+
+A commit waits for the disk (`fsync`), which takes far longer than the statements in it. So the first thread to come
+leads: it takes every write that waits by then, runs each in a savepoint of one transaction, commits, and wakes the others.
+No thread of our own: nothing to start, to stop, or to keep a process alive.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from ._errors import JournalFailed
+
+T = TypeVar("T")
+
+#: What to do about SQLite's primary result codes (sqlite.org/rescode.html); the others get `_ANYTHING`.
+_ADVICE = {
+    sqlite3.SQLITE_FULL: "the disk is full: free some space and call again",
+    sqlite3.SQLITE_READONLY: "it is read-only: make the file and its folder writable for this user",
+    sqlite3.SQLITE_PERM: "access was denied: make the file and its folder writable for this user",
+    sqlite3.SQLITE_AUTH: "access was denied: make the file and its folder writable for this user",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: check that it is there, and that this user may read and write it",
+    sqlite3.SQLITE_BUSY: "another program keeps it locked: close that program (a database browser?) and call again",
+    sqlite3.SQLITE_LOCKED: "another program keeps it locked: close that program (a database browser?) and call again",
+    sqlite3.SQLITE_CORRUPT: "it is damaged: move it aside, keep it to find out what was paid, and restore a backup",
+    sqlite3.SQLITE_NOTADB: "it is no journal: name another path, or move the file aside",
+    sqlite3.SQLITE_NOMEM: "memory ran out: free some and call again",
+}
+_ANYTHING = "check the disk, and that it is a local one with space left"
+
+#: Bytes in the write-ahead log before it is copied into the file: SQLite's own default, 1000 pages of 4 KiB.
+_LOG_SIZE = 4_096_000
+#: Seconds a checkpoint waits for readers and writers of other processes. Nothing is lost if it comes to nothing.
+_CHECKPOINT_PATIENCE = 0.1
+
+
+def explain(error: sqlite3.Error | OSError, path: str) -> JournalFailed:
+    """Turn a failure of the database or of the disk into ours, which names the fix."""
+    if isinstance(error, OSError):
+        advice = f"{error.strerror or error}: check that the folder is there, local, and writable for this user"
+    else:
+        # Errors of the sqlite3 module itself have no code; the low byte is the primary one.
+        advice = _ADVICE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, _ANYTHING)
+    return JournalFailed(f"journal {path!r}: {advice} ({error})")
+
+
+@contextmanager
+def explained(path: str) -> Generator[None, None, None]:
+    """Let no exception of the database or of the disk out."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise explain(error, path) from error
+
+
+class _Write(Generic[T]):
+    """One write that waits for its commit."""
+
+    __slots__ = ("done", "error", "owed", "result", "work")
+
+    def __init__(self, work: Callable[[sqlite3.Connection], T], *, owed: bool) -> None:
+        self.work = work
+        self.owed = owed
+        self.done = False
+        self.result: T
+        self.error: Exception | None = None
+
+
+class Commits:
+    """Two connections to one file, shared by the threads of one process: one writes, the other reads what is committed.
+
+    Args:
+        path: Of the database; for messages, and to find its write-ahead log.
+        connect: Opens a connection in autocommit mode that any thread may use.
+        timeout: Seconds to wait for the locks of other processes.
+    """
+
+    def __init__(self, path: str, connect: Callable[[], sqlite3.Connection], *, timeout: float) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._process = os.getpid()
+        self._writer = connect()
+        try:
+            self._reader = connect()
+        except BaseException:
+            self._writer.close()
+            raise
+        self._log_limit = _LOG_SIZE
+        self._reading = threading.Lock()
+        self._turn = threading.Condition()
+        self._queue: list[_Write[Any]] = []
+        self._owed: list[_Write[Any]] = []
+        self._led = False
+        self._closed = False
+
+    def check(self) -> None:
+        """Refuse a closed journal, and one that came through a fork.
+
+        Raises:
+            RuntimeError: It is one of the two.
+        """
+        if self._process != os.getpid():
+            raise RuntimeError(f"journal {self._path!r} was opened before a fork: open a Journal in the child process")
+        if self._closed:
+            raise RuntimeError(f"journal {self._path!r} is closed: open a new Journal")
+
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run *work*, which leaves no cursor open, over what is committed and return its result.
+
+        Raises:
+            JournalFailed: The disk or the database failed.
+        """
+        self.check()
+        with self._reading:
+            self.check()
+            with explained(self._path):
+                return work(self._reader)
+
+    def write(self, work: Callable[[sqlite3.Connection], T], *, owed: bool = False) -> T:
+        """Run *work* in a transaction and return its result once that is on the disk.
+
+        *work* may run twice (if it shared a transaction that was lost), so it does nothing but use the connection. What
+        it raises takes back its own statements only.
+
+        Args:
+            work: Is given the connection, inside a transaction.
+            owed: Should it fail, do it together with the next write all the same: it tells what has happened already.
+
+        Raises:
+            JournalFailed: The disk or the database failed; nothing was written (yet, if *owed*).
+        """
+        self.check()
+        write = _Write(work, owed=owed)
+        with self._turn:
+            self.check()
+            self._queue.append(write)
+            try:
+                self._turn.wait_for(lambda: write.done or not self._led)
+            except BaseException:  # KeyboardInterrupt: nobody waits for it any more
+                if write in self._queue:
+                    self._queue.remove(write)
+                raise
+            leads = not write.done
+            if leads:
+                self._led = True
+        if leads:
+            self._lead(write)
+        if write.error is not None:
+            raise write.error
+        return write.result
+
+    def close(self) -> None:
+        """Wait for the writes under way and close the file; in a forked child, leave it alone."""
+        if self._process != os.getpid():
+            return
+        with self._turn:
+            self._turn.wait_for(lambda: not self._led)
+            if self._closed:
+                return
+            self._closed = True
+            if self._owed:
+                self._commit(self._owed)
+        with self._reading:
+            self._reader.close()
+        self._writer.close()
+
+    def _lead(self, own: _Write[Any]) -> None:
+        with self._turn:
+            batch = self._queue
+            self._queue = []
+        # An owed write is made anew: whoever asked for it may still be reading what became of it.
+        debts = [_Write(write.work, owed=True) for write in self._owed]
+        self._owed = []
+        try:
+            self._commit(debts + batch)
+            with self._turn:
+                for write in debts + batch:
+                    write.done = True
+                self._turn.notify_all()
+            self._checkpoint()
+        finally:
+            failed = [write for write in batch if write.done and write.owed and isinstance(write.error, JournalFailed)]
+            self._owed += [write for write in debts if write.error or not write.done] + failed
+            with self._turn:
+                # A leader who is interrupted leaves the others' writes to one of them.
+                left = [write for write in batch if not write.done]
+                self._queue[:0] = [write for write in left if write is not own]
+                self._owed += [write for write in left if write is own and own.owed]
+                self._led = False
+                self._turn.notify_all()
+
+    def _commit(self, batch: Sequence[_Write[Any]]) -> None:
+        """Make *batch* durable in one transaction, or, if that is lost, each write in its own."""
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            for write in batch:
+                write.error = explain(error, self._path)
+            return
+        try:
+            for write in batch:
+                self._run(write)
+            self._writer.execute("COMMIT")
+        except BaseException as error:
+            with suppress(sqlite3.Error):  # a full disk has rolled back already
+                self._writer.execute("ROLLBACK")
+            if not isinstance(error, sqlite3.Error):
+                raise
+            if len(batch) > 1:
+                for write in batch:
+                    self._commit([write])
+            else:
+                batch[0].error = explain(error, self._path)
+
+    def _run(self, write: _Write[Any]) -> None:
+        write.error = None
+        self._writer.execute("SAVEPOINT write")
+        try:
+            write.result = write.work(self._writer)
+        except Exception as error:
+            if not self._writer.in_transaction:  # the disk is full: SQLite has rolled back what the others wrote, too
+                raise
+            self._writer.execute("ROLLBACK TO write")
+            write.error = explain(error, self._path) if isinstance(error, (sqlite3.Error, OSError)) else error
+        self._writer.execute("RELEASE write")
+
+    def _checkpoint(self) -> None:
+        """Copy a long write-ahead log into the file and empty it.
+
+        SQLite would do this by itself, but before 3.51.3 such a checkpoint, met by a commit of another process at the
+        wrong moment, could damage the file (sqlite.org/wal.html#walresetbug). This kind keeps writers out meanwhile.
+        """
+        with suppress(sqlite3.Error, OSError):  # all is durable in the log; whatever is wrong, the next write tells
+            size = Path(f"{self._path}-wal").stat().st_size
+            if size < self._log_limit:
+                return
+            self._log_limit = 2 * size  # a reader may be in the way for long: do not stop at every commit to see
+            self._writer.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_PATIENCE * 1000:.0f}")
+            try:
+                busy, *_ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                self._writer.execute(f"PRAGMA busy_timeout = {self._timeout * 1000:.0f}")
+            if not busy:
+                self._log_limit = _LOG_SIZE

@@ -1,0 +1,139 @@
+"""What a journal says about a key, and how that is written into columns without its secrets."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, cast
+
+import attrs
+
+from ._errors import JournalFailed
+from ._models import ImageToVideo, Task, TaskInput, TaskStatus, VideoOutput
+from ._wire import without_query
+
+State = Literal["intended", "submitted", "succeeded", "failed", "refused", "unknown"]
+
+
+@attrs.frozen
+class Entry:
+    """What the journal knows about one key.
+
+    Attributes:
+        key: The caller's idempotency key, or one made up for a request without.
+        request: What was asked for; URLs without their query strings.
+        state: One of
+
+            - `"intended"`: about to be sent, or being sent, by a living process
+            - `"submitted"`: paid; the task runs, as far as the journal knows
+            - `"succeeded"`: the video was made
+            - `"failed"`: the task failed; the service refunds its credits
+            - `"refused"`: nothing was created, or it was released: the key is sent again when it is used again
+            - `"unknown"`: sent, and no answer came: it may have been paid
+        task_id: Of the paid task, once it is known.
+        credits: What the request costs.
+        created_at: When it was about to be sent, in UTC; of the latest time, if it was sent again.
+        updated_at: When the state changed last, in UTC.
+        task: The last look at a finished task; its URLs without their query strings.
+        origin: Scheme, host and port of the API it was sent to.
+        reason: Why it failed or was refused, where that is known.
+        released: When it was sent without an answer and released, for each time this happened.
+    """
+
+    key: str
+    request: ImageToVideo
+    state: State
+    task_id: int | None
+    credits: int
+    created_at: datetime
+    updated_at: datetime
+    task: Task | None = None
+    origin: str = attrs.field(default="", kw_only=True)
+    reason: str | None = attrs.field(default=None, kw_only=True)
+    released: str | None = attrs.field(default=None, kw_only=True)
+
+
+def read_entry(row: Sequence[Any]) -> Entry:
+    """Read an entry out of its columns.
+
+    Raises:
+        JournalFailed: It is damaged.
+    """
+    key, request, state, task_id, credits_, created_at, updated_at, task, origin, reason, released = row
+    try:
+        return Entry(
+            key=key,
+            request=ImageToVideo(**json.loads(request)),
+            state=cast("State", state),
+            task_id=None if task_id is None else int(task_id),
+            credits=credits_,
+            created_at=datetime.fromisoformat(created_at),
+            updated_at=datetime.fromisoformat(updated_at),
+            task=None if task is None else _read_task(json.loads(task)),
+            origin=origin,
+            reason=reason,
+            released=released,
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise JournalFailed(
+            f"the journal's entry of key {key!r} is damaged ({error}): restore a backup, or delete that row"
+        ) from error
+
+
+def write_request(request: ImageToVideo) -> str:
+    """Write a request as JSON, by our own names."""
+    return _write(attrs.asdict(request))
+
+
+def write_task(task: Task) -> str:
+    """Write a look as JSON, by our own names and with all that the API said; without the forecast."""
+    return _write({**attrs.asdict(task, filter=attrs.filters.exclude("eta", "raw")), "raw": task.raw})
+
+
+def write_text(text: str) -> str:
+    """Write somebody else's words: without the query strings of the URLs in them, and in characters a file can hold."""
+    return _redact_text(text).encode(errors="backslashreplace").decode()
+
+
+def write_time(when: datetime) -> str:
+    """Write an instant so that text sorts as time does.
+
+    Raises:
+        ValueError: It has no time zone.
+    """
+    if when.tzinfo is None:
+        raise ValueError(f"{when} has no time zone: pass datetime.now(UTC) or the like")
+    return when.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _write(value: Any) -> str:
+    # ASCII, because an answer may hold half a surrogate pair, and UTF-8 cannot. What is no JSON becomes its text.
+    return json.dumps(_redact(value), separators=(",", ":"), default=str)
+
+
+def _redact(value: Any, name: str = "") -> Any:
+    if isinstance(value, str):
+        is_url = name.lower().endswith(("url", "cover"))
+        return without_query(value) if is_url else _redact_text(value)
+    if isinstance(value, Mapping):
+        return {str(key): _redact(item, str(key)) for key, item in cast("Mapping[Any, Any]", value).items()}
+    if isinstance(value, (list, tuple)):
+        return [_redact(item, name) for item in cast("list[Any]", value)]
+    return value
+
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s<>\"']+", re.IGNORECASE)
+
+
+def _redact_text(text: str) -> str:
+    return _URL.sub(lambda found: without_query(found[0]), text)
+
+
+def _read_task(fields: dict[str, Any]) -> Task:
+    status, asked, output = fields.pop("status"), fields.pop("input"), fields.pop("output")
+    return Task(
+        status=TaskStatus(status) if status in set(TaskStatus) else status,
+        input=TaskInput(**asked),
+        output=None if output is None else VideoOutput(**output),
+        **fields,
+    )

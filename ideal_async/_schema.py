@@ -1,0 +1,168 @@
+"""The file: made for its user alone, opened durable, and brought up to date.
+
+A journal's tables may change from version to version of this library. `MIGRATIONS` only ever grows at its end; SQLite's
+`user_version` counts how many of them a file has seen, each applied in a transaction of its own.
+"""
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from ._errors import JournalFailed
+
+#: Marks a file as ours in its header (`file` and the sqlite3 shell show it): "IdHv".
+APPLICATION_ID = 0x49644876
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        # One row for each origin and key. `attempt` names one intent to send: a late answer must find its own.
+        # An id is kept as text: an unsigned 64-bit number does not fit SQLite's integers.
+        """
+        CREATE TABLE entries (
+            id INTEGER PRIMARY KEY,
+            origin TEXT NOT NULL,
+            key TEXT NOT NULL,
+            attempt TEXT NOT NULL,
+            state TEXT NOT NULL
+                CHECK (state IN ('intended', 'submitted', 'succeeded', 'failed', 'refused', 'unknown')),
+            owner TEXT,
+            fingerprint TEXT NOT NULL,
+            request TEXT NOT NULL,
+            credits INTEGER NOT NULL,
+            task_id TEXT,
+            task TEXT,
+            reason TEXT,
+            earlier TEXT,   -- the reason of the refusal that this attempt comes after: withdrawn, it is refused again
+            released TEXT,  -- every release so far, in words, for whoever asks later why a key was sent twice
+            late_for TEXT,  -- the key whose lost answer came when the key had been released and sent again
+            created_at TEXT NOT NULL,
+            updated_at TEXT NOT NULL,
+            UNIQUE (origin, key)
+        )
+        """,
+        "CREATE INDEX states ON entries (state)",
+        "CREATE INDEX tasks ON entries (task_id) WHERE task_id IS NOT NULL",
+        "CREATE INDEX late_answers ON entries (late_for) WHERE late_for IS NOT NULL",
+        f"PRAGMA application_id = {APPLICATION_ID}",
+    ),
+)
+
+#: Seconds between two tries where SQLite does not wait by itself; a switch to WAL takes about a millisecond.
+_SWITCH_INTERVAL = 0.005
+
+_creating = threading.Lock()
+
+
+def create(path: str) -> None:
+    """Make the file, empty and private, if it is not there.
+
+    SQLite gives its `-wal` and `-shm` files the mode of the database. An existing file is never opened here: closing it
+    would drop the locks that SQLite holds on it for other journals of this process (POSIX), hence also the mutex.
+
+    Raises:
+        JournalFailed: The folder is not there, or something else than a file is.
+        OSError: The disk says no.
+    """
+    if Path(path).is_dir():
+        raise JournalFailed(f"journal {path!r} is a folder: name a file in it")
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise JournalFailed(f"journal {path!r}: there is no folder {str(folder)!r}: make it, or name another path")
+    with _creating:
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        except FileExistsError:
+            return
+    if os.name == "posix":  # the new name must survive a power cut, too; Windows cannot open a folder
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def connect(path: str, *, timeout: float) -> sqlite3.Connection:
+    """Open an existing file for threads, up to date, in autocommit mode, every commit durable.
+
+    Raises:
+        JournalFailed: It is another program's database, a newer version's, or not on a local disk.
+        sqlite3.Error: It cannot be opened or written.
+    """
+    connection = sqlite3.connect(
+        f"{Path(path).as_uri()}?mode=rw", uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
+    )
+    try:
+        _recognise(connection, path)
+        _write_ahead(connection, path, timeout)
+        connection.execute("PRAGMA synchronous = FULL")
+        # On macOS fsync() leaves the data in the drive's cache; these ask for more. No effect elsewhere.
+        connection.execute("PRAGMA fullfsync = ON")
+        connection.execute("PRAGMA checkpoint_fullfsync = ON")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")  # see Commits._checkpoint
+        migrate(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def migrate(connection: sqlite3.Connection, path: str, migrations: Sequence[tuple[str, ...]] = MIGRATIONS) -> None:
+    """Bring the tables up to date; of many processes at once, one does it.
+
+    Raises:
+        JournalFailed: A newer version of this library wrote the file.
+        sqlite3.Error: It cannot be written.
+    """
+    while not _step(connection, path, migrations):
+        pass
+
+
+def _step(connection: sqlite3.Connection, path: str, migrations: Sequence[tuple[str, ...]]) -> bool:
+    """Take one migration, or find that all are done."""
+    connection.execute("BEGIN IMMEDIATE")  # even with nothing to do: a read-only file is found out before any spending
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version < len(migrations):
+            for statement in migrations[version]:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {version + 1}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    if version > len(migrations):
+        raise JournalFailed(
+            f"journal {path!r} was written by a newer ideal_async (schema {version}, this one knows {len(migrations)}): "
+            "upgrade ideal_async"
+        )
+    return bool(version == len(migrations))
+
+
+def _recognise(connection: sqlite3.Connection, path: str) -> None:
+    """Refuse the database of another program before anything in it is changed."""
+    # In this order: another process may be making our tables, and it makes them together with the mark.
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if application != APPLICATION_ID and (application or tables):
+        raise JournalFailed(f"journal {path!r} is the database of another program: name another path")
+
+
+def _write_ahead(connection: sqlite3.Connection, path: str, timeout: float) -> None:
+    """Switch to WAL; SQLite does not wait when several processes switch a new file at once."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            break
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_SWITCH_INTERVAL)
+    if mode != "wal":
+        raise JournalFailed(
+            f"journal {path!r}: this file system cannot hold a shared journal: name a path on a local disk"
+        )
