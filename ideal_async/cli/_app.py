@@ -41,7 +41,7 @@ def demo(
     jobs: int = 100,
     images: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
     out: Path = Path("videos"),
-    speed: float = 5.0,
+    speed: float = 8.0,
     workers: int = 10,
     resolution: Literal["480p", "720p", "1080p"] | None = None,
 ) -> int:
