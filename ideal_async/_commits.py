@@ -1,8 +1,8 @@
 """One commit for many: writes of any number of threads that meet are made durable together.
 
 A commit waits for the disk (`fsync`), which takes far longer than the statements in it. So the first thread to come
-leads: it takes every write that waits by then, runs each in a savepoint of one transaction, commits, and wakes the others.
-No thread of our own: nothing to start, to stop, or to keep a process alive.
+leads: it takes every write that waits by then, runs each in a savepoint of one transaction, commits, and wakes the
+others. No thread of our own: nothing to start, to stop, or to keep a process alive.
 """
 
 import os

@@ -116,9 +116,11 @@ def _redact(value: Any, name: str = "") -> Any:
         is_url = name.lower().endswith(("url", "cover"))
         return without_query(value) if is_url else _redact_text(value)
     if isinstance(value, Mapping):
-        return {str(key): _redact(item, str(key)) for key, item in cast("Mapping[Any, Any]", value).items()}
-    if isinstance(value, (list, tuple)):
-        return [_redact(item, name) for item in cast("list[Any]", value)]
+        fields: Mapping[Any, Any] = cast("Any", value)
+        return {str(key): _redact(item, str(key)) for key, item in fields.items()}
+    if isinstance(value, list):
+        items: list[Any] = cast("Any", value)
+        return [_redact(item, name) for item in items]
     return value
 
 

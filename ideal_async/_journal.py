@@ -33,7 +33,7 @@ from ._wire import fingerprint
 
 STATES: tuple[State, ...] = get_args(State)
 
-#: Seconds to wait for another process: hundreds of commits on a slow disk (10 to 20 ms each), and less than a POST may take.
+#: Seconds to wait for another process: hundreds of commits on a slow disk (10 to 20 ms each).
 _TIMEOUT = 10.0
 #: Entries fetched at once: about half a megabyte.
 _PAGE = 500
@@ -46,23 +46,23 @@ def _utc_now() -> datetime:
 class Journal:
     """Remembers on disk what every request became, so that no crash makes you pay twice.
 
-    Give it to `AsyncClient(journal=...)`. Any number of clients, threads and processes of one user on one machine may use
-    a file at the same time. It must be on a **local disk**: the locks of network file systems cannot be trusted with
-    money. It is made with mode 0600 and holds no secret: of every URL it leaves out the query string, the fragment, user
-    and password. Prompts and your keys stand in it as they are.
+    Give it to `AsyncClient(journal=...)`. Any number of clients, threads and processes of one user on one machine may
+    use a file at the same time. It must be on a **local disk**: the locks of network file systems cannot be trusted
+    with money. It is made with mode 0600 and holds no secret: of every URL it leaves out the query string, the
+    fragment, user and password. Prompts and your keys stand in it as they are.
 
-    Close it, or use it in a `with` block, after the clients that use it. It has no thread of its own. Every method may be
-    called from any thread; those that write return when it is on the disk.
+    Close it, or use it in a `with` block, after the clients that use it. It has no thread of its own. Every method may
+    be called from any thread; those that write return when it is on the disk.
 
     Args:
-        path: Of the file; its folder must exist. Beside it come SQLite's `-wal` and `-shm` files, which belong to it, and
-            a folder `-owners` of lock files, which tell living processes from dead ones.
+        path: Of the file; its folder must exist. Beside it come SQLite's `-wal` and `-shm` files, which belong to it,
+            and a folder `-owners` of lock files, which tell living processes from dead ones.
         timeout: Seconds to wait while another process writes.
         now: Tells the time, with a time zone.
 
     Raises:
-        JournalFailed: The file cannot be used: it has no folder, is not writable, damaged, another program's, written by
-            a newer version of this library, or locked for longer than *timeout*. The message names the fix.
+        JournalFailed: The file cannot be used: it has no folder, is not writable, damaged, another program's, of a
+            newer version of this library, or locked for longer than *timeout*. The message names the fix.
         ValueError: *path* names no file.
 
     Example:
@@ -79,8 +79,8 @@ class Journal:
             raise ValueError(f"a journal must outlive its process: name a file, not {os.fspath(path)!r}")
         # Links are followed once and for all: other names of one file must lead to the same owners.
         self._path = os.path.realpath(path)
-        self._lives = partial(lives, Path(f"{self._path}-owners"))
         self._folder = Path(f"{self._path}-owners")
+        self._lives = partial(lives, self._folder)
         self._now = now
         self._owner: Owner | None = None
         self._claiming = threading.Lock()
@@ -131,9 +131,9 @@ class Journal:
     def release(self, key: str, *, origin: str | None = None) -> Entry:
         """Allow an `unknown` key to be sent again: you have made sure that it was not paid, or you accept to pay again.
 
-        The entry becomes `refused`, with the reason "released …", and its credits count as not spent. If the lost answer
-        comes after all, the task is not forgotten: it answers for the key if that was not sent again by then, and
-        otherwise gets an entry of its own, whose key begins with this one.
+        The entry becomes `refused`, with the reason "released …", and its credits count as not spent. If the lost
+        answer comes after all, the task is not forgotten: it answers for the key if that was not sent again by then,
+        and otherwise gets an entry of its own, whose key begins with this one.
 
         Args:
             key: Of the entry.
@@ -146,8 +146,7 @@ class Journal:
             ValueError: There is no such entry, there are several, or it is in another state.
             JournalFailed: The file cannot be written.
         """
-        entry = self._commits.write(partial(_rows.release, key=key, origin=origin, lives=self._lives, now=self._time()))
-        return entry
+        return self._commits.write(partial(_rows.release, key=key, origin=origin, lives=self._lives, now=self._time()))
 
     def prune(self, *, before: datetime) -> int:
         """Delete what is settled (`succeeded`, `failed`, `refused`) and has not changed since *before*.
@@ -175,9 +174,9 @@ class Journal:
             credits: What it costs.
 
         Returns:
-            An `Intent`: go, and then call exactly one of `withdraw`, `submitted`, `refused` and `unknown` with it. Or the
-            key's `Entry`: it is `submitted`, `succeeded`, `failed` or `unknown`, or it is `intended`, then a living
-            process is sending it: ask again in a moment.
+            An `Intent`: go, and then say what came of it: `withdraw`, `submitted`, `refused` or `unknown`. Or the key's
+            `Entry`: it is `submitted`, `succeeded`, `failed` or `unknown`; or it is `intended`, which means that a
+            living process is sending it: ask again in a moment.
 
         Raises:
             ValueError: The key was used for another request (a refused one may be changed).
@@ -261,7 +260,7 @@ class Journal:
         try:
             self._commits.write(work)
         except JournalFailed as error:
-            raise error.about(task_id)
+            raise error.about(task_id) from error.__cause__
 
     def find(self, origin: str, key: str) -> Entry | None:
         """Look a key up, without asking whether its owner lives.

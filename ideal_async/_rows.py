@@ -17,7 +17,8 @@ from ._entries import Entry, State, read_entry, write_time
 Lives = Callable[[str, str], bool]
 
 _SELECT = """
-    SELECT id, key, request, state, task_id, credits, created_at, updated_at, task, origin, reason, released FROM entries
+    SELECT id, key, request, state, task_id, credits, created_at, updated_at, task, origin, reason, released
+    FROM entries
 """
 
 
@@ -46,22 +47,21 @@ class Intent:
 
 def find(db: sqlite3.Connection, origin: str, key: str) -> Entry | None:
     """Look a key up."""
-    row = db.execute(_SELECT + "WHERE origin = ? AND key = ?", (origin, key)).fetchone()
-    return None if row is None else read_entry(row[1:])
+    known = db.execute("SELECT 1 FROM entries WHERE origin = ? AND key = ?", (origin, key)).fetchone()
+    return _read(db, origin, key) if known else None
 
 
 def read_page(
     db: sqlite3.Connection, state: State | None, origin: str | None, *, after: int, size: int
 ) -> Sequence[tuple[Any, ...]]:
     """Read *size* rows with ids above *after*: the id, then what `read_entry` needs."""
-    if state is None:
-        where, values = "", ()
-    else:
-        where, values = "state = ? AND ", (state,)
-    return db.execute(
-        _SELECT + f"WHERE {where} id > ? AND origin = ifnull(?, origin) ORDER BY id LIMIT ?",
-        (*values, after, origin, size),
-    ).fetchall()
+    where = (
+        "WHERE id > ? AND origin = ifnull(?, origin)"
+        if state is None
+        else "WHERE id > ? AND origin = ifnull(?, origin) AND state = ?"
+    )
+    values = (after, origin, size) if state is None else (after, origin, state, size)
+    return db.execute(_SELECT + where + " ORDER BY id LIMIT ?", values).fetchall()
 
 
 def intend(db: sqlite3.Connection, intent: Intent, owner: str, lives: Lives) -> Entry | None:
@@ -93,7 +93,7 @@ def intend(db: sqlite3.Connection, intent: Intent, owner: str, lives: Lives) -> 
         raise ValueError(f"key {intent.key!r} was used for another request: use another key, or the same request")
     if state == "intended" and not lives(sender, attempt):
         _give_up(db, attempt, now)
-    return find(db, intent.origin, intent.key)
+    return _read(db, intent.origin, intent.key)
 
 
 def withdraw(db: sqlite3.Connection, intent: Intent, now: str) -> None:
@@ -162,7 +162,7 @@ def settle(
     )
 
 
-def release(db: sqlite3.Connection, key: str, origin: str | None, lives: Lives, now: str) -> Entry | None:
+def release(db: sqlite3.Connection, key: str, origin: str | None, lives: Lives, now: str) -> Entry:
     """Let an `unknown` key be sent again."""
     rows = db.execute(
         "SELECT origin, state, owner, attempt FROM entries WHERE key = ? AND origin = ifnull(?, origin)", (key, origin)
@@ -171,7 +171,7 @@ def release(db: sqlite3.Connection, key: str, origin: str | None, lives: Lives, 
         raise ValueError(f"the journal has no key {key!r}: entries() lists what there is")
     if len(rows) > 1:
         raise ValueError(f"key {key!r} was used with several APIs: add origin= with one of {[row[0] for row in rows]}")
-    ((origin, state, owner, attempt),) = rows
+    ((where, state, owner, attempt),) = rows
     if state == "unknown" or (state == "intended" and not lives(owner, attempt)):
         db.execute(
             """
@@ -179,13 +179,13 @@ def release(db: sqlite3.Connection, key: str, origin: str | None, lives: Lives, 
                 released = ifnull(released || '; ', '') || 'sent ' || created_at || ', released ' || :now
             WHERE origin = :origin AND key = :key
             """,
-            {"now": now, "origin": origin, "key": key},
+            {"now": now, "origin": where, "key": key},
         )
     elif state == "intended":
         raise ValueError(f"key {key!r} is being sent by a living process: wait for what becomes of it")
     elif state != "refused":
         raise ValueError(f"key {key!r} is {state} and its task is known: use another key to make another video")
-    return find(db, origin, key)
+    return _read(db, where, key)
 
 
 def prune(db: sqlite3.Connection, before: str) -> int:
@@ -218,6 +218,11 @@ def add_up(db: sqlite3.Connection, origin: str, keys: Iterable[str]) -> int:
         {"origin": origin, "keys": json.dumps(list(keys))},
     ).fetchone()
     return int(credits_)
+
+
+def _read(db: sqlite3.Connection, origin: str, key: str) -> Entry:
+    row = db.execute(_SELECT + "WHERE origin = ? AND key = ?", (origin, key)).fetchone()
+    return read_entry(row[1:])
 
 
 def _give_up(db: sqlite3.Connection, attempt: str, now: str) -> None:

@@ -124,7 +124,7 @@ def _step(connection: sqlite3.Connection, path: str, migrations: Sequence[tuple[
     """Take one migration, or find that all are done."""
     connection.execute("BEGIN IMMEDIATE")  # even with nothing to do: a read-only file is found out before any spending
     try:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
         if version < len(migrations):
             for statement in migrations[version]:
                 connection.execute(statement)
@@ -136,10 +136,10 @@ def _step(connection: sqlite3.Connection, path: str, migrations: Sequence[tuple[
         raise
     if version > len(migrations):
         raise JournalFailed(
-            f"journal {path!r} was written by a newer ideal_async (schema {version}, this one knows {len(migrations)}): "
-            "upgrade ideal_async"
+            f"journal {path!r} was written by a newer ideal_async (schema {version}, this one knows "
+            f"{len(migrations)}): upgrade ideal_async"
         )
-    return bool(version == len(migrations))
+    return version == len(migrations)
 
 
 def _recognise(connection: sqlite3.Connection, path: str) -> None:
@@ -163,6 +163,4 @@ def _write_ahead(connection: sqlite3.Connection, path: str, timeout: float) -> N
                 raise
             time.sleep(_SWITCH_INTERVAL)
     if mode != "wal":
-        raise JournalFailed(
-            f"journal {path!r}: this file system cannot hold a shared journal: name a path on a local disk"
-        )
+        raise JournalFailed(f"journal {path!r}: this file system shares no memory: name a path on a local disk")

@@ -1,5 +1,6 @@
 """The JSON of the two endpoints, written by hand from the vendor's page."""
 
+from collections.abc import Callable
 from typing import Any
 
 from ._codes import Refused, failure, success, write_json
@@ -27,13 +28,13 @@ def answer_refused(refused: Refused, *, http_errors: bool) -> Answer:
     return answer_json(failure(refused.code.number, refused.message), status)
 
 
-def show_task(world: World, task: Task, files: str) -> dict[str, Any]:
-    """The `data` of a look; *files* is the URL under which the clip's two files are."""
+def show_task(world: World, task: Task, link: Callable[[int, str], str]) -> dict[str, Any]:
+    """The `data` of a look; *link* gives the URL of a task's file."""
     output = None
     if task.status == "Success" and task.clip is not None:  # "only available when status is Success"
         output = {
-            "resultUrl": f"{files}/video_result.mp4",
-            "cover": f"{files}/video_cover.jpg",
+            "resultUrl": link(task.id, "video_result.mp4"),
+            "cover": link(task.id, "video_cover.jpg"),
             "width": task.clip.width,
             "height": task.clip.height,
         }

@@ -1,7 +1,6 @@
 """One picture under a moving camera, directed by the words of a prompt."""
 
 import math
-import re
 from collections.abc import Iterator
 
 import attrs
@@ -30,22 +29,26 @@ class Plate:
     wide: int  # of the plate, in its own finer pixels
     tall: int
     fine: int
+    reach: tuple[float, float]  # columns and rows of the picture that the window crops, in output pixels
 
     @classmethod
-    def lay(cls, rgb: Bytes, width: int, height: int, fine: int) -> "Plate":
-        """Enlarge a picture until it covers the video's window; what the window crops stays within a camera's reach."""
+    def lay(cls, rgb: Bytes, width: int, height: int, fine: int, border: float = 0) -> "Plate":
+        """Enlarge a picture until it covers the window; what the window crops stays within a camera's reach.
+
+        The picture may have a border, the share of its own size on every side, which lies outside the window.
+        """
         rows, columns = rgb.shape[:2]
-        scale = max(width / columns, height / rows) * fine
-        wide, tall = (max(math.ceil(n * scale / 2), m * fine // 2) * 2 for n, m in ((columns, width), (rows, height)))
+        rows, columns = rows / (1 + 2 * border), columns / (1 + 2 * border)
+        scale = max(width / columns, height / rows)
+        reach = columns * scale - width, rows * scale - height
+        wide, tall = (
+            max(math.ceil(n * scale * fine / 2), m * fine // 2) * 2
+            for n, m in ((rgb.shape[1], width), (rgb.shape[0], height))
+        )
         picture = av.VideoFrame.from_ndarray(rgb, format="rgb24")
         full = picture.reformat(wide, tall, "yuv420p", dst_colorspace="ITU709", interpolation="BICUBIC")
-        luma, blue, red = (np.ascontiguousarray(plane(full, i)).reshape(-1) for i in range(3))
-        return cls(luma, blue, red, width, height, wide, tall, fine)
-
-    @property
-    def reach(self) -> tuple[float, float]:
-        """Columns and rows the window cannot show at once, in output pixels."""
-        return self.wide / self.fine - self.width, self.tall / self.fine - self.height
+        luma, blue, red = (np.ascontiguousarray(plane(full, index)).reshape(-1) for index in range(3))
+        return cls(luma, blue, red, width, height, wide, tall, fine, reach)
 
     def grid(self, tile: int = TILE) -> tuple[Floats, Floats]:
         """Centres of the window's tiles, from the window's centre, in output pixels: a row and a column."""
@@ -119,8 +122,8 @@ class Move:
         zoom: magnification at the end; below 1 the camera has gone back.
         x: sideways, -1 as far left as the picture gives, 1 as far right.
         y: up and down, -1 as far up as the picture gives, 1 as far down.
-        roll: radians, clockwise.
-        orbit: swing of what is near against what is far, as a share of the width.
+        roll: radians the camera turns about its own axis, clockwise.
+        orbit: sideways swing of what is near against what is far, as a share of the width; above 0 to the right.
     """
 
     zoom: float = 1.0
@@ -130,32 +133,10 @@ class Move:
     orbit: float = 0.0
 
 
-#: What a prompt that directs nothing gets: a slow push with a breath of depth.
-GENTLE = Move(zoom=1.12, orbit=0.012)
-
-WORDS: tuple[tuple[str, dict[str, float]], ...] = (
-    (r"\bzoom\w*\W+out|\bpull\w*\W+(?:out|back|away)", {"zoom": 0.82}),
-    (r"\bzoom|\bpush\w*\W+in\b", {"zoom": 1.28}),
-    (r"\bpan\w*\W+(?:\w+\W+){0,3}?left\b", {"x": -1}),
-    (r"\bpan\w*\W+(?:\w+\W+){0,3}?right\b", {"x": 1}),
-)
-
-
-def direct(prompt: str) -> Move:
-    """Read a camera move out of a prompt."""
-    found: dict[str, float] = {}
-    for pattern, effect in WORDS:
-        if re.search(pattern, prompt, re.IGNORECASE):
-            found = effect | found
-    return Move(**found) if found else GENTLE
-
-
-def ease(t: float) -> float:
-    """Time 0 to 1 as a heavy camera spends it: setting off and arriving slowly, steady in between."""
-    start = 0.2  # share of the way spent getting up to speed
-    if t > 0.5:  # noqa: PLR2004 - the second half mirrors the first
-        return 1 - ease(1 - t)
-    return (t * t / (2 * start) if t < start else t - start / 2) / (1 - start)
+#: Share of the window a pan or a tilt travels, so that it is seen to move.
+TRAVEL = 0.18
+#: Share by which near things grow faster than far ones for each doubling: the difference of a dolly and a zoom.
+DEPTH = 0.35
 
 
 def nearness(plate: Plate) -> Floats:
@@ -164,25 +145,62 @@ def nearness(plate: Plate) -> Floats:
     rows, columns = grey.shape
     down = np.linspace(0, 1, rows, dtype=np.float32)[:, None]
     aside = np.linspace(-1, 1, columns, dtype=np.float32)[None, :]
-    detail = np.sqrt(blur(np.abs(grey - blur(grey, 1)), columns // 24))
-    depth = 0.5 * down + 0.3 * np.exp(-2 * aside * aside) + 0.3 * detail / (detail.max() + np.float32(1e-6))
+    detail = np.sqrt(blur(np.abs(grey - blur(grey, 1)), max(1, columns // 24)))
+    depth = 0.5 * down + 0.25 * np.exp(-2 * aside * aside) + 0.3 * detail / (detail.max() + np.float32(1e-6))
     for _ in range(2):
-        depth = blur(depth, columns // 20)
+        depth = blur(depth, max(1, columns // 20))
     depth = (depth - depth.min()) / (np.ptp(depth) + np.float32(1e-6)) - np.float32(0.5)
-    return resize(depth, plate.height // TILE, plate.width // TILE)
+    return resize(depth.astype(np.float32), plate.tall // plate.fine, plate.wide // plate.fine)
+
+
+def ease(t: float) -> float:
+    """Time 0 to 1 as a heavy camera spends it: setting off and arriving slowly, steady in between."""
+    start = 0.2  # share of the time spent getting up to speed
+    if t > 0.5:  # noqa: PLR2004 - the second half mirrors the first
+        return 1 - ease(1 - t)
+    return (t * t / (2 * start) if t < start else t - start / 2) / (1 - start)
 
 
 def fly(plate: Plate, move: Move, frames: int) -> Iterator[av.VideoFrame]:
     """Fly a move; the first frame is the picture as it is."""
     u, v = plate.grid()
-    depth = nearness(plate) if move.orbit else None
-    zoom = move.zoom if move.zoom < 1 else max(move.zoom, 1.22 if move.x or move.y else 1.0)
+    depth = nearness(plate)
+    rows, columns = depth.shape
+    zoom = _closest(plate, move)
     for index in range(frames):
         gone = ease(index / max(1, frames - 1))
         scale = zoom**-gone
-        room_x, room_y = (plate.width * (1 - scale) + r * gone for r in plate.reach)
-        x = u * np.float32(scale) + np.float32(move.x * room_x / 2)
-        y = v * np.float32(scale) + np.float32(move.y * room_y / 2)
-        if depth is not None:
-            x = x + depth * np.float32(plate.width * move.orbit * math.sin(1.5 * math.pi * gone))
+        cosine, sine = np.float32(scale * math.cos(move.roll * gone)), np.float32(scale * math.sin(move.roll * gone))
+        room_x, room_y = (
+            size * (1 - scale) + r for size, r in zip((plate.width, plate.height), plate.reach, strict=True)
+        )
+        x = cosine * u + np.float32(move.x * gone * room_x / 2)
+        y = cosine * v + np.float32(move.y * gone * room_y / 2)
+        if move.roll:
+            x, y = x - sine * v, y + sine * u
+        near = depth.reshape(-1).take(
+            np.clip(y + np.float32(rows / 2), 0, rows - 1).astype(np.intp) * columns
+            + np.clip(x + np.float32(columns / 2), 0, columns - 1).astype(np.intp)
+        )
+        grown = 1 + near * np.float32(DEPTH * math.log2(scale))
+        swing = math.sin(gone * math.pi / 2) * move.orbit
+        x = x * grown + near * np.float32(swing * plate.width)
+        y = y * grown * (1 + u * np.float32(2 * swing / plate.width))  # a camera that swings round sees a keystone
         yield plate.develop(plate.pick(x, y, scale))
+
+
+def _closest(plate: Plate, move: Move) -> float:
+    """The zoom that a move ends with: its own, or as much as keeps the picture's edges out of sight."""
+    if move.zoom < 1:
+        return move.zoom
+    spare = (
+        min(
+            r / size
+            for r, size, way in zip(plate.reach, (plate.width, plate.height), (move.x, move.y), strict=True)
+            if way
+        )
+        if move.x or move.y
+        else TRAVEL
+    )
+    turned = abs(math.sin(move.roll)) * plate.width / plate.height + math.cos(move.roll)
+    return max(move.zoom, 1 / (1 - max(0.0, TRAVEL - spare)), turned, 1 + 2 * abs(move.orbit))

@@ -1,14 +1,144 @@
-"""Fetching a customer's image, within limits."""
+"""Fetching a customer's image: limited in size, time, type and hops, and kept away from private networks."""
 
+import asyncio
+import functools
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from urllib.parse import urljoin
+
+import attrs
 import httpx
 
 from ._studio import CannotFetch
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-def fetch_image(url: str) -> bytes:
-    """The bytes behind *url*."""
+
+@attrs.frozen
+class Limits:
+    """How much is done for one image."""
+
+    #: Bytes of the file. A photograph of 50 megapixels as JPEG is about this large.
+    size: int = 25 * 1024 * 1024
+    #: Seconds from the first connection to the last byte, over all hops.
+    seconds: float = 20.0
+    #: Redirects followed; each is checked like the first URL.
+    redirects: int = 3
+
+
+def resolve(host: str, port: int) -> list[Address]:
+    """Every address of *host*, as the system's resolver says.
+
+    Raises:
+        CannotFetch: there is none.
+
+    """
     try:
-        answer = httpx.get(url, timeout=10, follow_redirects=True).raise_for_status()
-    except httpx.HTTPError as error:
-        raise CannotFetch(str(error)) from error
-    return answer.content
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise CannotFetch(f"the host {host!r} is unknown: {error}") from None
+    # A link-local IPv6 address may come with a zone ("fe80::1%eth0"); the zone does not change what it is.
+    return [ipaddress.ip_address(str(sockaddr[0]).partition("%")[0]) for *_, sockaddr in found]
+
+
+def is_public(address: Address) -> bool:
+    """Whether *address* is on the open internet: not private, loopback, link-local, multicast or otherwise reserved."""
+    if isinstance(address, ipaddress.IPv6Address):
+        # An IPv4 address in IPv6's clothes (mapped, 6to4, NAT64) is judged by what it carries.
+        inner = address.ipv4_mapped or address.sixtofour
+        if address in ipaddress.ip_network("64:ff9b::/96"):
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(inner)
+    return address.is_global and not address.is_multicast
+
+
+def fetch_image(
+    url: str,
+    *,
+    allow_private: bool,
+    limits: Limits = Limits(),
+    resolve: Callable[[str, int], list[Address]] = resolve,
+) -> bytes:
+    """The bytes of the image behind *url*. Blocking, for a thread.
+
+    Unless *allow_private*, every address of the host must be public, and the connection goes to the very address that
+    was checked: a name that resolves differently a moment later (DNS rebinding) gains nothing.
+
+    Raises:
+        CannotFetch: it cannot be had, or may not; the message says why.
+
+    """
+    deadline = time.monotonic() + limits.seconds
+    for _ in range(limits.redirects + 1):
+        request = _pin(_build(url), resolve) if not allow_private else _build(url)
+        # A loop of our own, in this thread: only a cancelled await ends a server that sends a byte now and then.
+        # Without private addresses no proxy either: it would resolve the name again, for itself.
+        client = httpx.AsyncClient(trust_env=allow_private, verify=_trusted())
+        try:
+            answer = asyncio.run(_exchange(client, request, limits, max(0.0, deadline - time.monotonic())))
+        except TimeoutError:
+            raise CannotFetch(f"it took longer than {limits.seconds} seconds") from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise CannotFetch(f"{type(error).__name__}: {error}") from None
+        if isinstance(answer, bytes):
+            return answer
+        url = urljoin(url, answer)
+    raise CannotFetch(f"more than {limits.redirects} redirects")
+
+
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    return httpx.create_ssl_context()  # reading the certificates takes longer than most pictures
+
+
+def _build(url: str) -> httpx.Request:
+    try:
+        # Pictures are compressed already; taking no encoding keeps "a small answer that unpacks to gigabytes" out.
+        request = httpx.Request("GET", url, headers={"accept": "image/*", "accept-encoding": "identity"})
+    except (httpx.InvalidURL, ValueError) as error:
+        raise CannotFetch(f"not a URL: {error}") from None
+    if request.url.scheme not in {"http", "https"} or not request.url.host:
+        raise CannotFetch("only http and https URLs are fetched")
+    return request
+
+
+def _pin(request: httpx.Request, resolve: Callable[[str, int], list[Address]]) -> httpx.Request:
+    host = request.url.host
+    addresses = resolve(host, request.url.port or {"http": 80, "https": 443}[request.url.scheme])
+    if not all(map(is_public, addresses)):
+        raise CannotFetch(f"{host} has a private address, which this sandbox does not fetch from")
+    # The name stays in the Host header (already set) and, for TLS, in the certificate's check.
+    request.url = request.url.copy_with(host=str(addresses[0]))
+    request.extensions = {**request.extensions, "sni_hostname": host}
+    return request
+
+
+async def _exchange(client: httpx.AsyncClient, request: httpx.Request, limits: Limits, seconds: float) -> bytes | str:
+    """The content, or the location that a redirect names."""
+    async with asyncio.timeout(seconds), client:
+        answer = await client.send(request, stream=True)
+        try:
+            if answer.has_redirect_location:
+                return answer.headers["location"]
+            _check(answer)
+            content = bytearray()
+            async for chunk in answer.aiter_raw():
+                content += chunk
+                if len(content) > limits.size:
+                    raise CannotFetch(f"it is larger than {limits.size} bytes")
+            return bytes(content)
+        finally:
+            await answer.aclose()
+
+
+def _check(answer: httpx.Response) -> None:
+    if answer.status_code != httpx.codes.OK:
+        raise CannotFetch(f"its server answered HTTP {answer.status_code}")
+    media_type = answer.headers.get("content-type", "image/*").partition(";")[0].strip().lower()
+    # Object stores call an upload without a type octet-stream; the decoder looks at the bytes anyway.
+    if not media_type.startswith("image/") and media_type not in {"application/octet-stream", "binary/octet-stream"}:
+        raise CannotFetch(f"its server calls it {media_type!r}, not an image")

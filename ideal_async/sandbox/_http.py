@@ -40,6 +40,11 @@ class Answer:
     size: int | None = None
     cut: int | None = None
 
+    @property
+    def length(self) -> int:
+        """Bytes of the body."""
+        return len(self.body) if isinstance(self.body, bytes) else self.size or 0
+
 
 async def read_body(receive: Receive, limit: int) -> bytes:
     """The whole request body.
@@ -68,7 +73,7 @@ async def send_answer(answer: Answer, send: Send, *, head: bool = False) -> None
         Dropped: the answer was to be cut.
 
     """
-    size = answer.size if answer.size is not None else len(answer.body) if isinstance(answer.body, bytes) else 0
+    size = answer.length
     headers = {"content-type": answer.media_type, "content-length": str(size), **answer.headers}
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": raw})

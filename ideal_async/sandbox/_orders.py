@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import attrs
@@ -68,11 +68,12 @@ def read_order(body: bytes) -> Order:
 
     """
     try:
-        fields: Any = json.loads(body)
+        parsed: object = json.loads(body)
     except (ValueError, RecursionError):
         raise Refused(PARAM_ERROR, "the body is not valid JSON") from None
-    if not isinstance(fields, dict):
+    if not isinstance(parsed, dict):
         raise Refused(PARAM_ERROR, "the body must be a JSON object")
+    fields = cast("dict[str, Any]", parsed)
     for name in ("imageUrl", "duration", "resolution"):
         if name not in fields:
             raise Refused(PARAM_ERROR, f"{name} is required")
@@ -122,7 +123,7 @@ def _read(fields: dict[str, Any], name: str, kind: type, wanted: str, *, default
 
 
 def _read_choice(fields: dict[str, Any], name: str, choices: tuple[Any, ...], default: Any = None) -> Any:
-    kind = type(choices[0])
+    kind: type[Any] = type(choices[0])
     value = _read(fields, name, kind, "an integer" if kind is int else "a string", default=default)
     if value not in choices:
         raise Refused(PARAM_ERROR, f"{name} must be one of {', '.join(map(str, choices))}")

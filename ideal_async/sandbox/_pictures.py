@@ -189,6 +189,24 @@ def _backdrop(rgb: Bytes, width: int, height: int) -> Bytes:
     return np.stack([resize(channel * np.float32(0.72), height, width) for channel in soft], axis=2).astype(np.uint8)
 
 
+def surround(rgb: Bytes, share: float) -> Bytes:
+    """Add a border, a share of the picture's size, on every side: its mirror image, more out of focus the farther out."""
+    rows, columns = rgb.shape[:2]
+    down, across = round(rows * share), round(columns * share)
+    wide = np.pad(rgb, ((down, down), (across, across), (0, 0)), mode="symmetric")
+    frame = av.VideoFrame.from_ndarray(wide, format="rgb24")
+    small = frame.reformat(160, 90, interpolation="AREA").to_ndarray(format="rgb24")
+    soft = blur(blur(np.moveaxis(small, 2, 0).astype(np.float32), 2), 2)
+    y = np.abs(np.linspace(-1, 1, len(wide), dtype=np.float32))[:, None] * np.float32(1 + 2 * share) - 1
+    x = np.abs(np.linspace(-1, 1, wide.shape[1], dtype=np.float32))[None, :] * np.float32(1 + 2 * share) - 1
+    out = np.clip(np.maximum(x, y) / np.float32(share), 0, 1)
+    result = np.empty_like(wide)
+    for channel in range(3):
+        far = resize(soft[channel], *wide.shape[:2])
+        result[..., channel] = wide[..., channel] + out * (far - wide[..., channel])
+    return result
+
+
 def to_jpeg(frame: av.VideoFrame, *, bt709: bool = True) -> bytes:
     """Encode one frame as a JPEG file, whose colours are BT.601 full range by its standard (JFIF 1.02)."""
     encoder = av.CodecContext.create("mjpeg", "w")

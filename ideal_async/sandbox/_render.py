@@ -12,15 +12,18 @@ from fractions import Fraction
 import attrs
 import av
 
-from ideal_async.sandbox._camera import Plate, direct, fly
+from ideal_async.sandbox._camera import Plate, fly
+from ideal_async.sandbox._direction import direct
 from ideal_async.sandbox._morph import morph
-from ideal_async.sandbox._pictures import BadImage, read, shape, to_jpeg
+from ideal_async.sandbox._pictures import BadImage, Bytes, read, shape, surround, to_jpeg
 from ideal_async.sandbox._sound import RATE, ambience
 
 __all__ = ["SIZES", "BadImage", "Clip", "Scene", "render"]
 
 #: Width and height of a video, in pixels, whatever the photograph's shape.
 SIZES = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080)}
+#: Pixels of a plate to one of the video, each way: more is smoother, until it no longer fits the processor's caches.
+FINE = {"480p": 5, "720p": 3, "1080p": 3}
 #: Part of every key: raise it when the same scene would look different, and old clips are not served again.
 EDITION = 1
 
@@ -131,12 +134,22 @@ def _render(scene: Scene, folder: pathlib.Path) -> Clip:
 
 
 def _shoot(scene: Scene, width: int, height: int, frames: int) -> Iterator[av.VideoFrame]:
-    fine = 5 if height < 720 and scene.last_image is None else 3  # noqa: PLR2004 - above, 5 would not fit the caches
-    first = Plate.lay(shape(read(scene.image, width, height), width, height), width, height, fine)
-    if scene.last_image is None:
-        return fly(first, direct(scene.prompt), frames)
-    last = Plate.lay(shape(read(scene.last_image, width, height), width, height), width, height, fine)
-    return morph(first, last, frames)
+    first = _picture(scene.image, "first", width, height)
+    if scene.last_image is not None:
+        last = _picture(scene.last_image, "last", width, height)
+        return morph(Plate.lay(first, width, height, 3), Plate.lay(last, width, height, 3), frames)
+    move, fine = direct(scene.prompt), FINE[scene.resolution]
+    if move.zoom >= 1:
+        return fly(Plate.lay(first, width, height, fine), move, frames)
+    border = (1 / move.zoom - 1) / 2
+    return fly(Plate.lay(surround(first, border), width, height, fine, border), move, frames)
+
+
+def _picture(data: bytes, which: str, width: int, height: int) -> Bytes:
+    try:
+        return shape(read(data, width, height), width, height)
+    except BadImage as error:
+        raise BadImage(f"the {which} image: {error}") from error
 
 
 def _write(scene: Scene, frames: Iterator[av.VideoFrame], video: pathlib.Path, cover: pathlib.Path) -> None:

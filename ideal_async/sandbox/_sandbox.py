@@ -1,16 +1,68 @@
 """The public face: one object that is the whole service."""
 
-from typing import Self
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import attrs
 
 from ._app import Door
+from ._faults import Fault
+from ._gallery import Gallery
+from ._script import read_faults
 from ._service import Service
+from ._shelf import Shelf
 from ._studio import Studio
 from ._transport import SandboxTransport
-from ._world import Entry, Task, World
+from ._world import Entry, Status, World
+
+
+@attrs.frozen
+class Receipt:
+    """One task that was paid for: *input* as the vendor echoes it, *credits* charged, *status* when it was asked."""
+
+    id: int
+    input: dict[str, Any]
+    credits: int
+    status: Status
 
 
 class Sandbox:
-    """The whole service, offline."""
+    """The Image to Video service, whole and offline: tasks, queue, credits, and real MP4s made from the real images.
+
+    Use `transport` with any httpx client, in process; or `app` with an ASGI server; or `serve` for a port of its own.
+    Time comes from the event loop, so with ``render=False`` it is exact in virtual time, on asyncio and trio.
+
+    Args:
+        api_key: the key its first account answers to; its holder may also see the state and script faults.
+        credits: what that account may spend.
+        workers: how many tasks are processed at once; the others queue.
+        speed: divides every processing time; 10 means ten times faster.
+        seed: the same seed gives the same durations, percentages, ids and dice.
+        faults: what goes wrong: lines such as ``"submit 2: drop after"`` (see `read_faults`), or `Fault` values.
+        render: make clips (needs the extra ``sandbox``). Otherwise no image is fetched, no thread started, and results
+            are stand-ins of 16 KiB.
+        images: a folder of photographs, served under ``/images/<name>`` and for ``https://example.com/<name>``.
+        accounts: further API keys and their credits.
+        url_lifetime: seconds for which a result URL works; None for ever. Every look gives new ones.
+        http_errors: answer errors with an HTTP status of their own instead of 200. The vendor's page names none.
+        allow_private: whether images may be fetched from private, loopback and link-local addresses. None allows it,
+            unless `serve` binds to more than the loopback interface.
+
+    It can be used as a context manager, or closed; a forgotten one cleans up when it is collected.
+
+    >>> import anyio, httpx
+    >>> async def main():
+    ...     sandbox = Sandbox(render=False)
+    ...     room = {"imageUrl": "https://example.com/room.jpg", "duration": 5, "resolution": "720p"}
+    ...     async with httpx.AsyncClient(transport=sandbox.transport, headers={"APIKEY": sandbox.api_key}) as client:
+    ...         answer = await client.post("https://api.ideal.house/api/v1/imageToVideo/generate", json=room)
+    ...     return answer.json()["data"], sandbox.credits
+    >>> anyio.run(main)
+    (1234567890123456789, 9980)
+
+    """
 
     def __init__(
         self,
@@ -20,37 +72,98 @@ class Sandbox:
         workers: int = 10,
         speed: float = 1.0,
         seed: int = 0,
+        faults: str | Fault | Iterable[str | Fault] = (),
         render: bool = True,
+        images: str | Path | None = None,
+        accounts: Mapping[str, int] | None = None,
+        url_lifetime: float | None = None,
         http_errors: bool = False,
+        allow_private: bool | None = None,
     ) -> None:
-        self.api_key = api_key
+        for key in (api_key, *(accounts or ())):
+            if not key or not key.isascii() or not key.isprintable() or key != key.strip():
+                raise ValueError("an API key travels in a header: give it printable ASCII characters, no outer spaces")
+        self._api_key = api_key
+        self._studio = Studio() if render else None
         world = World(workers=workers, speed=speed, seed=seed, pictures=render)
-        self._service = Service(world, {api_key: credits}, Studio() if render else None)
-        self.app = Door(self._service, http_errors=http_errors)
+        self._service = Service(world, {**(accounts or {}), api_key: credits}, self._studio)
+        self._service.disturb(read_faults(faults))
+        gallery = Gallery(None if images is None else Path(images), draw=render)
+        self._shelf = Shelf(self._service, gallery, url_lifetime=url_lifetime, allow_private=allow_private)
+        #: The ASGI application; needs no lifespan.
+        self.app = Door(self._service, self._shelf, holder=api_key, http_errors=http_errors)
+        #: An httpx transport that answers in process, whatever the host: the API, images and result URLs alike.
         self.transport = SandboxTransport(self.app)
+
+    def __repr__(self) -> str:
+        """Without the keys."""
+        return f"<Sandbox credits={self.credits} tasks={len(self._service.world.tasks)}>"
+
+    @property
+    def api_key(self) -> str:
+        """The key to send as ``APIKEY``."""
+        return self._api_key
 
     @property
     def credits(self) -> int:
-        """Credits left."""
-        return self._service.accounts[self.api_key].credits
+        """What the first account has left, refunds included."""
+        self._service.settle_if_running()
+        return self._service.accounts[self._api_key].credits
 
     @property
-    def created(self) -> list[Task]:
-        """What was paid, in order."""
-        return list(self._service.world.tasks.values())
+    def created(self) -> list[Receipt]:
+        """What was paid, by whatever account, in order."""
+        self._service.settle_if_running()
+        return [
+            Receipt(task.id, task.order.echo(), task.credits, task.status)
+            for task in self._service.world.tasks.values()
+        ]
 
     @property
     def ledger(self) -> list[Entry]:
-        """Every movement of credits."""
+        """Every movement of credits: grants, charges, refunds. An account's lines add up to its balance."""
+        self._service.settle_if_running()
         return list(self._service.world.ledger)
 
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """The script in force. Setting it takes what the argument takes, and counts calls and tasks from there."""
+        return self._service.script.faults
+
+    @faults.setter
+    def faults(self, script: str | Fault | Iterable[str | Fault]) -> None:
+        self._service.disturb(read_faults(script))
+
+    @property
+    def images(self) -> list[str]:
+        """The names of the photographs in the folder."""
+        return self._shelf.names()
+
+    @property
+    def allow_private(self) -> bool | None:
+        """Whether images may come from private addresses; None until something decides."""
+        return self._shelf.allow_private
+
+    @allow_private.setter
+    def allow_private(self, allowed: bool | None) -> None:
+        self._shelf.allow_private = allowed
+
+    def grant(self, credits: int, *, api_key: str | None = None) -> None:  # noqa: A002 - the vendor's word
+        """Top up the first account, or that of *api_key*.
+
+        Raises:
+            KeyError: there is no account with that key.
+
+        """
+        self._service.grant(self._api_key if api_key is None else api_key, credits)
+
     def close(self) -> None:
-        """Stop rendering and remove the clips."""
-        if self._service.studio is not None:
-            self._service.studio.close()
+        """Drop what is not rendered yet, wait for what is being rendered, remove every clip. Blocking."""
+        if self._studio is not None:
+            self._studio.close()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()

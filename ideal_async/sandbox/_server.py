@@ -1,37 +1,155 @@
-"""The sandbox on a socket: uvicorn, in the foreground or in a thread."""
+"""The sandbox on a port of its own: uvicorn, in a thread for tests and demos, or in the foreground for a terminal."""
 
+import asyncio
 import contextlib
+import errno
+import ipaddress
+import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
-from ._http import Dropped, Receive, Scope, Send
+from ._http import App, Dropped, Receive, Scope, Send
+from ._sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from ._sandbox import Sandbox
+    import uvicorn
+
+#: Seconds that running requests get when the server stops: a scripted delay must not hold up the end of a test.
+GRACE = 1
 
 
 @contextlib.contextmanager
-def serve(sandbox: "Sandbox", host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
-    """Serve *sandbox* from a background thread; yields the base URL."""
-    import uvicorn
+def serve(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> Generator[str, None, None]:
+    """Serve *sandbox* from a background thread while the block runs; yields the base URL.
 
-    async def app(scope: Scope, receive: Receive, send: Any) -> None:
-        try:
-            await sandbox.app(scope, receive, send)
-        except Dropped:
-            send.__self__.transport.close()
-            while (await receive())["type"] != "http.disconnect":
-                pass
+    Port 0 takes any free one. The sandbox is not closed at the end. Needs the extra ``sandbox``.
 
-    with socket.create_server((host, port)) as listener:
-        config = uvicorn.Config(app, log_level="warning", lifespan="off", http="h11", loop="asyncio", ws="none")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    >>> with serve(Sandbox(render=False)) as base_url:
+    ...     base_url.startswith("http://127.0.0.1:")
+    True
+
+    Raises:
+        OSError: the port is taken, or the host is not one of this machine's; nothing was started.
+
+    """
+    with _listen(sandbox, host, port) as (listener, base_url):
+        started = threading.Event()
+        failed: list[BaseException] = []
+        server = _server(sandbox, started.set)
+
+        def run() -> None:
+            try:
+                asyncio.run(server.serve([listener]))
+            except BaseException as error:  # noqa: BLE001 - raised again, in the thread that can do something about it
+                failed.append(error)
+            finally:
+                started.set()
+
+        thread = threading.Thread(target=run, name="ideal-sandbox-server", daemon=True)
         thread.start()
+        started.wait()
         try:
-            yield f"http://{host}:{listener.getsockname()[1]}"
+            yield base_url
         finally:
             server.should_exit = True
             thread.join()
+            for error in failed:
+                raise error
+
+
+def serve_forever(
+    sandbox: Sandbox,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    on_ready: Callable[[str], object] = lambda _: None,
+) -> None:
+    """Serve *sandbox* until Ctrl-C or SIGTERM; *on_ready* is called with the base URL once it listens.
+
+    Raises:
+        OSError: the port is taken, or the host is not one of this machine's.
+
+    """
+    with _listen(sandbox, host, port) as (listener, base_url):
+        server = _server(sandbox, lambda: on_ready(base_url))
+
+        def stop(*_: object) -> None:
+            server.should_exit = True
+
+        # uvicorn raises the signal again when it is done, for whoever had it before: that is us, so we return.
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            asyncio.run(server.serve([listener]))
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach *host*.
+
+    >>> is_loopback("localhost"), is_loopback("::1"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@contextlib.contextmanager
+def _listen(sandbox: Sandbox, host: str, port: int) -> Generator[tuple[socket.socket, str], None, None]:
+    try:
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            problem = f"port {port} on {host} is taken: choose another, or 0 for any free one"
+        else:
+            problem = f"cannot listen on {host} port {port}: {error.strerror}"
+        raise OSError(error.errno, problem) from None
+    if sandbox.allow_private is None and not is_loopback(host):
+        sandbox.allow_private = False
+    with listener:
+        name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - compared, not bound
+        yield listener, f"http://{name}:{listener.getsockname()[1]}"
+
+
+def _server(sandbox: Sandbox, ready: Callable[[], object]) -> "uvicorn.Server":
+    import uvicorn  # noqa: PLC0415 - needs the extra "sandbox", wanted only now
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            ready()
+
+    config = uvicorn.Config(
+        _dropping(sandbox.app),
+        http="h11",  # one implementation, whatever else is installed: `_dropping` depends on it
+        ws="none",
+        lifespan="off",
+        log_config=None,  # logging is the host program's business
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE,
+    )
+    return Server(config)
+
+
+def _dropping(app: App) -> App:
+    """*app*, with connections that die where it raises `Dropped`."""
+
+    async def dropping(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except (Dropped, asyncio.CancelledError):  # cancelled: the server's grace is over
+            # ASGI has no message for this; the object that `send` belongs to holds the connection.
+            connection: asyncio.Transport = send.__self__.transport  # type: ignore[attr-defined]
+            connection.close()
+            # uvicorn would report a missing answer unless it knows that the connection is gone.
+            message: Any = {"type": "http.request"}
+            while message["type"] != "http.disconnect":
+                message = await receive()
+
+    return dropping

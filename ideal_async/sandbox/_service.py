@@ -1,19 +1,19 @@
-"""The world given a clock, customers with keys, and a studio."""
+"""The world given a clock, customers with keys, a script of faults, and a studio."""
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from queue import Empty
-from typing import TypeVar
+from typing import Literal, TypedDict, TypeVar
 
 import anyio
 import anyio.lowlevel
 
 from ._codes import API_KEY_INVALID, Refused
+from ._faults import CallEffect, Fail, Fault, Percentage, Prohibit, Script, TaskEffect
+from ._files import File, stand_in
 from ._orders import Order
-from ._studio import FetchImage, Rendered, Studio
+from ._studio import Delivery, FetchImage, Reel, Studio
 from ._world import Account, Clip, Task, World
-
 
 T = TypeVar("T")
 
@@ -26,15 +26,21 @@ class Service:
 
     def __init__(self, world: World, accounts: dict[str, int], studio: Studio | None) -> None:
         self.world = world
-        self.studio = studio
-        self.clips: dict[int, Rendered] = {}
+        self.script = Script(seed=world.seed)
+        self._studio = studio
+        self._reels: dict[int, Reel] = {}
         # Keys are never shown: a ledger line names its account by number.
         self.accounts = {
-            key: world.open_account(f"account-{number}", credits)
-            for number, (key, credits) in enumerate(accounts.items(), 1)
+            key: world.open_account(f"account-{number}", granted)
+            for number, (key, granted) in enumerate(accounts.items(), 1)
         }
+        # Never held over an await, so a loop that wants it waits for a few microseconds at most.
         self._lock = threading.RLock()
         self._epoch: anyio.lowlevel.RunVar[float] = anyio.lowlevel.RunVar("ideal_async.sandbox")
+
+    def __repr__(self) -> str:
+        """Without the keys."""
+        return f"<Service tasks={len(self.world.tasks)}>"
 
     def clock(self) -> float:
         """Seconds since the first request.
@@ -55,21 +61,51 @@ class Service:
             Refused: 5002.
 
         """
-        if api_key is None or api_key not in self.accounts:
+        account = None if api_key is None else self.accounts.get(api_key)
+        if account is None:
             raise Refused(API_KEY_INVALID)
-        return self.accounts[api_key]
+        return account
+
+    def grant(self, api_key: str, credits: int) -> None:  # noqa: A002 - the vendor's word
+        """Top up an account."""
+        with self._lock:
+            self.settle_if_running()
+            self.world.grant(self.accounts[api_key], credits)
+
+    def disturb(self, faults: tuple[Fault, ...]) -> None:
+        """Follow another script from now on: its calls and tasks are counted from here."""
+        with self._lock:
+            self.script = Script(faults, self.world.seed)
+
+    def on_call(self, call: Literal["submit", "look", "download"], task_id: int | None = None) -> list[CallEffect]:
+        """What the script does to the call that is happening now."""
+        with self._lock:
+            return self.script.on_call(call, task_id)
 
     def create(self, account: Account, order: Order, fetch_image: FetchImage) -> Task:
-        """Charge and queue an order, and set the studio to work."""
+        """Charge and queue an order, and set the studio to work.
+
+        Raises:
+            Refused: 9051.
+
+        """
         with self._lock:
             self.settle()
-            task = self.world.create(account, order, self.clock())
-            if self.studio is not None:
-                self.studio.ask(task.id, order, fetch_image)
+            # Asked before the charge: a task that is refused for want of credits is no task.
+            effects = self.script.on_task() if account.credits >= order.credits else []
+            task = self.world.create(account, order, self.clock(), **_course(effects))
+            self.script.name_task(task.id)
+            if self._studio is not None:
+                self._studio.ask(task.id, order, fetch_image)
             return task
 
     def look(self, account: Account, task_id: int, show: Callable[[World, Task], T]) -> T:
-        """What *show* makes of a task as it stands now."""
+        """What *show* makes of a task as it stands now.
+
+        Raises:
+            Refused: 1011 for an unknown id, 9038 for prohibited output.
+
+        """
         with self._lock:
             self.settle()
             return show(self.world, self.world.look(account, task_id, self.clock()))
@@ -77,22 +113,66 @@ class Service:
     def settle(self) -> None:
         """Bring the world up to now: clips that came since, then time itself."""
         with self._lock:
-            while self.studio is not None:
-                try:
-                    delivery = self.studio.delivered.get_nowait()
-                except Empty:
-                    break
+            for delivery in self._deliveries():
                 task = self.world.tasks[delivery.task_id]
                 at = task.created_at + delivery.seconds
-                if delivery.clip is None:
+                if delivery.reel is None:
                     clip = Clip(at, 0, 0, delivery.problem)
                 else:
-                    self.clips[task.id] = delivery.clip
-                    clip = Clip(at, delivery.clip.width, delivery.clip.height)
+                    self._reels[task.id] = delivery.reel
+                    clip = Clip(at, delivery.reel.width, delivery.reel.height)
                 self.world.deliver(task.id, clip)
             self.world.advance(self.clock())
 
-    def file(self, task_id: int, name: str) -> Path | None:
-        """Where a result file is, once there is one."""
-        clip = self.clips.get(task_id)
-        return None if clip is None else clip.video if name.endswith("mp4") else clip.cover
+    def settle_if_running(self) -> None:
+        """As `settle` in an event loop that has served requests; elsewhere there is no clock, and nothing happens."""
+        try:
+            running = self._epoch.get(None) is not None
+        except RuntimeError:  # no event loop here
+            return
+        if running:
+            self.settle()
+
+    def file(self, task_id: int, name: str) -> File | None:
+        """A result file, once its task has succeeded."""
+        with self._lock:
+            self.settle()
+            task = self.world.tasks.get(task_id)
+            if task is None or task.status != "Success":
+                return None
+            reel = self._reels.get(task_id)
+        if reel is None:
+            return stand_in(task_id, name)
+        return reel.video if name.endswith(".mp4") else reel.cover
+
+    def _deliveries(self) -> list[Delivery]:
+        deliveries: list[Delivery] = []
+        while self._studio is not None:
+            try:
+                deliveries.append(self._studio.delivered.get_nowait())
+            except Empty:
+                break
+        return deliveries
+
+
+class Course(TypedDict, total=False):
+    """How a task departs from the usual: arguments of `World.create`."""
+
+    ending: Literal["Failed", "Prohibited"]
+    percentages: tuple[int, ...]
+    seconds: float
+
+
+def _course(effects: list[TaskEffect]) -> Course:
+    course = Course()
+    for effect in effects:
+        match effect:
+            case Fail():
+                course["ending"] = "Failed"
+            case Prohibit():
+                course["ending"] = "Prohibited"
+            case Percentage():
+                course["percentages"] = effect.values
+            case _:
+                course["seconds"] = effect.seconds
+    return course

@@ -6,29 +6,27 @@ import tempfile
 import time
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Protocol
 
 import attrs
 
+from ._files import File, file_on_disk
 from ._orders import Order
 
 FetchImage = Callable[[str], bytes]
 
 
-class Rendered(Protocol):
-    """What the renderer hands over: two files and the size in pixels."""
+@attrs.frozen
+class Reel:
+    """The two result files of a task, and the size of its video in pixels."""
 
-    @property
-    def video(self) -> Path: ...
-    @property
-    def cover(self) -> Path: ...
-    @property
-    def width(self) -> int: ...
-    @property
-    def height(self) -> int: ...
+    video: File
+    cover: File
+    width: int
+    height: int
 
 
 @attrs.frozen
@@ -37,7 +35,7 @@ class Delivery:
 
     task_id: int
     seconds: float
-    clip: Rendered | None = None
+    reel: Reel | None = None
     problem: str | None = None
 
 
@@ -49,39 +47,30 @@ class Studio:
     """Renders clips in its own threads and its own temporary folder, both gone after `close` or with the object.
 
     Nothing is started, imported or written before the first clip is asked for.
+
+    Raises:
+        ImportError: the extra is not installed.
+
     """
 
     def __init__(self, threads: int | None = None) -> None:
+        for module in ("av", "numpy"):
+            if find_spec(module) is None:
+                raise ImportError(f"rendering needs {module}: install ideal-async[sandbox], or pass render=False")
         self.threads = threads or max(2, os.cpu_count() or 1)
         self.delivered: SimpleQueue[Delivery] = SimpleQueue()
         self._pool: ThreadPoolExecutor | None = None
         self._close: weakref.finalize[[ThreadPoolExecutor, str], Studio] | None = None
-        self.folder: Path | None = None
+        self.folder = Path()
 
     def ask(self, task_id: int, order: Order, fetch_image: FetchImage) -> None:
         """Start the work for a task; its `Delivery` arrives in `delivered`."""
         if self._pool is None:
-            # The renderer is imported here, not in a thread, so that a missing extra is an error of this call.
-            from . import _render  # noqa: F401, PLC0415 - needs the extra "sandbox", wanted only now
-
             folder = tempfile.mkdtemp(prefix="ideal-sandbox-")
             self.folder = Path(folder)
             self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="ideal-sandbox")
             self._close = weakref.finalize(self, _close, self._pool, folder)
-        asked_at = time.monotonic()
-        future = self._pool.submit(_work, order, fetch_image, self.folder or Path())
-        delivered = self.delivered
-
-        def deliver(future: Future[Rendered]) -> None:
-            if not future.cancelled():
-                problem = future.exception()
-                delivered.put(
-                    Delivery(task_id, time.monotonic() - asked_at, problem=_explain(problem))
-                    if problem
-                    else Delivery(task_id, time.monotonic() - asked_at, future.result())
-                )
-
-        future.add_done_callback(deliver)
+        self._pool.submit(_work, _Job(task_id, order, fetch_image, self.folder, time.monotonic()), self.delivered)
 
     def close(self) -> None:
         """Drop what is queued, wait for what is being rendered, remove the folder."""
@@ -94,22 +83,39 @@ def _close(pool: ThreadPoolExecutor, folder: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _work(order: Order, fetch_image: FetchImage, folder: Path) -> Rendered:
-    from . import _render  # noqa: PLC0415 - needs the extra "sandbox", wanted only now
+@attrs.frozen
+class _Job:
+    task_id: int
+    order: Order
+    fetch_image: FetchImage
+    folder: Path
+    asked_at: float
 
-    image = fetch_image(order.image_url)
-    last_image = None if order.last_image_url is None else fetch_image(order.last_image_url)
-    scene = _render.Scene(
-        image=image,
-        last_image=last_image,
+
+def _work(job: _Job, delivered: "SimpleQueue[Delivery]") -> None:
+    """In a thread. Knows nothing of the studio, so that an abandoned one can be collected."""
+    reel, problem = None, None
+    try:
+        reel = _render(job)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the task fails and its credits go back
+        problem = f"{type(error).__name__}: {error}"
+    delivered.put(Delivery(job.task_id, time.monotonic() - job.asked_at, reel, problem))
+
+
+def _render(job: _Job) -> Reel:
+    from . import _render as renderer  # noqa: PLC0415 - 0.3 s and the extra "sandbox", wanted only now
+
+    order = job.order
+    scene = renderer.Scene(
+        image=job.fetch_image(order.image_url),
+        last_image=None if order.last_image_url is None else job.fetch_image(order.last_image_url),
         prompt=order.prompt or "",
         duration=order.duration,
         resolution=order.resolution,
         model_type=order.model_type,
         audio=order.generate_audio,
     )
-    return _render.render(scene, folder)
-
-
-def _explain(problem: BaseException) -> str:
-    return f"{type(problem).__name__}: {problem}"
+    clip = renderer.render(scene, job.folder)
+    # Named by content, so the name is a version: equal scenes share files and entity tags.
+    video, cover = (file_on_disk(path, path.stem) for path in (clip.video, clip.cover))
+    return Reel(video, cover, clip.width, clip.height)

@@ -12,8 +12,8 @@ from ._http import App, Dropped
 class SandboxTransport(httpx.AsyncBaseTransport):
     """Hands every request to the sandbox's app; runs on asyncio and trio, in real and in virtual time.
 
-    Read timeouts hold as they do on a network: an answer that is late raises `httpx.ReadTimeout`. Closing the
-    transport does nothing, so that several clients can share one sandbox.
+    A dropped connection raises what httpx raises on a network, and read timeouts hold: an answer that is late raises
+    `httpx.ReadTimeout`. Closing the transport does nothing, so that several clients can share one sandbox.
 
     >>> import httpx
     >>> from ideal_async.sandbox import Sandbox
@@ -50,7 +50,9 @@ class SandboxTransport(httpx.AsyncBaseTransport):
             raise httpx.ReadTimeout(f"no answer within {wait} seconds", request=request) from None
         except Dropped:
             if answer.status is None:
-                raise httpx.ReadError("the sandbox dropped the connection", request=request) from None
+                raise httpx.RemoteProtocolError(
+                    "Server disconnected without sending a response.", request=request
+                ) from None
             answer.dropped = True
         return httpx.Response(answer.status or 500, headers=answer.headers, stream=answer, request=request)
 

@@ -1,0 +1,96 @@
+"""The sandbox's own pictures: rooms it draws, and a folder of the user's photographs."""
+
+import re
+import zlib
+from base64 import b64decode
+from functools import lru_cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from ._files import File, file_on_disk, media_type_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Reserved for documentation (RFC 2606), used by the vendor's examples, and drawn here instead of fetched.
+EXAMPLE_HOSTS = ("example.com", "example.net", "example.org")
+
+#: Where a sandbox serves its pictures under its own address.
+FOLDER = "/images/"
+
+#: A grey JPEG of 16 by 16 pixels: every picture, when nothing is rendered.
+GREY = zlib.decompress(
+    b64decode(
+        "eNr7f+P/PwYBn8SyZDMjPSMLPUMDI4b/txmcGThYQIAVDNiQATs7OwcHB5AEMYEsDk5OTgjFxcXFw8PNzcfHJygo8v8Igw8DIyMD"
+        "KmDDEGEUQBdhEMRQpPj/AIMgB4MAgwAzoxIDkyADsyDD/1sMPMyMQA6Qbc+wgCEw/v9NAMXYFWE="
+    )
+)
+
+
+def is_example(host: str) -> bool:
+    """Whether *host* is one of the documentation's, or below one.
+
+    >>> is_example("cdn.example.com"), is_example("example.com.evil.test")
+    (True, False)
+    """
+    return host.lower().removesuffix(".").endswith(EXAMPLE_HOSTS) and bool(
+        re.fullmatch(r"(.+\.)?example\.(com|net|org)\.?", host.lower())
+    )
+
+
+class Gallery:
+    """Pictures by name. Files of *folder* come first; any other name with a picture's suffix is drawn as a room.
+
+    Two kinds of names are for trying what goes wrong: `missing…` is never there, `broken…` is no picture. Looking one
+    up blocks: it reads or draws.
+    """
+
+    def __init__(self, folder: Path | None, *, draw: bool) -> None:
+        if folder is not None and not folder.is_dir():
+            raise ValueError(f"images={str(folder)!r} is not a folder: give one that holds photographs")
+        self.folder = folder
+        #: Whether looking up blocks too briefly to matter.
+        self.instant = folder is None and not draw
+        self._draw: Callable[[str], bytes] = _draw if draw else _draw_nothing
+
+    def names(self) -> list[str]:
+        """The file names of the user's photographs."""
+        if self.folder is None:
+            return []
+        return sorted(path.name for path in self.folder.iterdir() if media_type_of(path.name).startswith("image/"))
+
+    def find(self, name: str) -> File | None:
+        """The picture called *name*."""
+        if not media_type_of(name).startswith("image/") or name.startswith("missing") or set(name) & set("/\\\0"):
+            return None
+        if self.folder is not None and (self.folder / name).is_file():
+            path = self.folder / name
+            return file_on_disk(path, f"{path.stat().st_mtime_ns:x}")
+        content = b"This is no picture." if name.startswith("broken") else self._draw(name)
+        return File(content, len(content), "image/jpeg", f'"{blake2b(content, digest_size=8).hexdigest()}"')
+
+    def name_in(self, url: str, own_host: str) -> str | None:
+        """The name of the picture that *url* means, if it is ours: on an example host or under our own address."""
+        parts = urlsplit(url)
+        own = parts.netloc.lower() == own_host.lower() and parts.path.startswith(FOLDER)
+        if own or is_example(parts.hostname or ""):
+            return name_of(parts.path)
+        return None
+
+
+def name_of(path: str) -> str:
+    """The file name at the end of a URL's path."""
+    return unquote(path.rpartition("/")[2])
+
+
+@lru_cache(maxsize=32)  # a picture is about 100 kB, and a demo asks for the same few again and again
+def _draw(name: str) -> bytes:
+    from ._rooms import draw_room  # noqa: PLC0415 - needs the extra "sandbox", wanted only now
+
+    return draw_room(name)
+
+
+def _draw_nothing(_: str) -> bytes:
+    return GREY

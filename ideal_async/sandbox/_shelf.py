@@ -1,0 +1,99 @@
+"""What can be fetched by URL without a key: results of tasks, and pictures."""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from urllib.parse import parse_qs
+
+import anyio.to_thread
+
+from ._disturb import EXPIRED, disturb
+from ._fetch import fetch_image
+from ._files import File, answer_file
+from ._gallery import FOLDER, Gallery, is_example, name_of
+from ._http import Answer
+from ._service import Service
+from ._studio import CannotFetch
+
+Link = Callable[[int, str], str]
+
+OUTPUT = re.compile(r"/output/([0-9]{1,19})/(video_result\.mp4|video_cover\.jpg)")
+
+
+class Shelf:
+    """Result files and pictures.
+
+    *url_lifetime* is in seconds; None means that result URLs never expire. *allow_private* says whether an image may be
+    fetched from a private address; the server that binds the sandbox to one decides about None.
+    """
+
+    def __init__(
+        self, service: Service, gallery: Gallery, *, url_lifetime: float | None, allow_private: bool | None
+    ) -> None:
+        self._service = service
+        self._gallery = gallery
+        self._url_lifetime = url_lifetime
+        self.allow_private = allow_private
+
+    def names(self) -> list[str]:
+        """The names of the user's photographs."""
+        return self._gallery.names()
+
+    def linker(self, base: str) -> Link:
+        """Gives the URLs of result files under *base*."""
+
+        def link(task_id: int, name: str) -> str:
+            url = f"{base}/output/{task_id}/{name}"
+            if self._url_lifetime is None:
+                return url
+            return f"{url}?expires={self._service.world.now + self._url_lifetime:.3f}"
+
+        return link
+
+    def find_image(self, url: str, own_host: str) -> bytes:
+        """The image a customer named: one of our own pictures, or fetched. Blocking, for a thread.
+
+        Raises:
+            CannotFetch: it cannot be had.
+
+        """
+        name = self._gallery.name_in(url, own_host)
+        if name is None:
+            return fetch_image(url, allow_private=self.allow_private is not False)
+        file = self._gallery.find(name)
+        if file is None:
+            raise CannotFetch("its server answered HTTP 404")
+        return file.content if isinstance(file.content, bytes) else file.content.read_bytes()
+
+    async def serve(self, path: str, query: bytes, host: str, headers: dict[str, str]) -> Answer | None:
+        """The answer to a GET or HEAD of *path*; None if there is nothing."""
+        found = OUTPUT.fullmatch(path)
+        if found:
+            task_id, name = int(found[1]), found[2]
+            work = partial(self._serve_result, task_id, name, query, headers)
+            return await disturb(self._service.on_call("download", task_id), work)
+        if path.startswith(FOLDER) or is_example(host.partition(":")[0]):
+            picture = await self._find_picture(name_of(path))
+            return None if picture is None else answer_file(picture, headers)
+        return None
+
+    async def _serve_result(self, task_id: int, name: str, query: bytes, headers: dict[str, str]) -> Answer:
+        file = self._service.file(task_id, name)
+        if file is None:
+            return Answer(404, b"There is no such result.\n", "text/plain; charset=utf-8")
+        expires = parse_qs(query.decode("latin-1")).get("expires")
+        if self._url_lifetime is not None and (expires is None or _seconds(expires[0]) < self._service.world.now):
+            return EXPIRED
+        return answer_file(file, headers)
+
+    async def _find_picture(self, name: str) -> File | None:
+        if self._gallery.instant:
+            return self._gallery.find(name)  # no thread, so that virtual time stays exact
+        return await anyio.to_thread.run_sync(self._gallery.find, name)
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
