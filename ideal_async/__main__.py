@@ -14,7 +14,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
         tokens: The words after the program's name; by default those of this process.
     """
     try:
-        from .cli import run  # noqa: PLC0415 - its parts belong to an extra, wanted only now
+        from .cli import run
     except ModuleNotFoundError as error:
         if error.name not in _PARTS:
             raise

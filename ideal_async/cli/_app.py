@@ -55,9 +55,7 @@ def demo(
         workers: How many tasks the sandbox works on at once.
         resolution: The same for all; by default a mix.
     """
-    from ._demo import run_demo  # noqa: PLC0415 - needs the extra "sandbox", wanted only here
+    from ._demo import run_demo
 
-    board = run_demo(
-        Console(), out, jobs=jobs, images=images, speed=speed, workers=workers, resolution=resolution
-    )
+    board = run_demo(Console(), out, jobs=jobs, images=images, speed=speed, workers=workers, resolution=resolution)
     return DONE if board.counts["done"] == len(board.jobs) else SOME_FAILED

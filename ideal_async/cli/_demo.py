@@ -2,12 +2,8 @@
 
 import re
 import time
-from collections.abc import Generator, Sequence
-from contextlib import ExitStack, contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Sequence
 from pathlib import Path
-from threading import Thread
 from typing import Any, Literal
 from urllib.parse import quote, unquote, urlsplit
 
@@ -76,11 +72,11 @@ def drawn_rooms() -> list[Picture]:
 
 def photographs(names: Sequence[str], base_url: str) -> list[Picture]:
     """List the user's photographs as served under *base_url*; `-day` and `-night` of one name make a pair."""
-    found = {name: f"{base_url}/{quote(name)}" for name in names if Path(name).suffix.lower() in PHOTOGRAPHS}
+    usable = {name: f"{base_url}/{quote(name)}" for name in names if Path(name).suffix.lower() in PHOTOGRAPHS}
     pictures: list[Picture] = []
-    for name, url in found.items():
+    for name, url in usable.items():
         night = re.sub(r"\bday\b", "night", name)
-        pictures.append(Picture(Path(name).stem, url, found.get(night) if night != name else None))
+        pictures.append(Picture(Path(name).stem, url, usable.get(night) if night != name else None))
     return pictures
 
 
@@ -129,47 +125,33 @@ def run_demo(
     Raises:
         ValueError: *images* names nothing that can be used.
     """
-    with ExitStack() as stack:
-        pictures = _pictures(images, stack)
+    folder = _folder(images)
+    with Sandbox(credits=0, speed=speed, workers=workers, images=folder) as sandbox, serve(sandbox) as base_url:
+        if folder is not None:
+            pictures = photographs(sandbox.images, f"{base_url}/images")
+            if not pictures:
+                raise ValueError(f"{folder} holds no JPEG, PNG or WebP photographs")
+        else:
+            pictures = linked(images) if images else drawn_rooms()
         planned = mix(pictures, jobs, resolution=resolution)
         credits = sum(job.credits for job in planned)
-        sandbox = stack.enter_context(Sandbox(credits=credits, speed=speed, workers=workers))
-        base_url = stack.enter_context(serve(sandbox))
+        sandbox.grant(credits)
         out.mkdir(parents=True, exist_ok=True)
-        console.print(f"A sandbox serves {base_url}: {jobs:,} videos for {credits:,} credits, saved in {out}")
+        console.print(f"{jobs:,} videos for {credits:,} credits, from a sandbox on {base_url}", highlight=False)
         board = Board(planned, time.time())
         anyio.run(_make, console, board, sandbox.api_key, base_url, out)
-        _sum_up(console, board, sandbox, time.time())
+        _sum_up(console, board, sandbox, out, time.time())
     return board
 
 
-def _pictures(images: Sequence[str], stack: ExitStack) -> list[Picture]:
-    if not images:
-        return drawn_rooms()
-    if all(re.match("https?://", image) for image in images):
-        return linked(images)
+def _folder(images: Sequence[str]) -> Path | None:
+    """Tell the folder of *images*; `None` if they are URLs, or none at all."""
+    if all(image.startswith(("http://", "https://")) for image in images):
+        return None
     folder = Path(images[0])
     if len(images) > 1 or not folder.is_dir():
-        raise ValueError(f"--images takes one folder of photographs or http(s) URLs, not {' '.join(images)}")
-    names = sorted(path.name for path in folder.iterdir() if path.is_file())
-    pictures = photographs(names, stack.enter_context(_serve_folder(folder)))
-    if not pictures:
-        raise ValueError(f"{folder} holds no JPEG, PNG or WebP photographs")
-    return pictures
-
-
-@contextmanager
-def _serve_folder(folder: Path) -> Generator[str]:
-    """Serve the files of *folder* on loopback; yields the base URL."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
-            """Nobody reads it."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+        raise ValueError(f"--images takes one folder of photographs, or http(s) URLs, not {' '.join(images)}")
+    return folder
 
 
 async def _make(console: Console, board: Board, api_key: str, base_url: str, out: Path) -> None:
@@ -177,11 +159,11 @@ async def _make(console: Console, board: Board, api_key: str, base_url: str, out
         await Run(client, board, out, stem=lambda job: job.key).make_all()
 
 
-def _sum_up(console: Console, board: Board, sandbox: Sandbox, now: float) -> None:
+def _sum_up(console: Console, board: Board, sandbox: Sandbox, out: Path, now: float) -> None:
     found = [job for job in board.jobs if job.found_at is not None]
     delay = mean_delay(found, sandbox)
     table = Table.grid(padding=(0, 2))
-    table.add_row("videos", f"{board.counts['done']:,} of {len(board.jobs):,}")
+    table.add_row("videos", f"{board.counts['done']:,} of {len(board.jobs):,}, in {out}/")
     table.add_row("credits", f"{board.charged:,} charged, {board.refunded:,} refunded")
     if found:
         table.add_row("looks per job", f"{sum(job.looks for job in found) / len(found):.1f}")

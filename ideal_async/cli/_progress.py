@@ -71,8 +71,7 @@ def picture(board: Board, now: float, *, width: int) -> RenderableType:
         head.add_column(no_wrap=True)
         head.add_row(bar, f"{share} · {times}")
     lines: list[RenderableType] = [head]
-    for line in (counts_of(board), credits_of(board)):
-        lines.append(Text(line, no_wrap=True, overflow="ellipsis"))
+    lines += [Text(line, no_wrap=True, overflow="ellipsis") for line in (counts_of(board), credits_of(board))]
     running = [job for job in board.jobs if job.state in ("rendering", "downloading")]
     running.sort(key=lambda job: (job.state != "downloading", -job.percentage, job.index))
     lines += [_line(job) for job in running[:SHOWN]]

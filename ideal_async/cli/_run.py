@@ -69,9 +69,7 @@ class Run:
             requests = ((job.key, job.request) for job in waiting)
             async with (
                 anyio.create_task_group() as downloads,
-                batch(
-                    self.client, requests, max_in_flight=max_in_flight, timeout=timeout, on_submit=begin
-                ) as outcomes,
+                batch(self.client, requests, max_in_flight=max_in_flight, timeout=timeout, on_submit=begin) as outcomes,
             ):
                 async for outcome in outcomes:
                     job = waiting[outcome.index]
