@@ -88,8 +88,8 @@ _STATUSES = frozenset(TaskStatus)
 def _build_converter() -> cattrs.Converter:
     converter = cattrs.Converter(detailed_validation=True)
     converter.register_structure_hook(int, _read_count)
+    converter.register_structure_hook(bool, _read_flag)  # a bool is an int, and would be read as a count
     converter.register_structure_hook(str, _read_text)
-    converter.register_structure_hook(bool, _read_flag)
     converter.register_structure_hook(TaskStatus | str, _read_status)
     for model in (TaskInput, VideoOutput, Task):
         names = {field.name: override(rename=_camel(field.name)) for field in attrs.fields(model)}
