@@ -57,6 +57,7 @@ class Service(httpx.AsyncBaseTransport):
         self._file = file
 
     def of(self, path: str) -> list[httpx.Request]:
+        """The requests of one endpoint."""
         return [request for request in self.requests if request.url.path == path]
 
     @property
@@ -70,6 +71,7 @@ class Service(httpx.AsyncBaseTransport):
         return [int(request.url.params["taskId"]) for request in self.of(RESULT)]
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """What httpx calls."""
         await request.aread()
         self.requests.append(request)
         self.times.append(anyio.current_time())
@@ -100,17 +102,18 @@ def client_of(service: httpx.AsyncBaseTransport, **more: Any) -> AsyncClient:
 
 
 @asynccontextmanager
-async def loopback(serve: Callable[[anyio.abc.SocketStream], Awaitable[None]]) -> AsyncGenerator[str]:
+async def loopback(serve: Callable[[anyio.abc.SocketStream], Awaitable[None]], port: int = 0) -> AsyncGenerator[str]:
     """A real socket server on 127.0.0.1 that treats each connection with *serve*; gives its base URL."""
 
     async def handle(stream: anyio.abc.SocketStream) -> None:
         async with stream:
             await serve(stream)
 
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, handle)
-        yield f"http://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}"
+        yield f"http://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}"  # noqa: S610 - no Django here
+        await anyio.wait_all_tasks_blocked()  # what has just been accepted is handled, and so closed
         tasks.cancel_scope.cancel()
 
 
