@@ -21,7 +21,8 @@ logger = logging.getLogger("ideal_async")
 #: Bytes handed to the disk at once: large enough that leaving the event loop costs little.
 CHUNK = 1 << 18
 #: Seconds; between two chunks, so a slow download may take its time and a dead one may not.
-TIMEOUT = httpx.Timeout(10.0, read=60.0)
+#: To connect, read, write, and get a connection.
+TIMEOUT = (10.0, 60.0, 10.0, 10.0)
 #: What storage services answer for a signed URL that is no longer valid.
 EXPIRED = {400, 401, 403, 404, 410}
 

@@ -30,7 +30,7 @@ class Waiter:
     """
 
     task: Task | None = None
-    error: Exception | None = None
+    error: IdealError | None = None
     news: anyio.Event = attrs.field(factory=anyio.Event)
     every_look: bool = False
     max_interval: float | None = None
@@ -268,9 +268,6 @@ _CLOSED = "the client was closed while this task still ran: it is paid, wait for
 
 def _fail(waiter: Waiter, error: IdealError, task_id: int) -> None:
     """Give each waiter an exception of its own: a shared one would collect everybody's traceback."""
-    rebuild, arguments = error.__reduce__()
-    own: IdealError = rebuild(*arguments)
-    own.task_id = task_id
-    own.__cause__ = error.__cause__
-    waiter.error = own
+    waiter.error = error.again()
+    waiter.error.task_id = task_id
     waiter.news.set()
