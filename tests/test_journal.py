@@ -113,7 +113,9 @@ def test_a_key_that_may_have_been_paid_is_not_sent_again(journal: Journal, state
     """Whatever may have cost money answers for its key instead of being sent."""
     REACH[state](journal)
     assert ask(journal).state == state
-    assert ask(journal, request=attrs.evolve(ROOM, image_url="https://example.com/room.jpg?signature=new")).state == state
+    assert (
+        ask(journal, request=attrs.evolve(ROOM, image_url="https://example.com/room.jpg?signature=new")).state == state
+    )
 
 
 def test_a_refused_key_is_sent_again(journal: Journal) -> None:
@@ -507,7 +509,9 @@ def test_nothing_secret_is_written(journal: Journal, path: pathlib.Path) -> None
 def test_odd_words_of_the_api_are_kept(journal: Journal) -> None:
     """Half a surrogate pair, a status nobody knows, a value that is no JSON: none costs us the outcome."""
     journal.submitted(go(journal), 7)
-    journal.settle(API, 7, Task(id=7, status="Success", raw={"note": "\ud800", "when": datetime(2026, 1, 1, tzinfo=UTC)}))
+    journal.settle(
+        API, 7, Task(id=7, status="Success", raw={"note": "\ud800", "when": datetime(2026, 1, 1, tzinfo=UTC)})
+    )
     journal.refused(go(journal, "other"), "no \ud800")
     made, other = journal.entries()
     assert made.task is not None
