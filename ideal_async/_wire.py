@@ -62,6 +62,10 @@ def _read_count(value: object, _: Any) -> int:
     return 0 if value is None else _read_id(value, int)
 
 
+def _read_flag(value: object, _: Any) -> bool:
+    return value if isinstance(value, bool) else _refuse("boolean", value)
+
+
 def _read_text(value: object, _: Any) -> str:
     return value if isinstance(value, str) else _refuse("string", value)
 
@@ -77,6 +81,7 @@ _STATUSES = frozenset(TaskStatus)
 def _build_converter() -> cattrs.Converter:
     converter = cattrs.Converter(detailed_validation=True)
     converter.register_structure_hook(int, _read_count)
+    converter.register_structure_hook(bool, _read_flag)  # a bool is an int, and would be read as a count
     converter.register_structure_hook(str, _read_text)
     converter.register_structure_hook(TaskStatus | str, _read_status)
     for model in (TaskInput, VideoOutput, Task):

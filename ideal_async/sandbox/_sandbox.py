@@ -20,12 +20,17 @@ from ._world import Entry, Status, World
 
 @attrs.frozen
 class Receipt:
-    """One task that was paid for: *input* as the vendor echoes it, *credits* charged, *status* when it was asked."""
+    """One task that was paid for: *input* as the vendor echoes it, *credits* charged, *status* when it was asked.
+
+    *created_at* and *ended_at* are seconds since the sandbox's first request; the latter is None while it runs.
+    """
 
     id: int
     input: dict[str, Any]
     credits: int
     status: Status
+    created_at: float = 0.0
+    ended_at: float | None = None
 
 
 class Sandbox:
@@ -115,7 +120,7 @@ class Sandbox:
         """What was paid, by whatever account, in order."""
         self._service.settle_if_running()
         return [
-            Receipt(task.id, task.order.echo(), task.credits, task.status)
+            Receipt(task.id, task.order.echo(), task.credits, task.status, task.created_at, task.ended_at)
             for task in self._service.world.tasks.values()
         ]
 
