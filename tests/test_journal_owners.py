@@ -29,13 +29,16 @@ class Kernel:
         monkeypatch.setattr(os, "getpid", lambda: self.process)
 
     def kill(self, process: int) -> None:
+        """Drop the locks of a process."""
         self.locks = {inode: holder for inode, holder in self.locks.items() if holder != process}
 
     def lockf(self, descriptor: int, flags: int) -> None:
+        """As `fcntl.lockf`."""
         assert flags == self.LOCK_EX | self.LOCK_NB
         self._lock(descriptor, BlockingIOError(errno.EAGAIN, "held"))
 
     def locking(self, descriptor: int, mode: int, size: int) -> None:
+        """As `msvcrt.locking`."""
         assert (mode, size) == (self.LK_NBLCK, 1)
         self._lock(descriptor, PermissionError(errno.EACCES, "held"))
 
@@ -220,7 +223,7 @@ def test_windows_deletes_no_open_file(
     assert not list(folder.iterdir())
 
 
-def test_a_look_that_fails_is_no_death(owners: Any, kernel: Kernel, folder: pathlib.Path) -> None:
+def test_a_look_that_fails_is_no_death(owners: Any, folder: pathlib.Path) -> None:
     """Without a descriptor left nobody knows; the caller is told instead of guessing."""
     (folder / "an owner").mkdir(parents=True)  # opening a folder fails for every user
     with pytest.raises(OSError, match="an owner"):

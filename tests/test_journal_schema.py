@@ -1,5 +1,6 @@
 """The file: refused with the fix before any money is spent, and brought up to date by whoever comes first."""
 
+import itertools
 import os
 import pathlib
 import sqlite3
@@ -39,7 +40,7 @@ def pages(journal: Journal) -> int:
 
 def test_the_folder_must_exist(tmp_path: pathlib.Path) -> None:
     """Nobody's typo makes folders."""
-    with pytest.raises(JournalFailed, match="there is no folder '.*nowhere': make it, or name another path"):
+    with pytest.raises(JournalFailed, match=r"there is no folder '.*nowhere': make it, or name another path"):
         Journal(tmp_path / "nowhere" / "orders.journal")
 
 
@@ -53,7 +54,7 @@ def test_a_folder_is_no_journal(tmp_path: pathlib.Path) -> None:
 def test_another_file_is_no_journal(path: pathlib.Path, content: bytes) -> None:
     """It is left as it is."""
     path.write_bytes(content)
-    with pytest.raises(JournalFailed, match="name another path, or move the file aside|damaged"):
+    with pytest.raises(JournalFailed, match=r"name another path, or move the file aside|damaged"):
         Journal(path)
     assert path.read_bytes() == content
 
@@ -77,8 +78,19 @@ def test_a_newer_journal_is_left_alone(path: pathlib.Path) -> None:
     with sqlite3.connect(path) as db:
         db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     db.close()
-    with pytest.raises(JournalFailed, match=r"newer ideal_async \(schema 2, this one knows 1\): upgrade ideal_async"):
+    with pytest.raises(
+        JournalFailed,
+    known = len(MIGRATIONS)
+    with pytest.raises(
+        JournalFailed, match=rf"newer ideal_async \(schema {known + 1}, this one knows {known}\): upgrade ideal_async"
+    ):
+    ):
         Journal(path)
+
+
+def use(path: pathlib.Path) -> None:
+    with Journal(path) as journal:
+        journal.intend(API, "0", ROOM, 20)
 
 
 def test_a_damaged_journal_says_so(path: pathlib.Path) -> None:
@@ -90,8 +102,13 @@ def test_a_damaged_journal_says_so(path: pathlib.Path) -> None:
     with path.open("r+b") as file:
         file.seek(4096)
         file.write(b"\xff" * (size - 4096))
-    with pytest.raises(JournalFailed, match="is damaged: move it aside, keep it"), Journal(path) as journal:
-        journal.intend(API, "0", ROOM, 20)
+    with pytest.raises(JournalFailed, match="is damaged: move it aside, keep it"):
+        use(path)
+
+
+def fill(journal: Journal) -> None:
+    for number in itertools.count():
+        journal.intend(API, f"{number}", ROOM, 20)
 
 
 def test_a_full_disk_costs_nothing(path: pathlib.Path) -> None:
@@ -101,8 +118,7 @@ def test_a_full_disk_costs_nothing(path: pathlib.Path) -> None:
         kept = journal.intend(API, "kept", ROOM, 20)
         writer.execute(f"PRAGMA max_page_count = {pages(journal)}")
         with pytest.raises(JournalFailed, match="the disk is full: free some space and call again") as caught:
-            for number in range(1000):
-                journal.intend(API, f"{number}", ROOM, 20)
+            fill(journal)
         assert caught.value.task_id is None
         written = [entry.key for entry in journal.entries()]
         assert written == ["kept", *map(str, range(len(written) - 1))]
@@ -118,7 +134,7 @@ def test_a_paid_id_that_cannot_be_written_is_in_the_exception(path: pathlib.Path
         writer = journal._commits._writer
         intent = journal.intend(API, "order", ROOM, 20)
         writer.execute("PRAGMA query_only = ON")
-        with pytest.raises(JournalFailed, match="task 7 is paid, and not written down: .* read-only: make") as caught:
+        with pytest.raises(JournalFailed, match=r"task 7 is paid, and not written down: .* read-only: make") as caught:
             journal.submitted(intent, 7)  # type: ignore[arg-type]  # an Intent, since the key is new
         assert caught.value.task_id == 7
         with pytest.raises(JournalFailed) as caught:
@@ -207,19 +223,23 @@ class Odd(sqlite3.Connection):
     answers: list[BaseException | str]
 
     def execute(self, sql: str, *args: Any) -> Any:
+        """Answer oddly, as long as there are answers."""
         if sql.startswith("PRAGMA journal_mode") and self.answers:
             answer = self.answers.pop(0)
             if isinstance(answer, BaseException):
                 raise answer
-            return iter_one(answer)
+            return Answer(answer)
         return super().execute(sql, *args)
 
 
-class iter_one:  # noqa: N801 - stands for a cursor
+class Answer:
+    """A cursor with one value."""
+
     def __init__(self, value: str) -> None:
         self.value = value
 
     def fetchone(self) -> tuple[str]:
+        """Return it."""
         return (self.value,)
 
 
@@ -230,7 +250,7 @@ def busy(code: int = sqlite3.SQLITE_BUSY) -> sqlite3.OperationalError:
 
 
 @pytest.fixture
-def odd(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def odd(monkeypatch: pytest.MonkeyPatch) -> Any:
     original = sqlite3.connect
 
     def connect(*args: Any, **kwargs: Any) -> sqlite3.Connection:
@@ -311,7 +331,7 @@ def test_of_many_who_come_at_once_one_migrates(path: pathlib.Path) -> None:
         try:
             with Journal(path) as journal:
                 journal.intend(API, f"{number}", ROOM, 20)
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - none at all is the point
             errors.append(error)
 
     threads = [threading.Thread(target=open_it, args=(number,)) for number in range(8)]

@@ -56,6 +56,7 @@ class Keys(RuleBasedStateMachine):
 
     @initialize()
     def open_both(self) -> None:
+        """Two processes on one file, as far as one process can show it."""
         self.folder = pathlib.Path(tempfile.mkdtemp())
         self.journals = [self.open(), self.open()]
         self.rows: dict[tuple[str, str], Row] = {}
@@ -70,6 +71,7 @@ class Keys(RuleBasedStateMachine):
         return journal
 
     def teardown(self) -> None:
+        """Leave nothing behind."""
         for journal in self.journals:
             journal.close()
         shutil.rmtree(self.folder)
@@ -83,6 +85,7 @@ class Keys(RuleBasedStateMachine):
 
     @rule(target=flights, origin=origins, key=keys, place=places)
     def intend(self, origin: str, key: str, place: int) -> Any:
+        """Nothing, or a refusal: go. Everything else answers."""
         name = (origin, key)
         row = self.rows.get(name)
         if row is not None and row.state == "intended" and row.attempt in self.given_up:
@@ -98,6 +101,7 @@ class Keys(RuleBasedStateMachine):
 
     @rule(origin=origins, key=keys, place=places)
     def intend_something_else(self, origin: str, key: str, place: int) -> None:
+        """A key is one request."""
         if (origin, key) in self.rows:
             try:
                 self.journals[place].intend(origin, key, HALL, 20)
@@ -107,6 +111,7 @@ class Keys(RuleBasedStateMachine):
 
     @rule(flight=consumes(flights))
     def withdraw(self, flight: Flight) -> None:
+        """Back to what it was, unless its task is known."""
         assert flight.intent is not None
         self.journals[flight.place].withdraw(flight.intent)
         row = self.rows.get(flight.name)
@@ -118,6 +123,7 @@ class Keys(RuleBasedStateMachine):
 
     @rule(flight=flights)
     def doubt(self, flight: Flight) -> None:
+        """No answer came."""
         if flight.intent is not None:
             self.journals[flight.place].unknown(flight.intent)
             row = self.rows.get(flight.name)
@@ -126,6 +132,7 @@ class Keys(RuleBasedStateMachine):
 
     @rule(flight=consumes(flights), place=places)
     def refuse(self, flight: Flight, place: int) -> None:
+        """The API said no, early or late."""
         assert flight.intent is not None
         self.journals[place].refused(flight.intent, "no")
         row = self.rows.get(flight.name)
@@ -134,6 +141,7 @@ class Keys(RuleBasedStateMachine):
 
     @rule(target=tasks, flight=consumes(flights), place=places)
     def submit(self, flight: Flight, place: int) -> tuple[str, int]:
+        """The API gave an id, early or late."""
         assert flight.intent is not None
         task_id = next(self.ids)
         self.journals[place].submitted(flight.intent, task_id)
@@ -157,6 +165,7 @@ class Keys(RuleBasedStateMachine):
 
     @rule(task=consumes(tasks), status=st.sampled_from(["Success", "Failed"]), place=places)
     def settle(self, task: tuple[str, int], status: str, place: int) -> None:
+        """A task ended."""
         origin, task_id = task
         output = {"resultUrl": "https://example.com/v.mp4"}
         look = read_task({"id": task_id, "status": status, "output": output})
@@ -167,6 +176,7 @@ class Keys(RuleBasedStateMachine):
 
     @rule(origin=origins, key=keys, place=places)
     def release(self, origin: str, key: str, place: int) -> None:
+        """A person allows it to be sent again."""
         row = self.rows.get((origin, key))
         if row is not None and row.state == "intended" and row.attempt in self.given_up:
             row.state = "unknown"
@@ -182,10 +192,12 @@ class Keys(RuleBasedStateMachine):
 
     @rule(place=places)
     def sweep(self, place: int) -> None:
+        """What nobody will finish is in doubt."""
         assert self.journals[place].sweep() == self._give_up()
 
     @rule(place=places)
     def prune(self, place: int) -> None:
+        """What is settled goes."""
         settled = [name for name, row in self.rows.items() if row.state in {"succeeded", "failed", "refused"}]
         assert self.journals[place].prune(before=LATER) == len(settled)
         for name in settled:
@@ -204,16 +216,19 @@ class Keys(RuleBasedStateMachine):
 
     @invariant()
     def the_file_says_what_the_model_says(self) -> None:
+        """Every key, in its state."""
         found = {(entry.origin, entry.key): entry.state for entry in self.journals[0].entries()}
         assert found == {name: row.state for name, row in self.rows.items()}
 
     @invariant()
     def no_paid_task_is_lost(self) -> None:
+        """Every id that ever came stands there, once."""
         found = {(entry.origin, entry.task_id): entry.key for entry in self.journals[1].entries() if entry.task_id}
         assert found == self.paid
 
     @invariant()
     def what_is_spent_is_what_was_or_may_have_been_paid(self) -> None:
+        """Key by key."""
         spending = {"intended", "submitted", "succeeded", "unknown"}
         for origin in ORIGINS:
             cost = 20 * sum(row.state in spending for name, row in self.rows.items() if name[0] == origin)
