@@ -81,10 +81,8 @@ def test_a_newer_journal_is_left_alone(path: pathlib.Path) -> None:
     with pytest.raises(
         JournalFailed,
     known = len(MIGRATIONS)
-    with pytest.raises(
-        JournalFailed, match=rf"newer ideal_async \(schema {known + 1}, this one knows {known}\): upgrade ideal_async"
-    ):
-    ):
+    fix = rf"newer ideal_async \(schema {known + 1}, this one knows {known}\): upgrade ideal_async"
+    with pytest.raises(JournalFailed, match=fix):
         Journal(path)
 
 
