@@ -3,9 +3,10 @@
 import json
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import httpx
@@ -282,10 +283,11 @@ class Session:
         response = await client.send(request, stream=True, follow_redirects=False)
         try:
             content = bytearray()
-            async for chunk in response.aiter_bytes():
-                content += chunk
-                if len(content) > LARGEST_ANSWER:
-                    break
+            async with aclosing(cast("AsyncGenerator[bytes]", response.aiter_bytes())) as chunks:
+                async for chunk in chunks:
+                    content += chunk
+                    if len(content) > LARGEST_ANSWER:
+                        break
             return response, bytes(content)
         finally:
             await response.aclose()

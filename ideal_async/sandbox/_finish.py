@@ -69,7 +69,9 @@ def _planks(u: Floats, v: Floats, finish: Finish) -> Floats:
     along = v + chance(board) * np.float32(long)
     piece = board * 31 + np.floor(along / np.float32(long))
     tone = np.float32(0.80) + np.float32(0.34) * chance(piece, 2)
-    grain = cloud(along * 0.1 + chance(piece, 5), u * 1.9) + np.float32(0.6) * cloud(along * 0.5, u * 6 + chance(piece, 7))
+    grain = cloud(along * 0.1 + chance(piece, 5), u * 1.9) + np.float32(0.6) * cloud(
+        along * 0.5, u * 6 + chance(piece, 7)
+    )
     gap = np.maximum(_line(u, wide, 0.004), _line(along, long, 0.004))
     return linear(finish.colour) * (tone * (1 + np.float32(0.2) * grain) * (1 - np.float32(0.55) * gap))
 
@@ -147,20 +149,21 @@ def _books(u: Floats, v: Floats, finish: Finish) -> Floats:
     shades = shades * linear(finish.colour) * 1.6
     inside = shifted - one
     round_back = np.clip(np.float32(1.25) - np.float32(1.6) * (inside - np.float32(0.45)) ** 2 * 4, 0.15, 1)
-    band = 1 + np.float32(0.9) * _line(v + chance(one, 6) * np.float32(0.2), 0.11, 0.006) * (chance(one, 2) > np.float32(0.4))
+    band = 1 + np.float32(0.9) * _line(v + chance(one, 6) * np.float32(0.2), 0.11, 0.006) * (
+        chance(one, 2) > np.float32(0.4)
+    )
     return shades * round_back * band
 
 
 def _art(u: Floats, v: Floats, finish: Finish) -> Floats:
     """An abstract landscape: a disc over hills, on paper, inside a mount."""
     paper = np.array([[0.93], [0.90], [0.84]], np.float32) ** 2
-    picture = np.broadcast_to(paper, (3, u.size)).copy()
-    disc = np.hypot(u - np.float32(0.06), v - np.float32(0.10)) < np.float32(0.10)
-    picture[:, disc] = linear(finish.second)
+    disc = np.clip((np.float32(0.10) - np.hypot(u - np.float32(0.06), v - np.float32(0.10))) * 250 + 0.5, 0, 1)
+    picture = paper + (linear(finish.second) - paper) * disc
     for level, (strength, salt) in enumerate(((0.55, 0.1), (0.8, 0.43), (1.0, 0.77))):
         ridge = np.float32(0.02 - 0.09 * level) + np.float32(0.09) * cloud(u * 0.5 + salt, np.full_like(u, salt))
-        hill = v < ridge
-        picture[:, hill] = (linear(finish.colour) * strength + paper * (1 - strength) * 0.6)[:, :1]
+        hill = np.clip((ridge - v) * 250 + 0.5, 0, 1)
+        picture = picture + (linear(finish.colour) * strength + paper * (1 - strength) * 0.6 - picture) * hill
     return picture * (1 + np.float32(0.05) * cloud(u * 3, v * 3))
 
 
@@ -203,8 +206,10 @@ def outside(ray: Floats, *, night: bool) -> Floats:
     bearing, height = np.arctan2(x, z), y / np.hypot(x, z)
     puffs = np.clip(cloud(bearing * 0.35 + 0.2, height * 0.9 + 0.3) * 2, 0, 1) * np.clip(height * 6, 0, 1)
     far = np.float32(0.035) + np.float32(0.05) * cloud(bearing * 0.25, np.full_like(x, 0.1))
-    near = np.float32(-0.02) + np.float32(0.06) * cloud(bearing * 0.6, np.full_like(x, 0.6)) + np.float32(0.02) * cloud(
-        bearing * 5, np.full_like(x, 0.3)
+    near = (
+        np.float32(-0.02)
+        + np.float32(0.06) * cloud(bearing * 0.6, np.full_like(x, 0.6))
+        + np.float32(0.02) * cloud(bearing * 5, np.full_like(x, 0.3))
     )
     rise = np.clip(height * np.float32(1.6), 0, 1)
     if night:
@@ -212,10 +217,12 @@ def outside(ray: Floats, *, night: bool) -> Floats:
         sky = low + (high - low) * rise
         sky = np.where(height < far, np.array([[0.012], [0.016], [0.035]]), sky)
         sky = np.where(height < near, np.array([[0.006], [0.008], [0.014]]), sky)
-        cell_u, cell_v = bearing * 60, height * 60
+        cell_u, cell_v = bearing * 85, height * 85
         lit = chance(np.floor(cell_u) * 91 + np.floor(cell_v), 6) > np.float32(0.86)
-        dot = np.hypot(cell_u % 1 - np.float32(0.5), cell_v % 1 - np.float32(0.5)) < np.float32(0.24)
-        return np.where(lit & dot & (height < far - np.float32(0.01)), np.array([[1.0], [0.66], [0.28]]), sky).astype(np.float32)
+        dot = np.hypot(cell_u % 1 - np.float32(0.5), cell_v % 1 - np.float32(0.5)) < np.float32(0.2)
+        return np.where(lit & dot & (height < far - np.float32(0.01)), np.array([[1.0], [0.66], [0.28]]), sky).astype(
+            np.float32
+        )
     low, high = np.array([[1.02], [1.06], [1.08]]), np.array([[0.42], [0.66], [1.0]])
     sky = low + (high - low) * rise
     sky = sky + (np.array([[1.1], [1.1], [1.1]]) - sky) * puffs * np.float32(0.8)
@@ -223,4 +230,4 @@ def outside(ray: Floats, *, night: bool) -> Floats:
     sky = np.where(height < far, np.array([[0.50], [0.62], [0.66]]), sky)
     sky = np.where(height < near, np.array([[0.22], [0.36], [0.14]]) * green, sky)
     haze = np.array([[0.98], [1.0], [1.0]])  # a camera set for the room sees the garden too bright
-    return ((sky + (haze - sky) * 0.25) * 1.9).astype(np.float32)
+    return ((sky + (haze - sky) * 0.18) * 1.8).astype(np.float32)

@@ -37,7 +37,9 @@ class Palette:
         return Finish(self.wood, "wood", gloss=gloss)
 
 
-def box(at: Vector, size: Vector, finish: Finish, rounding: float = 0.008, turn: float = 0.0, lean: float = 0.0) -> Solid:
+def box(
+    at: Vector, size: Vector, finish: Finish, rounding: float = 0.008, turn: float = 0.0, lean: float = 0.0
+) -> Solid:
     """A box by its whole size."""
     return Solid("box", at, (size[0] / 2, size[1] / 2, size[2] / 2), finish, rounding, turn=turn, lean=lean)
 
@@ -53,7 +55,11 @@ def put(piece: Iterable[Solid], x: float, z: float, turn: float = 0.0, y: float 
     return tuple(
         attrs.evolve(
             solid,
-            centre=(x + c * solid.centre[0] + s * solid.centre[2], y + solid.centre[1], z - s * solid.centre[0] + c * solid.centre[2]),
+            centre=(
+                x + c * solid.centre[0] + s * solid.centre[2],
+                y + solid.centre[1],
+                z - s * solid.centre[0] + c * solid.centre[2],
+            ),
             turn=solid.turn + turn,
         )
         for solid in piece
@@ -121,8 +127,14 @@ def vase(palette: Palette, finish: Finish | None = None) -> Piece:
     """A vase with a few dry twigs."""
     clay = finish or Finish(palette.pale, gloss=0.3)
     twigs = tuple(
-        Solid("ball", (0.05 * math.cos(a), 0.36 + 0.03 * (n % 3), 0.05 * math.sin(a)), (0.012, 0.16, 0.012), Finish(palette.accent),
-              turn=-a - math.pi / 2, lean=0.28)
+        Solid(
+            "ball",
+            (0.05 * math.cos(a), 0.36 + 0.03 * (n % 3), 0.05 * math.sin(a)),
+            (0.012, 0.16, 0.012),
+            Finish(palette.accent),
+            turn=-a - math.pi / 2,
+            lean=0.28,
+        )
         for n, a in enumerate(k * 1.05 for k in range(6))
     )
     return (Solid("ball", (0, 0.10, 0), (0.085, 0.11, 0.085), clay), post((0, 0.21, 0), 0.032, 0.08, clay, 1.2), *twigs)
@@ -138,10 +150,20 @@ def plant(height: float = 1.3, leaves: int = 15, pot: Finish = CLAY) -> Piece:
         y = 0.48 + (height - 0.62) * up
         size = 0.21 + 0.07 * (n % 3)
         x, z = math.cos(about), math.sin(about)
-        pieces.append(Solid("ball", (out * x, y, out * z), (0.085, size, 0.012), LEAF, turn=-about - math.pi / 2, lean=lean))
+        pieces.append(
+            Solid("ball", (out * x, y, out * z), (0.085, size, 0.012), LEAF, turn=-about - math.pi / 2, lean=lean)
+        )
         if n % 3 == 0:
-            pieces.append(Solid("ball", (out * x * 0.4, 0.38 + (y - 0.38) * 0.45, out * z * 0.4), (0.01, (y - 0.3) * 0.5, 0.01), LEAF,
-                                turn=-about - math.pi / 2, lean=0.25))
+            pieces.append(
+                Solid(
+                    "ball",
+                    (out * x * 0.4, 0.38 + (y - 0.38) * 0.45, out * z * 0.4),
+                    (0.01, (y - 0.3) * 0.5, 0.01),
+                    LEAF,
+                    turn=-about - math.pi / 2,
+                    lean=0.25,
+                )
+            )
     return tuple(pieces)
 
 
@@ -197,7 +219,9 @@ def shelf(palette: Palette, width: float = 1.2, height: float = 2.0, rows: int =
         left = row % 2 == 0
         wide = (width - 0.06) * share
         x = -(width - 0.06) / 2 + wide / 2 if left else (width - 0.06) / 2 - wide / 2
-        pieces.append(box((x, y + tall / 2, 0.02), (wide, tall, depth * 0.68), Finish((0.72, 0.66, 0.60), "books"), 0.002))
+        pieces.append(
+            box((x, y + tall / 2, 0.02), (wide, tall, depth * 0.68), Finish((0.72, 0.66, 0.60), "books"), 0.002)
+        )
         rest = (width / 2 - (width - wide) / 2 * 0.9) * (1 if left else -1)
         free = (x + wide / 2 + (width - 0.06) / 2) / 2 if left else (x - wide / 2 - (width - 0.06) / 2) / 2
         del rest
@@ -215,10 +239,19 @@ def bed(palette: Palette, width: float = 1.8) -> Piece:
     linen, throw = Finish((0.93, 0.92, 0.89), "cloth"), Finish(palette.accent, "cloth")
     head = Finish(palette.cloth, "cloth")
     pillows = [
-        Solid("box", (side * width * 0.25, 0.70, 0.74), (0.33, 0.21, 0.09), linen, 0.088, lean=-0.55) for side in (-1, 1)
+        Solid("box", (side * width * 0.25, 0.70, 0.74), (0.33, 0.21, 0.09), linen, 0.088, lean=-0.55)
+        for side in (-1, 1)
     ]
     front = [
-        Solid("box", (side * width * 0.22, 0.68, 0.52), (0.25, 0.20, 0.075), Finish(palette.second, "cloth"), 0.074, lean=-0.5, turn=side * 0.05)
+        Solid(
+            "box",
+            (side * width * 0.22, 0.68, 0.52),
+            (0.25, 0.20, 0.075),
+            Finish(palette.second, "cloth"),
+            0.074,
+            lean=-0.5,
+            turn=side * 0.05,
+        )
         for side in (-1, 1)
     ]
     return (
@@ -263,8 +296,15 @@ def dining_table(palette: Palette, width: float = 2.0, depth: float = 0.95) -> P
     """A table with a bowl of fruit and a vase."""
     wood = palette.timber(0.28)
     fruit = tuple(
-        Solid("ball", (0.07 * math.cos(a), 0.83 + 0.02 * (n % 2), 0.07 * math.sin(a)), (0.042, 0.042, 0.042), Finish(colour, gloss=0.25))
-        for n, (a, colour) in enumerate(zip((0, 1.26, 2.5, 3.8, 5.0), ((0.85, 0.45, 0.1), (0.6, 0.65, 0.15), (0.75, 0.2, 0.12)) * 2, strict=False))
+        Solid(
+            "ball",
+            (0.07 * math.cos(a), 0.83 + 0.02 * (n % 2), 0.07 * math.sin(a)),
+            (0.042, 0.042, 0.042),
+            Finish(colour, gloss=0.25),
+        )
+        for n, (a, colour) in enumerate(
+            zip((0, 1.26, 2.5, 3.8, 5.0), ((0.85, 0.45, 0.1), (0.6, 0.65, 0.15), (0.75, 0.2, 0.12)) * 2, strict=False)
+        )
     )
     return (
         box((0, 0.735, 0), (width, 0.045, depth), wood, 0.015),
@@ -313,16 +353,28 @@ def rug(width: float, depth: float, finish: Finish) -> Piece:
 
 def cabinets(count: int, each: float, height: float, depth: float, finish: Finish, handle: Finish = BRASS) -> Piece:
     """A row of cupboards with handles, its left end at x = 0."""
-    pieces = [box((count * each / 2, height / 2 + 0.04, 0.01), (count * each, height - 0.08, depth - 0.03), attrs.evolve(finish, gloss=0))]
+    pieces = [
+        box(
+            (count * each / 2, height / 2 + 0.04, 0.01),
+            (count * each, height - 0.08, depth - 0.03),
+            attrs.evolve(finish, gloss=0),
+        )
+    ]
     for n in range(count):
-        pieces.append(box(((n + 0.5) * each, height / 2, -depth / 2 + 0.01), (each - 0.012, height - 0.03, 0.022), finish, 0.004))
+        pieces.append(
+            box(((n + 0.5) * each, height / 2, -depth / 2 + 0.01), (each - 0.012, height - 0.03, 0.022), finish, 0.004)
+        )
         pieces.append(box(((n + 0.5) * each, height - 0.11, -depth / 2 - 0.018), (0.15, 0.014, 0.014), handle, 0.005))
     return tuple(pieces)
 
 
 def stool(palette: Palette) -> Piece:
     """A bar stool."""
-    return (post((0, 0.66, 0), 0.19, 0.05, palette.timber(0.25), 0.96), *_legs(0.24, 0.24, 0.64, BLACK, 0.016, 0.8), post((0, 0.24, 0), 0.15, 0.014, BLACK))
+    return (
+        post((0, 0.66, 0), 0.19, 0.05, palette.timber(0.25), 0.96),
+        *_legs(0.24, 0.24, 0.64, BLACK, 0.016, 0.8),
+        post((0, 0.24, 0), 0.15, 0.014, BLACK),
+    )
 
 
 def light(place: Vector, strength: float, open_: float = 0.45) -> Lamp:

@@ -1,5 +1,7 @@
 """Light in a drawn room: what a camera sees, how bright it is, and the photograph of it."""
 
+import math
+
 import attrs
 import numpy as np
 from numpy.typing import NDArray
@@ -106,13 +108,22 @@ def across(room: Room, wall: int, points: Floats) -> tuple[Floats, Floats]:
     return (points[0] if wall in {BACK, FRONT} else points[2]), points[1]
 
 
-def see(room: Room, eye: Floats, rays: Floats, near: NDArray[np.bool_] | None = None) -> Sight:
-    """Follow rays (unit length) from the eye, or from a point each, to what they meet."""
+def see(room: Room, eye: Floats, rays: Floats, framed: list[NDArray[np.intp]] | None = None) -> Sight:
+    """Follow rays (unit length) from the eye, or from a point each, to what they meet.
+
+    framed: for each solid the rays that can meet it at all, if that is known.
+    """
     ids, far = sides_met(room, eye, rays)
-    for number, solid in enumerate(room.solids, SOLIDS):
-        met, at = solid.meet(eye, rays)
+    for index, solid in enumerate(room.solids):
+        if framed is None:
+            met, at = solid.meet(eye, rays)
+        elif framed[index].size:
+            met, at = solid.meet(eye, rays[:, framed[index]])
+            met = framed[index][met]
+        else:
+            continue
         closer = at < far[met] - np.float32(1e-4)
-        ids[met[closer]], far[met[closer]] = number, at[closer]
+        ids[met[closer]], far[met[closer]] = SOLIDS + index, at[closer]
     points = eye + rays * far
     normals = np.zeros_like(points)
     for number in np.unique(ids):
@@ -165,18 +176,24 @@ def sunlit(room: Room, sight: Sight) -> Floats:
         u, v = across(room, window.wall, leaving)
         soft = np.float32(0.012) * far + np.float32(0.004)
         share = np.ones_like(u)
-        for at, one, other, count in ((u, window.left, window.right, window.panes[0]), (v, window.bottom, window.top, window.panes[1])):
+        for at, one, other, count in (
+            (u, window.left, window.right, window.panes[0]),
+            (v, window.bottom, window.top, window.panes[1]),
+        ):
             size = (other - one) / count
             inside = np.minimum(at - one, other - at)
             pane = np.abs(((at - one) / size + 0.5) % 1 - 0.5) * size
             share = share * np.clip((inside - 0.05) / soft + 0.5, 0, 1) * np.clip((pane - 0.022) / soft + 0.5, 0, 1)
         beam = np.maximum(beam, share * (walls == window.wall))
     shone = np.flatnonzero(beam > 0)
+    start, blocked = start[:, shone], np.zeros(shone.size, np.bool_)
+    ray = ray[:, shone]
+    with np.errstate(divide="ignore"):
+        inverse = np.broadcast_to(1 / sun, start.shape)
     for solid in room.solids:
-        if solid.shades and shone.size:
-            free = np.isinf(solid.enters(start[:, shone], ray[:, shone]))
-            beam[shone[~free]] = 0
-            shone = shone[free]
+        if solid.shades:
+            blocked |= np.isfinite(solid.enters(start, ray, inverse))
+    beam[shone[blocked]] = 0
     lit[these] = beam * facing[these]
     return lit
 
@@ -199,6 +216,8 @@ class Light:
     rows: int
     columns: int
     falling: Floats  # (3, n) on the grid
+    mirrored: Floats  # (3, n) what polish would show there
+    packed: Floats  # (n, 12) points, normals, falling and mirrored, side by side to be read together
     thrown: Floats  # (3, patches): what a patch throws back
     fallen: Floats  # (3, patches): what falls on it
 
@@ -210,12 +229,14 @@ def illuminate(room: Room, sight: Sight, rows: int, columns: int, *, night: bool
     start = sight.points + sight.normals * np.float32(0.015)
     across_, down = np.meshgrid(np.arange(columns), np.arange(rows))
     kind = ((across_ % 4) * 4 + down % 4).reshape(-1)  # sixteen neighbours look in sixteen different directions
-    casting = [solid for solid in room.solids if solid.shades]
+    large = [(number, solid) for number, solid in enumerate(room.solids, SOLIDS) if solid.shades and not solid.small]
 
-    def open_way(ray: Floats, far: Floats, which: NDArray[np.intp]) -> NDArray[np.bool_]:
-        free = np.ones(which.size, np.bool_)
-        for solid in casting:
-            free &= solid.enters(start[:, which], ray) > far - np.float32(0.02)
+    def open_way(ray: Floats, far: Floats) -> NDArray[np.bool_]:
+        free = np.ones(count, np.bool_)
+        with np.errstate(divide="ignore"):
+            inverse = 1 / ray
+        for _, solid in large:
+            free &= solid.enters(start, ray, inverse) > far - np.float32(0.02)
         return free
 
     direct = np.zeros((3, count), np.float32)
@@ -237,10 +258,7 @@ def illuminate(room: Room, sight: Sight, rows: int, columns: int, *, night: bool
         ray = sight.normals + each[kind].T * np.float32(0.999)
         ray = ray / np.sqrt((ray**2).sum(axis=0))
         ids, far = sides_met(room, start, ray)
-        for number, solid in enumerate(room.solids, SOLIDS):
-            enters = solid.enters(start, ray)
-            nearer = enters < far
-            ids[nearer], far[nearer] = number, enters[nearer]
+        _furnish(large, start, ray, ids, far)
         met.append(patches(room, ids, start + ray * far))
     here = patches(room, sight.ids, sight.points)
     total = GLASS * CUTS * CUTS + SOLIDS - GLASS + len(room.solids)
@@ -248,27 +266,44 @@ def illuminate(room: Room, sight: Sight, rows: int, columns: int, *, night: bool
     colour = np.zeros((3, total), np.float32)
     for number in range(SOLIDS + len(room.solids)):
         mean = linear(room.finish(number).colour)
-        slot = slice(number * CUTS * CUTS, (number + 1) * CUTS * CUTS) if number < GLASS else slice(
-            GLASS * CUTS * CUTS + number - GLASS, GLASS * CUTS * CUTS + number - GLASS + 1
+        slot = (
+            slice(number * CUTS * CUTS, (number + 1) * CUTS * CUTS)
+            if number < GLASS
+            else slice(GLASS * CUTS * CUTS + number - GLASS, GLASS * CUTS * CUTS + number - GLASS + 1)
         )
         colour[:, slot] = mean
     falling = direct
     thrown = fallen = np.zeros((3, total), np.float32)
     for _ in range(4):
         mean = falling[:, sight.ids != GLASS].mean(axis=1)
-        fallen = np.stack([
-            np.where(shown > 0, np.bincount(here, falling[c], total) / np.maximum(shown, 1), mean[c]) for c in range(3)
-        ]).astype(np.float32)
+        fallen = np.stack(
+            [
+                np.where(shown > 0, np.bincount(here, falling[c], total) / np.maximum(shown, 1), mean[c])
+                for c in range(3)
+            ]
+        ).astype(np.float32)
         thrown = fallen * colour
         falling = direct + sum(thrown[:, patch] for patch in met) / np.float32(GATHERED)
     falling = _shared(falling - direct, sight, rows, columns) + direct - beam
-    return Light(sight, rows, columns, falling.astype(np.float32), thrown, fallen)
+    falling = falling.astype(np.float32)
+    mirrored = _mirror(room, thrown, sight, night=night)
+    packed = np.concatenate([sight.points, sight.normals, falling, mirrored]).T.copy()
+    return Light(sight, rows, columns, falling, mirrored, packed, thrown, fallen)
+
+
+def _furnish(solids: list[tuple[int, Solid]], start: Floats, ray: Floats, ids: Ids, far: Floats) -> None:
+    """Let rays end, roughly, at solids nearer than the sides of the room."""
+    with np.errstate(divide="ignore"):
+        inverse = 1 / ray
+    for number, solid in solids:
+        enters = solid.enters(start, ray, inverse)
+        nearer = enters < far
+        ids[nearer], far[nearer] = number, enters[nearer]
 
 
 def _lamp_light(lamp, sight, start, random, kind, open_way):
-    places = np.array(lamp.place, np.float32) + random.uniform(-0.07, 0.07, (SAMPLED, 16, 3)).astype(np.float32)
+    places = np.array(lamp.place, np.float32) + random.uniform(-0.07, 0.07, (SAMPLED // 2, 16, 3)).astype(np.float32)
     total = np.zeros(start.shape, np.float32)
-    every = np.arange(kind.size)
     for each in places:
         way = each[kind].T - start
         far = np.sqrt((way**2).sum(axis=0))
@@ -276,44 +311,56 @@ def _lamp_light(lamp, sight, start, random, kind, open_way):
         facing = np.maximum((ray * sight.normals).sum(axis=0), 0)
         steep = np.abs(ray[1])
         beam = lamp.open + (1 - lamp.open) * 2.2 * np.clip((steep - 0.72) * 8, 0, 1)
-        free = open_way(ray, far, every)
+        free = open_way(ray, far)
         total += linear(lamp.colour) * (lamp.strength**2 * facing * beam * free / np.maximum(far, 0.25) ** 2)
-    return total / SAMPLED
+    return total / (SAMPLED // 2)
 
 
 def _window_light(room, window, sight, start, random, kind, open_way):
     spots = random.random((SAMPLED, 16, 2))
-    spots = (spots + np.stack(np.meshgrid(np.arange(4), np.arange(4)), -1).reshape(1, 16, 2)[:, random.permutation(16)]) / 4
+    spots = (
+        spots + np.stack(np.meshgrid(np.arange(4), np.arange(4)), -1).reshape(1, 16, 2)[:, random.permutation(16)]
+    ) / 4
     u = window.left + (window.right - window.left) * (spots[..., 0] % 1)
     v = window.bottom + (window.top - window.bottom) * (spots[..., 1] % 1)
     inward = INWARD[:, window.wall]
     offset = -np.abs(inward) * inward * np.array([room.width / 2, 0, room.depth])
     area = (window.right - window.left) * (window.top - window.bottom)
     total = np.zeros(start.shape, np.float32)
-    every = np.arange(kind.size)
     for n in range(SAMPLED):
-        place = np.stack([u[n], v[n], np.zeros(16)] if window.wall == BACK else [np.zeros(16), v[n], u[n]]) + offset[:, None]
+        place = (
+            np.stack([u[n], v[n], np.zeros(16)] if window.wall == BACK else [np.zeros(16), v[n], u[n]])
+            + offset[:, None]
+        )
         way = place.astype(np.float32)[:, kind] - start
         far = np.sqrt((way**2).sum(axis=0))
         ray = way / far
         facing = np.maximum((ray * sight.normals).sum(axis=0), 0) * np.maximum(-(inward @ ray), 0)
-        free = open_way(ray, far, every)
+        free = open_way(ray, far)
         high = np.float32(0.75) + np.float32(0.5) * ray[1]  # light from the ground is dimmer than from the sky
         total += linear((0.93, 0.97, 1.0)) * (facing * free * high * np.float32(area * 2.6) / np.maximum(far, 0.3) ** 2)
     return total / SAMPLED
 
 
 def _shared(light: Floats, sight: Sight, rows: int, columns: int) -> Floats:
-    """Mean over 4 x 4 neighbours of the same surface: each has looked in other directions."""
+    """Mean over neighbours of the same surface, near ones and then farther: each has looked in other directions."""
+    for stride in (1, 3):
+        light = _mean_of_surface(light, sight, rows, columns, stride)
+    return light
+
+
+def _mean_of_surface(light: Floats, sight: Sight, rows: int, columns: int, stride: int) -> Floats:
     def grid(values: Floats) -> Floats:
         return values.reshape(-1, rows, columns)
 
     values, points, normals = grid(light), grid(sight.points), grid(sight.normals)
-    padded = [np.pad(a, ((0, 0), (2, 2), (2, 2)), mode="edge") for a in (values, points, normals)]
+    padded = [np.pad(a, ((0, 0), (2 * stride,) * 2, (2 * stride,) * 2), mode="edge") for a in (values, points, normals)]
     total, weights = np.zeros_like(values), np.zeros((rows, columns), np.float32)
     for down in range(5):
         for aside in range(5):
-            other, place, normal = (a[:, down : down + rows, aside : aside + columns] for a in padded)
+            other, place, normal = (
+                a[:, down * stride : down * stride + rows, aside * stride : aside * stride + columns] for a in padded
+            )
             off = np.abs(((place - points) * normals).sum(axis=0))
             same = np.clip((normal * normals).sum(axis=0), 0, 1) ** 4 * np.exp(-off * 25) + np.float32(1e-5)
             same = same * np.float32((0.5 if down in {0, 4} else 1) * (0.5 if aside in {0, 4} else 1))
@@ -322,101 +369,134 @@ def _shared(light: Floats, sight: Sight, rows: int, columns: int) -> Floats:
     return (total / weights).reshape(3, -1)
 
 
-def _nearby(light: Light, sight: Sight, x: Floats, y: Floats) -> Floats:
-    """Read the coarse light at fine points, from those of the four neighbours that are on the same surface."""
+def _nearby(light: Light, sight: Sight, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Read the coarse light, and its reflection, at fine points, from those of four neighbours on the same surface."""
     x, y = np.clip(x, 0, light.columns - 1.001), np.clip(y, 0, light.rows - 1.001)
     left, top = x.astype(np.intp), y.astype(np.intp)
     fx, fy = x - left, y - top
-    total, weights = np.zeros_like(sight.points), np.zeros_like(x)
+    total, weights = np.zeros((6, x.size), np.float32), np.zeros_like(x)
     for down in (0, 1):
         for aside in (0, 1):
-            at = (top + down) * light.columns + left + aside
-            off = np.abs(((light.sight.points[:, at] - sight.points) * sight.normals).sum(axis=0))
-            same = np.clip((light.sight.normals[:, at] * sight.normals).sum(axis=0), 0, 1) ** 4 * np.exp(-off * 25)
+            there = np.ascontiguousarray(light.packed.take((top + down) * light.columns + left + aside, axis=0).T)
+            off = np.abs(((there[:3] - sight.points) * sight.normals).sum(axis=0))
+            same = np.clip((there[3:6] * sight.normals).sum(axis=0), 0, 1) ** 4 * np.exp(-off * 25)
             weight = (same + np.float32(2e-4)) * np.abs(1 - down - fy) * np.abs(1 - aside - fx) + np.float32(1e-6)
-            total += light.falling[:, at] * weight
+            total += there[6:] * weight
             weights += weight
-    return total / weights
+    total /= weights
+    return total[:3], total[3:]
 
 
-def shade(room: Room, light: Light, sight: Sight, falling: Floats, *, night: bool, deep: bool = False) -> Floats:
-    """The light that comes from what is seen, shape (3, n)."""
+def shade(room: Room, sight: Sight, falling: Floats, mirrored: Floats, *, night: bool) -> Floats:
+    """The light that comes from what is seen, shape (3, n), given what falls on it and what it mirrors."""
     out = np.zeros_like(sight.points)
-    gloss = np.zeros(sight.ids.size, np.float32)
     for number in np.unique(sight.ids):
         these = np.flatnonzero(sight.ids == number)
         if number == GLASS:
             out[:, these] = outside(sight.rays[:, these], night=night)
             continue
-        finish, points, normals, half = room.finish(int(number)), sight.points[:, these], sight.normals[:, these], (1.0, 1.0, 1.0)
+        finish, points, normals, half = (
+            room.finish(int(number)),
+            sight.points[:, these],
+            sight.normals[:, these],
+            (1.0, 1.0, 1.0),
+        )
         if number >= SOLIDS:
             solid = room.solids[number - SOLIDS]
             points, normals, half = solid.local(points), solid.axes() @ normals, solid.half
-        out[:, these] = paint(finish, points, normals, half) * falling[:, these]
+        light = paint(finish, points, normals, half) * falling[:, these]
         if night and finish.glow:
-            out[:, these] += linear((1.0, 0.93, 0.82)) * finish.glow
-        gloss[these] = finish.gloss
-    shiny = np.flatnonzero(gloss > 0)
-    if shiny.size and not deep:
-        out[:, shiny] = _reflect(room, light, sight, shiny, gloss[shiny], out[:, shiny], night=night)
+            light += linear((1.0, 0.93, 0.82)) * np.float32(finish.glow)
+        if finish.gloss:
+            facing = np.clip(-(sight.normals[:, these] * sight.rays[:, these]).sum(axis=0), 0, 1)
+            base = np.float32(0.04 + 0.5 * finish.gloss**2 + (0.38 if finish.gloss == 1 else 0))
+            share = (base + (1 - base) * (1 - facing) ** 5) * np.float32(min(1, finish.gloss * 2.5))  # Schlick, 1994
+            light += (mirrored[:, these] - light) * share
+        out[:, these] = light
     return out
 
 
-def _reflect(room, light, sight, shiny, gloss, matt, *, night):
-    """Add what polished surfaces mirror: the room, and above all its windows."""
-    normals, rays = sight.normals[:, shiny], sight.rays[:, shiny]
-    facing = -(normals * rays).sum(axis=0)
-    mirrored = rays + 2 * facing * normals
-    start = sight.points[:, shiny] + normals * np.float32(0.01)
-    clear = np.clip((gloss - 0.9) * 10, 0, 1)
-    base = 0.04 + 0.5 * gloss**2 + 0.4 * clear
-    share = (base + (1 - base) * (1 - np.clip(facing, 0, 1)) ** 5) * np.minimum(1, gloss * 2.5)
-    ids, far = sides_met(room, start, mirrored)
-    if clear.any():
-        seen = see(room, start, mirrored)
-        image = shade(room, light, seen, light.fallen[:, patches(room, seen.ids, seen.points)], night=night, deep=True)
-    else:
-        for number, solid in enumerate(room.solids, SOLIDS):
-            enters = solid.enters(start, mirrored)
-            nearer = enters < far
-            ids[nearer], far[nearer] = number, enters[nearer]
-        points = start + mirrored * far
-        image = light.thrown[:, patches(room, ids, points)]
-        for window in room.windows:
-            u, v = across(room, window.wall, points)
-            soft = 0.02 + (0.30 - 0.28 * np.minimum(gloss, 1)) * far * 0.5
-            inside = np.minimum(np.minimum(u - window.left, window.right - u), np.minimum(v - window.bottom, window.top - v))
-            glass = np.clip(inside / soft + 0.5, 0, 1) * (ids == window.wall)
-            image = image * (1 - glass) + glass * (outside(mirrored, night=night) * (1.6 if not night else 1))
-    return matt * (1 - share * np.maximum(gloss, 0.3)) + image * share
+def _mirror(room: Room, thrown: Floats, sight: Sight, *, night: bool) -> Floats:
+    """What polished surfaces show, the blurrier the duller they are: the room, and above all its windows."""
+    gloss = np.array([room.finish(number).gloss for number in range(SOLIDS + len(room.solids))], np.float32)[sight.ids]
+    image = np.zeros_like(sight.points)
+    these = np.flatnonzero((gloss > 0) & (gloss < 1))
+    normals, rays = sight.normals[:, these], sight.rays[:, these]
+    ray = rays - 2 * (normals * rays).sum(axis=0) * normals
+    start = sight.points[:, these] + normals * np.float32(0.01)
+    ids, far = sides_met(room, start, ray)
+    _furnish(
+        [(number, solid) for number, solid in enumerate(room.solids, SOLIDS) if not solid.small], start, ray, ids, far
+    )
+    points = start + ray * far
+    shown = thrown[:, patches(room, ids, points)]
+    soft = 0.02 + (0.30 - 0.28 * gloss[these]) * far * 0.5
+    for window in room.windows:
+        u, v = across(room, window.wall, points)
+        inside = np.minimum(
+            np.minimum(u - window.left, window.right - u), np.minimum(v - window.bottom, window.top - v)
+        )
+        glass = np.clip(inside / soft + 0.5, 0, 1) * (ids == window.wall)
+        shown = shown + glass * (outside(ray, night=night) * np.float32(1 if night else 1.6) - shown)
+    image[:, these] = shown
+    return image
+
+
+def _looking_glass(room: Room, light: Light, sight: Sight, mirrored: Floats, *, night: bool) -> None:
+    """Put a sharp image where a surface is a mirror."""
+    mirrors = [number for number, solid in enumerate(room.solids, SOLIDS) if solid.finish.gloss == 1]
+    these = np.flatnonzero(np.isin(sight.ids, mirrors))
+    if these.size:
+        normals, rays = sight.normals[:, these], sight.rays[:, these]
+        ray = rays - 2 * (normals * rays).sum(axis=0) * normals
+        seen = see(room, sight.points[:, these] + normals * np.float32(0.01), ray)
+        patch = patches(room, seen.ids, seen.points)
+        mirrored[:, these] = shade(room, seen, light.fallen[:, patch], light.thrown[:, patch], night=night)
 
 
 def photograph(room: Room, width: int, height: int, *, night: bool) -> Bytes:
     """Take a picture of the room: red, green and blue, shape (height, width, 3)."""
-    rows, columns = max(2, height // COARSE), max(2, width // COARSE)
+    rows, columns, ratio = max(2, height // COARSE), max(2, width // COARSE), width / height
+    eye, frames = np.array(room.eye, np.float32)[:, None], _framed(room, ratio)
+
+    def sight_of(x: Floats, y: Floats) -> Sight:
+        framed = [
+            np.flatnonzero((x >= left) & (x <= right) & (y >= top) & (y <= bottom))
+            for left, top, right, bottom in frames
+        ]
+        return see(room, eye, _rays(room, x, y, ratio), framed)
+
     x, y = np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32))
-    rays = _rays(room, (x.reshape(-1) + 0.5) / columns, (y.reshape(-1) + 0.5) / rows, width / height)
-    eye = np.array(room.eye, np.float32)[:, None]
-    light = illuminate(room, see(room, eye, rays), rows, columns, night=night)
-    coarse = shade(room, light, light.sight, light.falling, night=night)
-    bright = np.log(np.maximum(coarse.mean(axis=0), 1e-4))
-    exposure = np.exp((-1.75 if night else -1.05) - np.mean(np.clip(bright, *np.percentile(bright, (3, 92)))))
+    coarse = sight_of((x.reshape(-1) + np.float32(0.5)) / columns, (y.reshape(-1) + np.float32(0.5)) / rows)
+    light = illuminate(room, coarse, rows, columns, night=night)
+    sample = shade(room, coarse, light.falling, light.mirrored, night=night)[:, coarse.ids != GLASS]
+    bright = np.log(np.maximum(sample.mean(axis=0), 1e-4))
+    exposure = math.exp((-1.6 if night else -1.05) - float(np.clip(bright, *np.percentile(bright, (3, 92))).mean()))
+    tint = sample.mean(axis=1)
+    balance = ((tint.mean() / tint) ** np.float32(0.18 if night else 0.4) * np.float32(exposure))[:, None].astype(
+        np.float32
+    )
 
     def look(px: Floats, py: Floats) -> tuple[Floats, Ids, Floats]:
-        sight = see(room, eye, _rays(room, px / width, py / height, width / height))
-        falling = _nearby(light, sight, px * (columns / width) - 0.5, py * (rows / height) - 0.5)
+        sight = sight_of(px / width, py / height)
+        falling, mirrored = _nearby(light, sight, px * (columns / width) - 0.5, py * (rows / height) - 0.5)
         if not night:
             falling += SUN * sunlit(room, sight)
-        return _developed(shade(room, light, sight, falling, night=night) * exposure), sight.ids, sight.normals
+        _looking_glass(room, light, sight, mirrored, night=night)
+        return _developed(shade(room, sight, falling, mirrored, night=night) * balance), sight.ids, sight.normals
 
     picture = np.empty((3, height, width), np.float32)
     ids, normals = np.empty((height, width), np.int16), np.empty((3, height, width), np.float32)
     band = max(1, 60_000 // width)
     for top in range(0, height, band):
-        px, py = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(top, min(height, top + band), dtype=np.float32))
+        px, py = np.meshgrid(
+            np.arange(width, dtype=np.float32), np.arange(top, min(height, top + band), dtype=np.float32)
+        )
         colours, these, ways = look(px.reshape(-1) + 0.5, py.reshape(-1) + 0.5)
         part = slice(top, top + len(px))
-        picture[:, part], ids[part], normals[:, part] = (a.reshape(-1, *px.shape) if a.ndim > 1 else a.reshape(px.shape) for a in (colours, these, ways))
+        picture[:, part], ids[part], normals[:, part] = (
+            a.reshape(-1, *px.shape) if a.ndim > 1 else a.reshape(px.shape) for a in (colours, these, ways)
+        )
     edge = np.zeros((height, width), np.bool_)
     for axis in (0, 1):
         step = np.diff(ids, axis=axis) != 0
@@ -432,6 +512,23 @@ def photograph(room: Room, width: int, height: int, *, night: bool) -> Bytes:
         ]
         picture[:, y[these], x[these]] = sum(corners) / 4
     return _finished(picture)
+
+
+def _framed(room: Room, ratio: float) -> list[tuple[float, float, float, float]]:
+    """Left, top, right and bottom of each solid in the picture, 0 to 1."""
+    c, s, frames = math.cos(room.yaw), math.sin(room.yaw), []
+    for solid in room.solids:
+        x, y, z = solid.corners() - np.array(room.eye, np.float32)[:, None]
+        right, ahead = x * c - z * s, x * s + z * c
+        if ahead.max() < 0.05:  # noqa: PLR2004 - behind the camera
+            frames.append((2.0, 2.0, -1.0, -1.0))
+        elif ahead.min() < 0.05:  # noqa: PLR2004 - beside the camera
+            frames.append((0.0, 0.0, 1.0, 1.0))
+        else:
+            across_ = (right / ahead * room.focal + 1) / 2
+            down = (1 - (y / ahead - room.horizon) * room.focal * ratio) / 2
+            frames.append((float(across_.min()), float(down.min()), float(across_.max()), float(down.max())))
+    return frames
 
 
 def _rays(room: Room, x: Floats, y: Floats, ratio: float) -> Floats:
