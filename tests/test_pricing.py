@@ -4,7 +4,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ideal_async import PRICES, Budget, BudgetExceeded, ImageToVideo, Ledger, Prices, estimate
@@ -115,7 +115,6 @@ def test_a_negative_budget_is_refused() -> None:
         Budget(0).reserve(8)
 
 
-@settings(deadline=None)
 @given(
     limit=st.integers(0, 200),
     steps=st.lists(st.tuples(st.sampled_from(["charge", "release", "hold", "refund", "settle"]), st.integers(0, 128))),

@@ -1,7 +1,7 @@
 """Half a file is continued only with the rest of the same file."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ideal_async._ranges import Held, Start, ask, begin
@@ -92,7 +92,6 @@ def test_nothing_missing_means_complete(held: Held, headers: dict[str, str], sta
     assert begin(416, headers, held) == start
 
 
-@settings(deadline=None)
 @given(
     content=st.binary(min_size=1, max_size=60),
     cuts=st.lists(st.integers(0, 60), max_size=5),

@@ -4,7 +4,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ideal_async import (
@@ -124,7 +124,6 @@ def test_what_the_api_asks_for_goes_before_our_own_pause_within_reason(asked: fl
     assert Retry().look(failure, attempt=3, elapsed=0.0, roll=0.5) == pause
 
 
-@settings(deadline=None)
 @given(attempt=st.integers(1, 10_000), roll=st.floats(0, 1, exclude_max=True))
 def test_a_pause_doubles_up_to_its_limit_and_half_of_it_is_jitter(attempt: int, roll: float) -> None:
     """However many attempts, it is finite, and callers that failed together do not come back together."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ideal_async import (
@@ -103,7 +103,6 @@ requests = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(requests)
 def test_the_service_understands_every_request(request_: ImageToVideo) -> None:
     """What the sandbox reads, which knows only the vendor's page, is what was asked for."""
@@ -111,7 +110,6 @@ def test_the_service_understands_every_request(request_: ImageToVideo) -> None:
     assert {field.name: getattr(order, field.name) for field in attrs.fields(ImageToVideo)} == attrs.asdict(request_)
 
 
-@settings(deadline=None)
 @given(requests)
 def test_a_task_tells_the_input_as_it_was_sent(request_: ImageToVideo) -> None:
     """There and back again."""
@@ -472,7 +470,6 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["id", "status", "waitNumber", "percentage", "input", "output", "raw", "x"]), json_values
@@ -485,7 +482,6 @@ def test_any_answer_is_a_task_or_an_unexpected_answer(data: Any) -> None:
         assert isinstance(read_task(data), Task)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=60) | json_values.map(lambda value: json.dumps(value).encode()), st.integers(100, 599))
 def test_any_body_is_data_or_one_of_our_errors(content: bytes, http_status: int) -> None:
     """No gateway can make the envelope raise anything else."""
