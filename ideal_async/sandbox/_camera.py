@@ -105,7 +105,8 @@ class Plate:
 def plane(frame: av.VideoFrame, index: int) -> Bytes:
     """One plane of a frame as an array that shares its memory."""
     raw = frame.planes[index]
-    return np.frombuffer(raw, np.uint8).reshape(raw.height, raw.line_size)[:, : raw.width]
+    result: Bytes = np.frombuffer(memoryview(raw), np.uint8).reshape(raw.height, raw.line_size)[:, : raw.width]
+    return result
 
 
 def _inside(at: Floats, last: int) -> np.ndarray[tuple[int, ...], np.dtype[np.intp]]:

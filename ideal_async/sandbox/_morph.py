@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import av
 import numpy as np
@@ -22,7 +23,7 @@ PUSH = 1.16
 
 #: Columns and rows, from the centre, in output pixels.
 Places = tuple[Floats, Floats]
-Affine = NDArray[np.float64]  # shape (3, 3), of (x, y, 1)
+Affine = NDArray[np.floating[Any]]  # shape (3, 3), of (x, y, 1)
 
 
 def morph(first: Plate, last: Plate, frames: int) -> Iterator[av.VideoFrame]:
@@ -136,7 +137,8 @@ def _dissolve(first: Plate, last: Plate, turns: Floats, *, still: bool) -> Calla
 def _share(t: float, turns: Floats) -> Floats:
     """How much of the last picture each place shows: what darkens goes ahead of what lights up, as at dusk."""
     part = np.clip(np.float32((1 + 2 * SPREAD) * t - SPREAD) - np.float32(SPREAD) * turns, 0, 1)
-    return part * part * (3 - 2 * part)
+    result: Floats = part * part * (3 - 2 * part)
+    return result
 
 
 def _mixed(before: Bytes, after: Bytes, share: Floats) -> Bytes:

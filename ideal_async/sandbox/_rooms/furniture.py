@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 import attrs
 
-from ideal_async.sandbox._light import LEFT, RIGHT, Lamp, Window
-from ideal_async.sandbox._solids import Finish, Solid, Vector
+from ideal_async.sandbox._rooms.sight import LEFT, RIGHT, Lamp, Window
+from ideal_async.sandbox._rooms.solids import Finish, Solid, Vector
 
 Piece = tuple[Solid, ...]
 
@@ -222,9 +222,7 @@ def shelf(palette: Palette, width: float = 1.2, height: float = 2.0, rows: int =
         pieces.append(
             box((x, y + tall / 2, 0.02), (wide, tall, depth * 0.68), Finish((0.72, 0.66, 0.60), "books"), 0.002)
         )
-        rest = (width / 2 - (width - wide) / 2 * 0.9) * (1 if left else -1)
         free = (x + wide / 2 + (width - 0.06) / 2) / 2 if left else (x - wide / 2 - (width - 0.06) / 2) / 2
-        del rest
         if row % 3 == 0:
             pieces.append(Solid("ball", (free, y + 0.09, 0), (0.07, 0.09, 0.07), Finish(palette.pale, gloss=0.3)))
         elif row % 3 == 1:
@@ -318,15 +316,11 @@ def dining_table(palette: Palette, width: float = 2.0, depth: float = 0.95) -> P
 def curtains(window: Window, ceiling: float, side: float, finish: Finish, spread: float = 0.42) -> Piece:
     """A pair of curtains for a window; side is the x (or z) of its wall."""
     height = ceiling - 0.14
-    pieces = []
+    pieces: list[Solid] = []
     for edge, out in ((window.left, -1), (window.right, 1)):
         along = edge + out * spread * 0.38
         folds = Solid("folds", (0, height / 2 + 0.02, 0), (spread / 2, height / 2, 0.06), finish, 0.02)
-        middle = (window.left + window.right) / 2
-        del middle
         pieces.extend(_on_wall((folds,), window.wall, along, side, 0.10))
-    rod = post((0, 0, 0), 0.011, 1, BRASS)
-    del rod
     length = window.right - window.left + 2 * spread
     bar = box((0, height + 0.03, 0), (length, 0.022, 0.022), BLACK, 0.01)
     pieces.extend(_on_wall((bar,), window.wall, (window.left + window.right) / 2, side, 0.10))

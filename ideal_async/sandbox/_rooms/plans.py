@@ -1,15 +1,9 @@
-"""Drawn interiors: the photographs that come with the sandbox, by day and by night."""
+"""What stands where in each kind of room, and the colours it comes in."""
 
-import functools
-import hashlib
 import math
-import re
 from collections.abc import Callable
 
-import av
-import numpy as np
-
-from ideal_async.sandbox._furniture import (
+from ideal_async.sandbox._rooms.furniture import (
     BLACK,
     BRASS,
     STEEL,
@@ -22,7 +16,6 @@ from ideal_async.sandbox._furniture import (
     cabinets,
     chair,
     curtains,
-    cushion,
     dining_table,
     floor_lamp,
     hang,
@@ -41,9 +34,8 @@ from ideal_async.sandbox._furniture import (
     table_lamp,
     vase,
 )
-from ideal_async.sandbox._light import BACK, LEFT, RIGHT, Lamp, Room, Window, photograph
-from ideal_async.sandbox._pictures import to_jpeg
-from ideal_async.sandbox._solids import Finish, Solid
+from ideal_async.sandbox._rooms.sight import BACK, LEFT, RIGHT, Lamp, Room, Window
+from ideal_async.sandbox._rooms.solids import Finish, Solid
 
 CEILING = Finish((0.95, 0.95, 0.94))
 
@@ -477,6 +469,7 @@ def _loft(p: Palette) -> Room:
     )
 
 
+#: The kinds of room there are.
 KINDS: dict[str, Callable[[Palette], Room]] = {
     "living": _living,
     "bedroom": _bedroom,
@@ -486,29 +479,3 @@ KINDS: dict[str, Callable[[Palette], Room]] = {
     "dining": _dining,
     "loft": _loft,
 }
-_SYNONYMS = (
-    (r"living|lounge|salon|sofa|parlou?r", "living"),
-    (r"bed|sleep|guest|nursery", "bedroom"),
-    (r"kitchen|cook", "kitchen"),
-    (r"bath|shower|spa|toilet", "bath"),
-    (r"study|office|desk|work|library", "study"),
-    (r"dining|dinner|breakfast", "dining"),
-    (r"loft|studio|brick", "loft"),
-)
-
-
-def draw_room(name: str, width: int = 1280, height: int = 720) -> bytes:
-    """Draw an interior as a JPEG file, always the same for one name; "day" and "night" in it change the light only."""
-    night = "night" in name.lower()
-    plain = re.sub(r"night|day", "", name.lower())
-    seed = hashlib.sha256(plain.encode()).digest()
-    kind = next((kind for words, kind in _SYNONYMS if re.search(words, plain)), tuple(KINDS)[seed[0] % len(KINDS)])
-    return _drawn(kind, seed[1] % len(PALETTES), bool(seed[2] % 2), night, width, height)
-
-
-@functools.lru_cache(maxsize=128)
-def _drawn(kind: str, palette: int, mirrored: bool, night: bool, width: int, height: int) -> bytes:
-    picture_ = photograph(KINDS[kind](PALETTES[palette]), width, height, night=night)
-    if mirrored:
-        picture_ = np.ascontiguousarray(picture_[:, ::-1])
-    return to_jpeg(av.VideoFrame.from_ndarray(picture_, format="rgb24"), bt709=False)
