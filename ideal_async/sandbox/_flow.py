@@ -63,7 +63,7 @@ def _grid(like: Floats) -> Flow:
 
 def _guess(a: Floats, b: Floats) -> tuple[Flow, Flow] | None:
     """The shift and enlargement of one picture as a whole that come nearest to the other, and their way back."""
-    candidates = []
+    candidates: list[tuple[float, Flow, Flow]] = []
     for scale in SCALES:
         peak, flow = _displaced(a, b, scale)
         candidates.append((peak, flow, _reverse(flow)))
@@ -127,7 +127,8 @@ def fit(flow: Flow) -> NDArray[np.floating[Any]]:
     x, y = (place[seen].astype(np.float64) for place in _centred(flow.x))
     points = np.stack([x, y, np.ones_like(x)])
     there = np.stack([x + flow.x[seen], y + flow.y[seen]])
-    weight, whole = np.ones_like(x), np.eye(2, 3)
+    weight = np.ones_like(x)
+    whole: NDArray[np.floating[Any]] = np.eye(2, 3)
     for _ in range(6):
         system = points * weight
         whole = np.linalg.solve(system @ points.T + 1e-6 * np.eye(3), system @ there.T).T

@@ -100,7 +100,8 @@ def _meet(here: Places, whole: Affine, rest: Flow, t: float) -> tuple[Places, Pl
     # the rest of the flow belongs to places of the picture: look it up where the whole says this one came from
     nearest = np.clip((y / TILE + rows / 2).astype(np.intp), 0, rows - 1) * columns
     nearest += np.clip((x / TILE + columns / 2).astype(np.intp), 0, columns - 1)
-    aside, down = rest.x.take(nearest), rest.y.take(nearest)
+    aside: Floats = rest.x.take(nearest)
+    down: Floats = rest.y.take(nearest)
     one = _moved(half, here[0] - np.float32(t) * aside, here[1] - np.float32(t) * down)
     x, y = _moved(whole, *one)
     return one, (x + aside, y + down)

@@ -1,5 +1,8 @@
 """Still pictures: fetched bytes in, the video's shape out; JPEG; grids of numbers blurred, sampled and resized."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# (what PyAV's stubs say of packets is not complete)
+
 import io
 import struct
 from collections.abc import Iterator
@@ -8,6 +11,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.error import FFmpegError
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
@@ -63,7 +67,7 @@ def read(data: bytes, width: int, height: int) -> Bytes:
             _check_pixels(still.width, still.height)
             still.options = {"max_pixels": str(MAX_PIXELS)}
             frame = next(container.decode(video=0))
-    except (av.FFmpegError, StopIteration, IndexError) as error:
+    except (FFmpegError, StopIteration, IndexError) as error:
         raise BadImage(f"the picture is damaged or empty ({demuxer}: {type(error).__name__})") from error
     turned, flip_rows, flip_columns = UPRIGHT.get(_orientation(data), UPRIGHT[1])
     rgb = _opaque(frame, *((height, width) if turned else (width, height)))
@@ -245,8 +249,8 @@ def sample(values: Floats, x: Floats, y: Floats) -> Floats:
     left, top = x.astype(np.intp), y.astype(np.intp)
     x, y = x - left.astype(np.float32), y - top.astype(np.float32)
     at, flat = top * columns + left, np.ascontiguousarray(values).reshape(-1)
-    above = flat.take(at) * (1 - x) + flat.take(at + 1) * x
-    below = flat.take(at + columns) * (1 - x) + flat.take(at + columns + 1) * x
+    above: Floats = flat.take(at) * (1 - x) + flat.take(at + 1) * x
+    below: Floats = flat.take(at + columns) * (1 - x) + flat.take(at + columns + 1) * x
     mixed: Floats = above * (1 - y) + below * y
     return mixed
 

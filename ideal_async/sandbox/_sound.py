@@ -108,8 +108,8 @@ def _scatter(air: Air, sound: Floats, random: np.random.Generator) -> None:
     """Add the air's small sounds at random moments, from random sides; a clock's at every second from the middle."""
     seconds = sound.shape[1] / RATE
     steady = air.grain == "tick"
-    moments = np.arange(seconds) if steady else random.random(round(seconds * air.often)) * seconds
-    for moment in moments:
+    moments: Floats = np.arange(seconds) if steady else random.random(round(seconds * air.often)) * seconds
+    for moment in moments.tolist():
         grain = GRAINS[air.grain](random)
         start = int(moment * RATE)
         room = sound[:, start : start + grain.size]

@@ -77,15 +77,20 @@ def _planks(u: Floats, v: Floats, finish: Finish) -> Floats:
     return linear(finish.colour) * (tone * (1 + np.float32(0.2) * grain) * (1 - np.float32(0.55) * gap))
 
 
+#: Length of a herringbone board, in widths.
+BOARD = 4
+
+
 def _herringbone(u: Floats, v: Floats, finish: Finish) -> Floats:
     """Short boards at right angles to each other, laid at 45 degrees."""
     wide = np.float32(0.11)
     x, y = (u + v) * np.float32(0.7071) / wide, (v - u) * np.float32(0.7071) / wide
     column, row = np.floor(x), np.floor(y)
-    step = (column - row) % 8
-    flat = step < 4
+    flat = (column - row) % (2 * BOARD) < BOARD
     along, across = np.where(flat, x, y), np.where(flat, y - row, x - column)
-    piece = np.where(flat, row * 17 + np.floor((x - row) / 4) * 5, column * 13 + np.floor((y - column - 1) / 4) * 7 + 3)
+    piece = np.where(
+        flat, row * 17 + np.floor((x - row) / BOARD) * 5, column * 13 + np.floor((y - column - 1) / BOARD) * 7 + 3
+    )
     tone = np.float32(0.78) + np.float32(0.4) * chance(piece, 1)
     grain = cloud(along * 0.02 + chance(piece, 3), across * 0.16 + chance(piece, 4))
     edge = np.clip((np.abs(across - np.float32(0.5)) - np.float32(0.47)) * 40, 0, 1)
@@ -93,7 +98,9 @@ def _herringbone(u: Floats, v: Floats, finish: Finish) -> Floats:
     return result
 
 
-def _tiles(u: Floats, v: Floats, finish: Finish, across: float = 0.6, down: float = 0.6, brick: float = 0.0) -> Floats:
+def _tiles(
+    u: Floats, v: Floats, finish: Finish, *, across: float = 0.6, down: float = 0.6, brick: float = 0.0
+) -> Floats:
     row = np.floor(v / np.float32(down))
     u = u + (row % 2) * np.float32(brick * across)
     joint = np.maximum(_line(u + across / 2, across, 0.006), _line(v + down / 2, down, 0.006))
@@ -104,7 +111,7 @@ def _tiles(u: Floats, v: Floats, finish: Finish, across: float = 0.6, down: floa
 
 
 def _subway(u: Floats, v: Floats, finish: Finish) -> Floats:
-    return _tiles(u, v, finish, 0.24, 0.09, 0.5)
+    return _tiles(u, v, finish, across=0.24, down=0.09, brick=0.5)
 
 
 def _brick(u: Floats, v: Floats, finish: Finish) -> Floats:
@@ -112,7 +119,9 @@ def _brick(u: Floats, v: Floats, finish: Finish) -> Floats:
     row = np.floor(v / np.float32(0.085))
     piece = row * 31 + np.floor((u + (row % 2) * np.float32(0.125)) / np.float32(0.25))
     result: Floats = (
-        _tiles(u, v, finish, 0.25, 0.085, 0.5) * rough * (np.float32(0.75) + np.float32(0.5) * chance(piece, 9))
+        _tiles(u, v, finish, across=0.25, down=0.085, brick=0.5)
+        * rough
+        * (np.float32(0.75) + np.float32(0.5) * chance(piece, 9))
     )
     return result
 
@@ -157,7 +166,7 @@ def _books(u: Floats, v: Floats, finish: Finish) -> Floats:
     one = np.floor(shifted)
     hue = chance(one, 3) * np.float32(6.283)
     deep = np.float32(0.16) + np.float32(0.5) * chance(one, 8) ** 2
-    shades = np.stack([1 + np.float32(0.55) * np.cos(hue - np.float32(turn)) for turn in (0.3, 1.5, 3.4)]) * deep
+    shades = np.stack([1 + np.float32(0.42) * np.cos(hue - np.float32(turn)) for turn in (0.2, 1.1, 2.2)]) * deep
     shades = shades * linear(finish.colour) * 1.6
     inside = shifted - one
     round_back = np.clip(np.float32(1.25) - np.float32(1.6) * (inside - np.float32(0.45)) ** 2 * 4, 0.15, 1)
@@ -205,8 +214,8 @@ PATTERNS: dict[str, Callable[[Floats, Floats, Finish], Floats]] = {
 
 def paint(finish: Finish, points: Floats, normals: Floats, *, upright: bool = False) -> Floats:
     """The share of light a surface throws back, shape (3, n), at points and with normals of its own space."""
-    u = np.where(np.abs(normals[0]) > 0.7, points[2], points[0])  # noqa: PLR2004 - 45 degrees
-    v = np.where(np.abs(normals[1]) > 0.7, points[2], points[1])  # noqa: PLR2004
+    u: Floats = np.where(np.abs(normals[0]) > 0.7, points[2], points[0])  # noqa: PLR2004 - 45 degrees
+    v: Floats = np.where(np.abs(normals[1]) > 0.7, points[2], points[1])  # noqa: PLR2004
     if upright and finish.pattern == "wood":  # grain runs along the longest side
         u, v = v, u
     return PATTERNS[finish.pattern](u, v, finish).astype(np.float32)

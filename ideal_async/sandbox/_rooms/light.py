@@ -121,7 +121,7 @@ def patches(room: Room, ids: Ids, points: Floats) -> NDArray[np.intp]:
     corner = np.array([-room.width / 2, 0, -BEHIND], np.float32)[:, None]
     cell = np.clip(((points - corner) / size * CUTS).astype(np.intp), 0, CUTS - 1)
     x, y, z = cell
-    flat = np.where(ids < LEFT, x * CUTS + z, np.where(ids < BACK, z * CUTS + y, x * CUTS + y))
+    flat: NDArray[np.intp] = np.where(ids < LEFT, x * CUTS + z, np.where(ids < BACK, z * CUTS + y, x * CUTS + y))
     return np.where(ids < GLASS, ids * CUTS * CUTS + flat, GLASS * CUTS * CUTS + ids - GLASS)
 
 

@@ -24,7 +24,8 @@ LAMPLIGHT = linear((1.0, 0.93, 0.82))
 def shade(room: Room, sight: Sight, falling: Floats, mirrored: Floats, *, night: bool) -> Floats:
     """The light that comes from what is seen, shape (3, n), given what falls on it and what it mirrors."""
     out = np.zeros_like(sight.points)
-    for number in np.unique(sight.ids).tolist():
+    numbers: list[int] = np.unique(sight.ids).tolist()
+    for number in numbers:
         these = np.flatnonzero(sight.ids == number)
         if number == GLASS:
             out[:, these] = outside(sight.rays[:, these], night=night)

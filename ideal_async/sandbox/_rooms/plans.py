@@ -96,14 +96,12 @@ def _living(p: Palette) -> Room:
         *put(vase(p), 2.40, 1.6, y=0.82),
     )
     lamps = (light((1.98, 1.55, 4.62), 1.25), light((0.0, 2.2, 2.0), 0.85, 1.0))
-    return _room(p, w, h, d, (window,), solids, lamps, yaw=-0.05, eye=(0.25, 1.3, -0.2))
+    return _room(p, (w, h, d), (window,), solids, lamps, yaw=-0.05, eye=(0.25, 1.3, -0.2))
 
 
 def _room(
     p: Palette,
-    w: float,
-    h: float,
-    d: float,
+    size: tuple[float, float, float],
     windows: tuple[Window, ...],
     solids: Piece,
     lamps: tuple[Lamp, ...],
@@ -116,7 +114,7 @@ def _room(
     sun: tuple[float, float, float] = (-0.60, 0.50, 0.25),
     focal: float = 1.06,
 ) -> Room:
-    wall = sides or Finish(p.wall)
+    wall, (w, h, d) = sides or Finish(p.wall), size
     trim = Finish((0.94, 0.94, 0.92))
     skirting = (
         box((0, 0.05, d - 0.008), (w, 0.10, 0.016), trim, 0.003),
@@ -154,7 +152,7 @@ def _bedroom(p: Palette) -> Room:
         *curtains(window, h, w / 2, Finish(p.pale, "cloth")),
     )
     lamps = (light((-1.62, 0.86, 4.66), 0.8), light((1.12, 0.86, 4.66), 0.8), light((0, 2.3, 1.4), 0.6, 1.0))
-    return _room(p, w, h, d, (window,), solids, lamps, sun=(0.6, 0.48, 0.05), yaw=0.04, eye=(-0.1, 1.35, -0.2))
+    return _room(p, (w, h, d), (window,), solids, lamps, sun=(0.6, 0.48, 0.05), yaw=0.04, eye=(-0.1, 1.35, -0.2))
 
 
 def _kitchen(p: Palette) -> Room:
@@ -208,9 +206,7 @@ def _kitchen(p: Palette) -> Room:
     )
     return _room(
         p,
-        w,
-        h,
-        d,
+        (w, h, d),
         (window,),
         solids,
         lamps,
@@ -297,9 +293,7 @@ def _bath(p: Palette) -> Room:
     )
     return _room(
         p,
-        w,
-        h,
-        d,
+        (w, h, d),
         (window,),
         solids,
         lamps,
@@ -359,9 +353,7 @@ def _study(p: Palette) -> Room:
     lamps = (light((0.33, 1.12, 4.22), 0.7), light((-1.95, 1.55, 3.45), 1.0), light((-0.2, 2.45, 2.2), 0.75, 1))
     return _room(
         p,
-        w,
-        h,
-        d,
+        (w, h, d),
         (window,),
         solids,
         lamps,
@@ -405,9 +397,7 @@ def _dining(p: Palette) -> Room:
     )
     return _room(
         p,
-        w,
-        h,
-        d,
+        (w, h, d),
         (window,),
         solids,
         lamps,
@@ -455,9 +445,7 @@ def _loft(p: Palette) -> Room:
     )
     return _room(
         p,
-        w,
-        h,
-        d,
+        (w, h, d),
         windows,
         solids,
         lamps,

@@ -118,7 +118,8 @@ def see(room: Room, eye: Floats, rays: Floats, framed: list[NDArray[np.intp]] | 
         ids[met[closer]], far[met[closer]] = SOLIDS + index, at[closer]
     points = eye + rays * far
     normals = np.zeros_like(points)
-    for number in np.unique(ids):
+    numbers: list[int] = np.unique(ids).tolist()
+    for number in numbers:
         these = np.flatnonzero(ids == number)
         if number >= SOLIDS:
             normals[:, these] = room.solids[number - SOLIDS].normals(points[:, these])
