@@ -1,16 +1,21 @@
 """Still pictures: fetched bytes in, the video's shape out; JPEG; grids of numbers blurred, sampled and resized."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# (what PyAV's stubs say of packets is not complete)
+
 import io
 import struct
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
+from av.error import FFmpegError
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 #: Largest file read, in bytes: a 48-megapixel phone photograph takes 10 to 25 MB.
 MAX_BYTES = 40_000_000
@@ -32,7 +37,7 @@ UPRIGHT = {
 ORIENTATION = 0x0112  # the tag's number in EXIF 2.3, table 4
 
 
-class BadImage(ValueError):
+class BadImage(ValueError):  # noqa: N818 - a settled name, as the public errors are
     """The bytes are not a picture that can be read."""
 
 
@@ -57,12 +62,12 @@ def read(data: bytes, width: int, height: int) -> Bytes:
     demuxer = _recognise(data)
     try:
         # The demuxer is named: left to guess, libav would follow a playlist in the bytes to other files and hosts.
-        with av.open(io.BytesIO(data), format=demuxer) as container:
+        with av.open(io.BytesIO(data), "r", format=demuxer) as container:
             still = container.streams.video[0].codec_context
             _check_pixels(still.width, still.height)
             still.options = {"max_pixels": str(MAX_PIXELS)}
             frame = next(container.decode(video=0))
-    except (av.FFmpegError, StopIteration, IndexError) as error:
+    except (FFmpegError, StopIteration, IndexError) as error:
         raise BadImage(f"the picture is damaged or empty ({demuxer}: {type(error).__name__})") from error
     turned, flip_rows, flip_columns = UPRIGHT.get(_orientation(data), UPRIGHT[1])
     rgb = _opaque(frame, *((height, width) if turned else (width, height)))
@@ -103,7 +108,12 @@ def _opaque(frame: av.VideoFrame, width: int, height: int) -> Bytes:
     if shrink < 1:
         smaller = max(1, round(frame.width * shrink)), max(1, round(frame.height * shrink))
         frame = frame.reformat(*smaller, format="rgb24", interpolation="AREA")
-    return frame.to_ndarray(format="rgb24")
+    return to_rgb(frame)
+
+
+def to_rgb(frame: av.VideoFrame) -> Bytes:
+    """The red, green and blue of a frame."""
+    return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
 
 
 def _orientation(data: bytes) -> int:
@@ -172,7 +182,7 @@ def shape(rgb: Bytes, width: int, height: int) -> Bytes:
     near[top // 4 : (top + down) // 4, left // 4 : (left + across) // 4] = 0
     lit = 0.45 + 0.55 * resize(blur(blur(near, tall // 80), tall // 60), tall, wide)
     result = (result * lit[..., None]).astype(np.uint8)
-    result[top : top + down, left : left + across] = front.to_ndarray(format="rgb24")
+    result[top : top + down, left : left + across] = to_rgb(front)
     return result
 
 
@@ -182,7 +192,7 @@ def _backdrop(rgb: Bytes, width: int, height: int) -> Bytes:
     tall, wide = min(rows, max(1, columns * height // width)), min(columns, max(1, rows * width // height))
     top, left = (rows - tall) // 2, (columns - wide) // 2
     middle = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb[top : top + tall, left : left + wide]), format="rgb24")
-    small = middle.reformat(64, 36, interpolation="AREA").to_ndarray(format="rgb24")
+    small = to_rgb(middle.reformat(64, 36, interpolation="AREA"))
     soft = np.moveaxis(small, 2, 0).astype(np.float32)
     for _ in range(3):  # three means in a row are nearly a Gaussian
         soft = blur(soft, 3)
@@ -190,12 +200,12 @@ def _backdrop(rgb: Bytes, width: int, height: int) -> Bytes:
 
 
 def surround(rgb: Bytes, share: float) -> Bytes:
-    """Add a border, a share of the picture's size, on every side: its mirror image, more out of focus the farther out."""
+    """Add a border, a share of the size, on every side: the mirror image, more out of focus the farther out."""
     rows, columns = rgb.shape[:2]
     down, across = round(rows * share), round(columns * share)
     wide = np.pad(rgb, ((down, down), (across, across), (0, 0)), mode="symmetric")
     frame = av.VideoFrame.from_ndarray(wide, format="rgb24")
-    small = frame.reformat(160, 90, interpolation="AREA").to_ndarray(format="rgb24")
+    small = to_rgb(frame.reformat(160, 90, interpolation="AREA"))
     soft = blur(blur(np.moveaxis(small, 2, 0).astype(np.float32), 2), 2)
     y = np.abs(np.linspace(-1, 1, len(wide), dtype=np.float32))[:, None] * np.float32(1 + 2 * share) - 1
     x = np.abs(np.linspace(-1, 1, wide.shape[1], dtype=np.float32))[None, :] * np.float32(1 + 2 * share) - 1
@@ -239,8 +249,8 @@ def sample(values: Floats, x: Floats, y: Floats) -> Floats:
     left, top = x.astype(np.intp), y.astype(np.intp)
     x, y = x - left.astype(np.float32), y - top.astype(np.float32)
     at, flat = top * columns + left, np.ascontiguousarray(values).reshape(-1)
-    above = flat.take(at) * (1 - x) + flat.take(at + 1) * x
-    below = flat.take(at + columns) * (1 - x) + flat.take(at + columns + 1) * x
+    above: Floats = flat.take(at) * (1 - x) + flat.take(at + 1) * x
+    below: Floats = flat.take(at + columns) * (1 - x) + flat.take(at + columns + 1) * x
     mixed: Floats = above * (1 - y) + below * y
     return mixed
 
