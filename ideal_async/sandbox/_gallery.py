@@ -51,15 +51,13 @@ class Gallery:
         if folder is not None and not folder.is_dir():
             raise ValueError(f"images={str(folder)!r} is not a folder: give one that holds photographs")
         self.folder = folder
+        #: The photographs that were there at the start; later ones are served too, but not listed.
+        self.names = sorted(
+            path.name for path in (folder.iterdir() if folder else ()) if media_type_of(path.name).startswith("image/")
+        )
         #: Whether looking up blocks too briefly to matter.
         self.instant = folder is None and not draw
         self._draw: Callable[[str], bytes] = _draw if draw else _draw_nothing
-
-    def names(self) -> list[str]:
-        """The file names of the user's photographs."""
-        if self.folder is None:
-            return []
-        return sorted(path.name for path in self.folder.iterdir() if media_type_of(path.name).startswith("image/"))
 
     def find(self, name: str) -> File | None:
         """The picture called *name*."""
