@@ -83,10 +83,9 @@ class _Seen:
 
     def name(self, row: Row, request: ImageToVideo) -> str:
         """Take the key of a row, or make one that will be the same in the next run."""
-        key = row.fields.get("key")
-        if key is None:
+        if "key" not in row.fields:
             return self._derive(row, request)
-        _check_key(key)
+        key = _read_key(row.fields["key"])
         if key in self.keys:
             first = self.keys[key]
             raise ValueError(f"key {key!r} is that of {first.source}:{first.line} already: a key names one job")
@@ -98,7 +97,7 @@ class _Seen:
         first, other = self.derived.setdefault(base, (row, request))
         if other != request:
             raise ValueError(
-                f"this differs from {first.source}:{first.line} only behind the ? of a URL, which may change: give both a key"
+                f"this and {first.source}:{first.line} differ only behind the ? of a URL, which changes: give both a key"
             )
         key, count = base, 1
         while key in self.keys:
@@ -108,13 +107,27 @@ class _Seen:
         return key
 
 
-def _check_key(key: object) -> None:
+def _read_key(key: object) -> str:
     if not isinstance(key, str):
         raise TypeError(f"key must be text, not {key!r}")
     if not key.strip() or len(key) > LONGEST_KEY or not _is_text(key):
         raise ValueError(f"key must be text of 1 to {LONGEST_KEY} characters")
     if AGAIN.search(key):
         raise ValueError(f"key {key!r} ends like that of a repeated job: leave out the ~ and the number")
+    return key
+
+
+def bare(request: ImageToVideo) -> dict[str, Any]:
+    """Tell what a request asks for, without what may change from run to run or need not be said.
+
+    What follows the `?` of a URL may be a signature. What has its default is left out, so that a field the vendor adds
+    one day does not rename old jobs: renamed, they would be paid again.
+    """
+    fields = {name: value for name, value in attrs.asdict(request).items() if value not in (None, False)}
+    for name in ("image_url", "last_image_url"):
+        if name in fields:
+            fields[name] = re.sub("//[^/@]*@", "//", re.split("[?#]", fields[name], maxsplit=1)[0])
+    return fields
 
 
 def derive_key(request: ImageToVideo) -> str:
@@ -123,12 +136,7 @@ def derive_key(request: ImageToVideo) -> str:
     >>> derive_key(ImageToVideo("https://example.com/room.jpg?signature=1", duration=5, resolution="480p"))
     'room-5f0bd6c8'
     """
-    # What has its default is left out, so that a field the vendor adds one day does not rename old jobs: renamed, they
-    # would be paid again.
-    fields = {name: value for name, value in attrs.asdict(request).items() if value not in (None, False)}
-    for name in ("image_url", "last_image_url"):
-        if name in fields:
-            fields[name] = re.split("[?#]", fields[name], maxsplit=1)[0]
+    fields = bare(request)
     digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:8]
     return f"{safe_name(stem_of(request.image_url))[:40]}-{digest}"
 

@@ -31,7 +31,7 @@ EXIT_CODES = """
 """
 
 
-class Refused(Exception):  # noqa: N818 - reads as the sentence it is
+class Refused(Exception):
     """The command ends here, for a reason that fits into a few lines."""
 
     def __init__(self, message: str, *, code: int = MISUSED) -> None:
@@ -47,7 +47,7 @@ def people() -> Console:
 def printable(text: object) -> str:
     """Make one line of somebody else's text, without the characters that would move the cursor or hide words.
 
-    >>> printable("red: \\x1b[31m")
+    >>> printable("red: " + chr(27) + "[31m")
     'red: �[31m'
     """
     return "".join(character if character.isprintable() else "�" for character in str(text))
