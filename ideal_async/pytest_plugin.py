@@ -11,8 +11,8 @@
         assert ideal_sandbox.credits == 10_000 - 10
 
 Works with anyio's pytest plugin, which is there wherever this package is, on asyncio and trio; and with pytest-asyncio.
-The wheel carries this file a second time, as `pytest_ideal_async`: that is what pytest loads at its start, so that a
-run which needs none of this imports none of this package, nor httpx.
+pytest loads this file at its start through `pytest_ideal_async`, so that a run which needs none of this imports neither
+this package nor httpx: everything but pytest is imported when a fixture is used.
 """
 
 from collections.abc import AsyncGenerator, Generator
