@@ -1,7 +1,7 @@
 """What pytest loads at its start: the fixtures of `pytest_plugin`, but nothing else of this package.
 
 To import `ideal_async.pytest_plugin` by its name would import `ideal_async` first, and httpx with it, into every run of
-pytest on the machine. So the wheel has this file outside of the package, and it loads that one by its place on the disk.
+pytest on the machine. So the wheel has this file outside of the package, and it loads that one by its place.
 """
 
 import sys

@@ -17,7 +17,7 @@ this package nor httpx: everything but pytest is imported when a fixture is used
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
-from types import SimpleNamespace
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -118,14 +118,12 @@ async def _ideal_virtual_time_anyio() -> AsyncGenerator[None]:
         yield
 
 
-def _for_pytest_asyncio() -> SimpleNamespace:
+def _for_pytest_asyncio() -> ModuleType:
     """Make the same two once more: pytest-asyncio runs only fixtures that it made."""
     import pytest_asyncio
 
     @pytest_asyncio.fixture
-    async def ideal_client(
-        request: pytest.FixtureRequest, ideal_sandbox: "Sandbox"
-    ) -> "AsyncGenerator[AsyncClient]":
+    async def ideal_client(request: pytest.FixtureRequest, ideal_sandbox: "Sandbox") -> "AsyncGenerator[AsyncClient]":
         async with _open_client(ideal_sandbox, virtual=_is_virtual(request)) as client:
             yield client
 
@@ -134,7 +132,9 @@ def _for_pytest_asyncio() -> SimpleNamespace:
         with _jumping():
             yield
 
-    return SimpleNamespace(_ideal_client_asyncio=ideal_client, _ideal_virtual_time_asyncio=ideal_virtual_time)
+    plugin = ModuleType("ideal_async.asyncio")
+    plugin.__dict__.update(_ideal_client_asyncio=ideal_client, _ideal_virtual_time_asyncio=ideal_virtual_time)
+    return plugin
 
 
 @asynccontextmanager

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from trio.testing import MockClock
 
+#: Ours as users have it, only loaded by its name; pytester runs the projects of others.
+pytest_plugins = ["ideal_async.pytest_plugin", "pytester"]
+
 
 class JumpSelector(selectors.DefaultSelector):
     """Never waits for a timer: jumps to it."""
