@@ -151,6 +151,14 @@ def test_the_entry_point_loads_the_same_fixtures() -> None:
     assert callable(loaded.pytest_configure)
 
 
+def test_the_entry_point_alone_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Left over from an installation that was removed by hand."""
+    sys.modules.pop("ideal_async.pytest_ideal_async", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(ImportError, match="ideal_async, which is not installed"):
+        importlib.import_module("ideal_async.pytest_ideal_async")
+
+
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> pytest.Pytester:
     """A user's project."""
@@ -196,5 +204,6 @@ def test_a_trio_clock_that_does_not_jump_is_refused(project: pytest.Pytester) ->
 
 def test_a_foreign_event_loop_is_refused() -> None:
     """A loop without a selector of asyncio's keeps its clock to itself."""
+    loop: Any = object()
     with pytest.raises(pytest.fail.Exception, match="asyncio's own event loop, not object"):
-        pytest_plugin._jumping_loop(object()).__enter__()
+        pytest_plugin._jumping_loop(loop).__enter__()
