@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from recipes import fastapi_app
+from recipes import fastapi_app, litestar_app, starlette_app
 from recipes.servers import on_hypercorn_trio, on_uvicorn
 
 from ideal_async import Journal, Pacing
@@ -18,7 +18,11 @@ pytestmark = pytest.mark.slow
 
 ORDER = {"image_url": "https://example.com/room.jpg", "resolution": "480p"}
 PACING = Pacing(min_interval=0.02, max_interval=0.1)
-RECIPES: dict[str, Callable[..., Any]] = {"fastapi": fastapi_app.create_app}
+RECIPES: dict[str, Callable[..., Any]] = {
+    "fastapi": fastapi_app.create_app,
+    "litestar": litestar_app.create_app,
+    "starlette": starlette_app.create_app,
+}
 SERVERS: dict[str, Callable[[Any], AbstractContextManager[str]]] = {
     "uvicorn": on_uvicorn,
     "hypercorn-trio": on_hypercorn_trio,
@@ -82,3 +86,24 @@ def test_a_repeated_order_is_one_task(web: httpx.Client, ideal_sandbox: Sandbox,
     assert web.post("/videos", json={**ORDER, "duration": 10}, headers=key).status_code == 409
     with Journal(tmp_path / "journal.db") as journal:
         assert [(entry.key, entry.state) for entry in journal.entries()] == [("order-42", "succeeded")]
+
+
+@pytest.mark.ideal_sandbox(credits=10)
+def test_refusals_speak_http(web: httpx.Client, ideal_sandbox: Sandbox) -> None:
+    """What the browser can mend has a status of its own, says how, and costs nothing."""
+    for order, status, words in (
+        ({**ORDER, "resolution": "1080p"}, 402, "OutOfCredits"),
+        ({**ORDER, "prompt": "nsfw"}, 422, "ContentRejected"),
+        ({**ORDER, "image_url": "room.jpg"}, 422, "the API fetches the picture itself"),
+        ({**ORDER, "generate_audio": True}, 422, "Flash makes no audio"),
+        ({}, 422, "image_url"),
+    ):
+        answer = web.post("/videos", json=order)
+        assert (answer.status_code, words in answer.text) == (status, True), answer.text
+    assert ideal_sandbox.credits == 10
+
+
+def test_an_unknown_task_is_an_error_of_what_is_behind(web: httpx.Client) -> None:
+    """Nobody's id ends in an answer, not in a wait."""
+    answer = web.get("/videos/42")
+    assert (answer.status_code, answer.json()["error"]) == (422, "InvalidRequest")

@@ -8,7 +8,6 @@ It needs IDEAL_HOUSE_API_KEY; a task that was paid is found again after a restar
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 import anyio
@@ -185,7 +184,7 @@ def create_app(journal: str = "journal.db", **options: Any) -> FastAPI:
         with Journal(journal) as memory:
             async with AsyncClient(journal=memory, **options) as client, anyio.create_task_group() as tasks:
                 app.state.client = client
-                app.state.follow = partial(tasks.start_soon, follow, client)
+                app.state.follow = lambda task_id: tasks.start_soon(follow, client, task_id)
                 tasks.start_soon(go_on, client)
                 yield
                 tasks.cancel_scope.cancel()  # stops waiting; what is paid goes on without us
