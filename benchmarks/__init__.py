@@ -1,0 +1,1 @@
+"""Measurements that the README quotes; run one with ``python -m benchmarks.pacing``."""
