@@ -24,7 +24,8 @@ from ideal_async._laws import Law
 
 # What is still to be paid, in seconds, after a telling look that came too early, and for each second that is then left:
 # measured on benchmarks/pacing, where both may be halved or doubled before the cost changes by a tenth.
-_AIMED = 2.0
+
+_AIMED = 2.3
 _AIMED_PER_SECOND = 1 / 90
 
 # The roll may move a look as far as it expects to cost this many seconds more than the best: enough to spread a burst
@@ -42,6 +43,7 @@ def next_look(
     telling: float,
     hints: Iterable[float],
     roll: float,
+    spread: float,
 ) -> float:
     """Return the best moment to look, in seconds from when the job was last seen running, within [earliest, latest].
 
@@ -68,14 +70,17 @@ def next_look(
     moments = [earliest, latest]
     moments += [hint for hint in hints if earliest < hint < latest]
     x = earliest
-    while (x := x * 1.17 + 0.3) < latest:
+    while (x := x * 1.15 + 0.3) < latest:
         moments.append(x)
     best, at = min((cost(x), x) for x in moments)
-    # A parabola through three points tells where the bottom is and how flat.
+    # A parabola through three points tells where the bottom is.
     step = 0.04 * at + 0.2
     left, right = cost(max(at - step, 0.0)), cost(at + step)
     bend = left + right - 2.0 * best
-    if bend > 1e-9:  # noqa: PLR2004 - flat to the last digit
-        at += min(max(step * (left - right) / (2.0 * bend), -step), step)
-        at += (2.0 * roll - 1.0) * min(step * (2.0 * _SPREAD / bend) ** 0.5, 0.5 * at)
-    return min(max(at, earliest), latest)
+    if bend > 0.0:
+        bottom = min(max(at + step * min(max((left - right) / (2.0 * bend), -1.0), 1.0), earliest), latest)
+        best, at = min((best, at), (cost(bottom), bottom))
+    shift = (2.0 * roll - 1.0) * 0.5 * at
+    while spread and cost(at + shift) > best + spread:
+        shift *= 0.6
+    return min(max(at + shift if spread else at, earliest), latest)

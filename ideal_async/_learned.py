@@ -9,10 +9,12 @@ import attrs
 Ends = Sequence[tuple[float, float]]
 
 _RATIO = math.log(1.06)  # a cell of the histogram: 5 s between two looks tell no finer about a job of 80 s
+
+KW=0.4
 _LEAST = 1.0  # seconds; the lower edge of cell 0
 _CELLS = 160  # up to 1.06 ** 160 s, three hours
 _EDGES = [_LEAST * math.exp(_RATIO * i) for i in range(_CELLS + 1)]
-_FORGET = 0.97  # a job counts half as much as one that finished 23 jobs later
+_FORGET = 0.975  # a job counts half as much as one that finished 23 jobs later
 _SIGMA = 0.35  # of the logarithm of durations, before any was seen
 
 
@@ -44,7 +46,7 @@ class Durations:
             self._gain = 1.0
         # The next job will be like this one, but not the same. How alike, the earlier ones say; one alone says little.
         sigma = math.sqrt((_SIGMA * _SIGMA + self._square) / self.count)
-        width = min(max(0.6 * sigma * self.count**-0.33, 0.6 * self.count**-0.75, 0.05), 0.4)
+        width = min(max(KW * sigma * self.count**-0.33, 0.6 * self.count**-0.75, 0.05), 0.4)
         reach = int(3.0 * width / _RATIO) + 1
         kernel = [math.exp(-0.5 * (i * _RATIO / width) ** 2) for i in range(-reach, reach + 1)]
         norm = self._gain / sum(kernel)

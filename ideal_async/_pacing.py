@@ -63,7 +63,7 @@ _LOGISTIC = math.sqrt(3.0) / math.pi  # scale of a logistic law of standard devi
 _ROUNDING = 0.0029  # standard deviation of what an integer percentage has lost, as a share
 _LEAST_CHANCE = 0.01  # one look is never more than 100 to 1 against a witness
 _FORGET = 0.95  # belief earned in a job counts half as much 14 jobs later
-_MOST_TRUST = 8.0  # in units of log odds: what a few bad jobs can still undo
+_MOST_EARNED = 3.0  # log odds that one job can move
 _STEADY = 2.0  # what steady percentages alone can earn, in units of log odds
 
 
@@ -125,9 +125,8 @@ class _Lessons:
 
     def judge(self, evidence: list[float]) -> None:
         """Move the trust in each witness by what one job showed."""
-        moved = [_FORGET * t + min(max(e, -3.0), 3.0) for t, e in zip(self.trust, evidence, strict=True)]
-        top = max(moved)
-        self.trust = [max(trust - top, -_MOST_TRUST) for trust in moved]
+        scale = min(1.0, _MOST_EARNED / (1e-9 + max(map(abs, evidence))))
+        self.trust = [_FORGET * trust + scale * earned for trust, earned in zip(self.trust, evidence, strict=True)]
 
 
 @attrs.define(eq=False)
@@ -400,6 +399,7 @@ class Forecast:
             telling=0.0 if track.place else telling,
             hints=hints,
             roll=roll,
+            spread=0.02 if track.seen_at == track.submitted_at else 0.0,
         )
         return at - passed
 

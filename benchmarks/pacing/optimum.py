@@ -3,42 +3,70 @@
 After Barlow, Hunter and Proschan, "Optimum checking procedures" (1963), with a least interval between two looks added.
 """
 
-from collections.abc import Callable
+from bisect import bisect_right
 from random import Random
+from typing import Any
 
+import attrs
+
+from benchmarks.pacing.services import Draw, Job
 from benchmarks.pacing.simulation import LOOK_COST
 
-STEP = 0.25  # seconds; halving it again changes the cost in the third digit
+STEP = 0.25  # seconds; halving it changes the cost in the third digit
+
+
+@attrs.frozen
+class Optimal:
+    """Looks at the best moments for jobs whose law it was told: ages in seconds, the same for every job."""
+
+    ages: list[float]
+
+    def first(self, job: Job, now: float, random: Random) -> tuple[Any, float]:
+        """Wait for the first age."""
+        return job.submitted_at, self.after(job.submitted_at, job, now, random)
+
+    def after(self, track: Any, job: Job, now: float, random: Random) -> float:  # noqa: ARG002 - a pacer's signature
+        """Wait for the next age; past the last one, all jobs of the law were over."""
+        age = now - track
+        at = bisect_right(self.ages, age + STEP / 2)
+        return self.ages[at] - age if at < len(self.ages) else 5.0
+
+    def finish(self, track: Any, now: float) -> None:
+        """Learn nothing."""
 
 
 def optimum(
-    draw: Callable[[Random], float], *, least: float = 5.0, most: float = 60.0, samples: int = 20_000, seed: int = 0
-) -> tuple[float, float, float]:
-    """Return cost, looks and mean delay per job of the best schedule of looks for durations drawn by *draw*."""
-    random = Random(seed)  # noqa: S311
+    draw: Draw,
+    *,
+    least: float = 5.0,
+    most: float = 60.0,
+    look_cost: float = LOOK_COST,
+    samples: int = 20_000,
+) -> Optimal:
+    """Return the best looks for durations drawn by *draw*, no closer than *least* and no further apart than *most*."""
+    random = Random(0)
     durations = sorted(max(1.0, draw(random)) for _ in range(samples))
-    end = durations[min(samples - 1, int(samples * 0.999))]
-    size = int(end / STEP) + 2
-    alive = [0.0] * (size + 1)  # share still running at each step
-    lived = [0.0] * (size + 1)  # integral of alive up to each step
-    index = 0
-    for step in range(size + 1):
-        while index < samples and durations[index] <= step * STEP:
-            index += 1
-        alive[step] = 1 - index / samples
-        lived[step] = lived[step - 1] + alive[step - 1] * STEP if step else 0.0
-    low, high = int(least / STEP), int(most / STEP)
-    cost, looks = [0.0] * (size + 1), [0.0] * (size + 1)
+    size = int(durations[int(samples * 0.999)] / STEP) + 2
+    alive = [1.0 - bisect_right(durations, step * STEP) / samples for step in range(size + 1)]
+    lived = [0.0]
+    for share in alive:
+        lived.append(lived[-1] + share * STEP)
+    low, high = round(least / STEP), round(most / STEP)
+    # Per job, not per surviving job: nothing is divided by the share alive.
+    cost, following = [0.0] * (size + 1), [0] * (size + 1)
     for step in range(size, -1, -1):
         best = float("inf")
-        # everything below is per job, not per surviving job: no division by alive[step]
         for to in range(step + (low if step else 1), step + high + 1):
-            stop = min(to, size)
-            delay = (to - step) * STEP * alive[step] - (lived[stop] - lived[step])
-            value = LOOK_COST * alive[step] + delay + cost[stop]
-            if value < best:
-                best, looks[step] = value, alive[step] + looks[stop]
+            until = min(to, size)
+            delay = (to - step) * STEP * alive[step] - (lived[until] - lived[step])
             if delay > best:
                 break
+            value = look_cost * alive[step] + delay + cost[until]
+            if value < best:
+                best, following[step] = value, to
         cost[step] = best
-    return cost[0], looks[0], cost[0] - looks[0] * LOOK_COST
+    ages, step = [], 0
+    while step < size:
+        step = following[step]
+        ages.append(step * STEP)
+    return Optimal(ages)

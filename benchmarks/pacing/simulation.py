@@ -1,15 +1,13 @@
 """A client's life in virtual time: every look at its moment, in order, as the poller would do it."""
 
-from collections.abc import Callable, Iterable
-from heapq import heappop, heappush
+from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Any, Protocol
 
 import attrs
 
 from benchmarks.pacing.services import Job
-from ideal_async._agenda import Agenda
-from ideal_async._pacing import Forecast, Pacing
+from ideal_async._pacing import Agenda, Forecast, Pacing
 
 LOOK_COST = 1 / 6  # seconds of delay that one look is worth
 
@@ -19,36 +17,42 @@ class Toll:
     """What waiting for one job came to."""
 
     looks: int
-    delay: float
+    delay: float  # seconds from its end to its discovery
 
     @property
     def cost(self) -> float:
-        """Seconds."""
+        """The yardstick, seconds."""
         return self.looks * LOOK_COST + self.delay
 
 
 class Pacer(Protocol):
-    """What decides when to look."""
+    """What decides when to look; `first` and `after` return delays in seconds."""
 
-    def first(self, job: Job, now: float, random: Random) -> tuple[Any, float]: ...
+    def first(self, job: Job, now: float, random: Random) -> tuple[Any, float]:
+        """Return whatever it wants to remember of the job, and the delay."""
+        ...
 
-    def after(self, track: Any, job: Job, now: float, random: Random) -> float: ...
+    def after(self, track: Any, job: Job, now: float, random: Random) -> float:
+        """Look at a job that runs."""
+        ...
 
-    def finish(self, track: Any, now: float) -> None: ...
+    def finish(self, track: Any, now: float) -> None:
+        """Look at a job that has ended."""
+        ...
 
 
 @attrs.frozen
-class Fixed:
-    """A loop that sleeps *interval* seconds, give or take *spread*, before each look."""
+class Loop:
+    """Sleeps *interval* seconds, give or take *spread*, before each look."""
 
     interval: float
     spread: float = 0.0
 
-    def first(self, job: Job, now: float, random: Random) -> tuple[Any, float]:  # noqa: ARG002
+    def first(self, job: Job, now: float, random: Random) -> tuple[Any, float]:
         """Sleep first."""
-        return None, self.interval + random.uniform(-self.spread, self.spread)
+        return None, self.after(None, job, now, random)
 
-    def after(self, track: Any, job: Job, now: float, random: Random) -> float:  # noqa: ARG002
+    def after(self, track: Any, job: Job, now: float, random: Random) -> float:  # noqa: ARG002 - a pacer's signature
         """Sleep again."""
         return self.interval + random.uniform(-self.spread, self.spread)
 
@@ -57,7 +61,7 @@ class Fixed:
 
 
 class Ours:
-    """The library's rules."""
+    """The library's rules, called as the poller calls them."""
 
     def __init__(self, pacing: Pacing | None = None) -> None:
         self.forecast = Forecast(pacing or Pacing())
@@ -71,7 +75,12 @@ class Ours:
         """Say what the look saw."""
         percentage, wait_number, processing = job.look(now)
         return self.forecast.after(
-            track, percentage=percentage, wait_number=wait_number, processing=processing, now=now, roll=random.random()
+            track,
+            percentage=percentage,
+            wait_number=wait_number,
+            processing=processing,
+            now=now,
+            roll=random.random(),
         )
 
     def finish(self, track: Any, now: float) -> None:
@@ -80,34 +89,54 @@ class Ours:
 
 
 def live(pacer: Pacer, jobs: Iterable[Job], random: Random) -> list[Toll]:
-    """Wait for all *jobs*, and return each one's toll, in the order of submission."""
-    everyone = list(jobs)
-    agenda = Agenda()
-    state: dict[int, tuple[Any, int, float]] = {}
+    """Wait for all *jobs*, and return each one's toll in the order of submission."""
+    everyone = sorted(jobs, key=lambda job: job.submitted_at)
+    agenda, arrived = Agenda(), 0
+    tracks: dict[int, Any] = {}
+    looks = [0] * len(everyone)
     tolls: dict[int, Toll] = {}
-    arrivals: list[tuple[float, int]] = []
-    for index, job in enumerate(everyone):
-        heappush(arrivals, (job.submitted_at, index))
-    while arrivals or len(agenda):
+    while len(tolls) < len(everyone):
         due = agenda.next_due()
-        if arrivals and (due is None or arrivals[0][0] <= due):
-            now, index = heappop(arrivals)
-            track, delay = pacer.first(everyone[index], now, random)
-            state[index] = track, 0, now
-            agenda.put(index, now + delay)
-            continue
-        assert due is not None  # noqa: S101  the loop's own condition
-        index = agenda.pop(due)  # type: ignore[assignment]
-        job, (track, looks, _) = everyone[index], state[index]
-        if due >= job.ended_at:
-            del state[index]
-            tolls[index] = Toll(looks + 1, due - job.ended_at)
-            pacer.finish(track, due)
-        else:
-            delay = pacer.after(track, job, due, random)
-            state[index] = track, looks + 1, due
-            agenda.put(index, due + delay)
+        if arrived < len(everyone) and (due is None or everyone[arrived].submitted_at <= due):
+            now = everyone[arrived].submitted_at
+            tracks[arrived], delay = pacer.first(everyone[arrived], now, random)
+            agenda.put(arrived, now + delay)
+            arrived += 1
+        elif due is not None and (index := agenda.pop(due)) is not None:
+            looks[index] += 1
+            if due < everyone[index].ended_at:
+                agenda.put(index, due + pacer.after(tracks[index], everyone[index], due, random))
+            else:
+                tolls[index] = Toll(looks[index], due - everyone[index].ended_at)
+                pacer.finish(tracks.pop(index), due)
     return [tolls[index] for index in range(len(everyone))]
 
 
-Build = Callable[[], Pacer]
+@attrs.frozen
+class Life:
+    """The tolls of several lives under one pacer."""
+
+    tolls: Sequence[Sequence[Toll]]
+
+    def _mean(self, what: str, start: int = 0, stop: int | None = None) -> float:
+        values = [getattr(toll, what) for life in self.tolls for toll in life[start:stop]]
+        return float(sum(values) / len(values))
+
+    @property
+    def looks(self) -> float:
+        """Looks per job."""
+        return self._mean("looks")
+
+    @property
+    def delay(self) -> float:
+        """Mean seconds from end to discovery."""
+        return self._mean("delay")
+
+    @property
+    def worst(self) -> float:
+        """The longest time an end went unnoticed, seconds."""
+        return max(toll.delay for life in self.tolls for toll in life)
+
+    def cost(self, start: int = 0, stop: int | None = None) -> float:
+        """Return the mean cost per job, of some of the jobs of each life, seconds."""
+        return self._mean("cost", start, stop)
