@@ -12,7 +12,8 @@ import attrs
 
 from ._errors import ConnectionFailed, IdealError, TaskFailed, Unauthorized
 from ._models import Task, TaskStatus
-from ._pacing import Agenda, Forecast, Pacing, Track
+from ._agenda import Agenda
+from ._pacing import Forecast, Pacing, Track
 from ._retry import Failure, Retry, is_outage
 
 logger = logging.getLogger("ideal_async")
@@ -156,7 +157,8 @@ class Poller:
         interval, pacing = watched.interval(self._forecast.pacing), self._forecast.pacing
         if interval is not None and not watched.looking and watched.failures == 0:
             looked_at = watched.looked_at if watched.looked_at is not None else now - pacing.min_interval
-            self._schedule(task_id, min(looked_at + interval, self._agenda.due(task_id)))
+            due = self._agenda.due(task_id)
+            self._schedule(task_id, looked_at + interval if due is None else min(looked_at + interval, due))
 
     def leave(self, task_id: int, waiter: Waiter) -> None:
         """Stop hearing; with the last waiter the looks end."""

@@ -36,9 +36,15 @@ SECOND = When(((2, 2),))
         ("submit 3-5: 429 retry-after 10", Fault("submit", Respond(429, retry_after=10), When(((3, 5),)))),
         ("look 10%: 503", Fault("look", Respond(503), When(chance=0.1))),
         ("look every 4: 500 code 1003", Fault("look", Respond(500, code=1003), When(every=4))),
-        ("look 2 of task 1: show status=Paused n=1", Fault("look", Show({"status": "Paused", "n": 1}), SECOND, of_task=1)),
+        (
+            "look 2 of task 1: show status=Paused n=1",
+            Fault("look", Show({"status": "Paused", "n": 1}), SECOND, of_task=1),
+        ),
         ('look: show output=null eta="5"', Fault("look", Show({"output": None, "eta": "5"}))),
-        ("  look   2,4-5,9- :   502   html   after ", Fault("look", Respond(502, html=True, after=True), When(((2, 2), (4, 5), (9, None))))),
+        (
+            "  look   2,4-5,9- :   502   html   after ",
+            Fault("look", Respond(502, html=True, after=True), When(((2, 2), (4, 5), (9, None)))),
+        ),
         ("look 2- every 3 12.5%: delay 0.5", Fault("look", Delay(0.5), When(((2, None),), every=3, chance=0.125))),
         ("look: truncate", Fault("look", Truncate(0.5))),
         ("look: truncate 10%", Fault("look", Truncate(0.1))),
@@ -95,11 +101,15 @@ def test_a_line_that_says_nothing_is_named(line: str, told: str) -> None:
 COUNT = st.integers(1, 99)
 SHARE = st.integers(0, 100).map(lambda share: share / 100)
 EFFECTS: dict[str, st.SearchStrategy[Any]] = {
-    "submit": st.builds(Respond, st.integers(200, 599), html=st.booleans(), retry_after=st.none() | COUNT, after=st.booleans())
+    "submit": st.builds(
+        Respond, st.integers(200, 599), html=st.booleans(), retry_after=st.none() | COUNT, after=st.booleans()
+    )
     | st.builds(Respond, st.integers(200, 599), code=COUNT)
     | st.builds(Truncate, SHARE)
     | st.builds(Drop, st.booleans()),
-    "look": st.builds(Show, st.dictionaries(st.from_regex(r"[a-z]+\Z"), st.none() | st.integers() | st.text(), min_size=1))
+    "look": st.builds(
+        Show, st.dictionaries(st.from_regex(r"[a-z]+\Z"), st.none() | st.integers() | st.text(), min_size=1)
+    )
     | st.builds(Delay, st.integers(0, 5000).map(lambda ms: ms / 1000)),
     "download": st.builds(Cut, SHARE) | st.just(Expire()),
     "task": st.builds(Percentage, st.lists(st.integers(0, 999), min_size=1).map(tuple)) | st.builds(Takes, SHARE),

@@ -1,5 +1,8 @@
 """Ambience for a clip: air, now and then a small sound, and a quiet chord, keyed by the words of its prompt."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# (numpy's stubs leave ranges of floats unknown)
+
 import math
 import re
 
@@ -86,7 +89,8 @@ def ambience(prompt: str, seconds: int) -> Floats:
     if air.chord:
         sound += _chords(time) * np.float32(air.chord)
     fade = np.minimum(1, np.minimum(time, seconds - time) / np.float32(FADE))
-    return np.clip(sound * fade, -1, 1).astype(np.float32)
+    result: Floats = np.clip(sound * fade, -1, 1).astype(np.float32)
+    return result
 
 
 def _noise(air: Air, time: Floats, random: np.random.Generator) -> Floats:
@@ -99,15 +103,16 @@ def _noise(air: Air, time: Floats, random: np.random.Generator) -> Floats:
         noise *= np.float32(0.6) + np.float32(0.4) * np.sin(
             time * np.float32(2 * math.pi / air.swell) - np.float32(0.8)
         )
-    return noise
+    result: Floats = noise
+    return result
 
 
 def _scatter(air: Air, sound: Floats, random: np.random.Generator) -> None:
     """Add the air's small sounds at random moments, from random sides; a clock's at every second from the middle."""
     seconds = sound.shape[1] / RATE
     steady = air.grain == "tick"
-    moments = np.arange(seconds) if steady else random.random(round(seconds * air.often)) * seconds
-    for moment in moments:
+    moments: Floats = np.arange(seconds) if steady else random.random(round(seconds * air.often)) * seconds
+    for moment in moments.tolist():
         grain = GRAINS[air.grain](random)
         start = int(moment * RATE)
         room = sound[:, start : start + grain.size]
@@ -149,13 +154,15 @@ def _chirp(random: np.random.Generator) -> Floats:
 def _cricket(random: np.random.Generator) -> Floats:
     time = np.arange(int(0.45 * RATE), dtype=np.float32) / np.float32(RATE)
     trill = np.clip(np.sin(time * np.float32(2 * math.pi * 31)), 0, 1) * np.sin(time * np.float32(math.pi / 0.45))
-    return trill * np.sin(time * np.float32(2 * math.pi * random.uniform(4100, 4500))) * np.float32(0.012)
+    result: Floats = trill * np.sin(time * np.float32(2 * math.pi * random.uniform(4100, 4500))) * np.float32(0.012)
+    return result
 
 
 def _tick(random: np.random.Generator) -> Floats:
     time, loud = _fading(0.03, 260)
     pitch = random.choice([1900.0, 2300.0])
-    return loud * np.sin(time * np.float32(2 * math.pi * pitch)) * np.float32(0.06)
+    result: Floats = loud * np.sin(time * np.float32(2 * math.pi * pitch)) * np.float32(0.06)
+    return result
 
 
 GRAINS = {"drop": _drop, "crackle": _crackle, "chirp": _chirp, "cricket": _cricket, "tick": _tick}

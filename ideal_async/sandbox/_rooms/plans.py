@@ -1,15 +1,9 @@
-"""Drawn interiors: the photographs that come with the sandbox, by day and by night."""
+"""What stands where in each kind of room, and the colours it comes in."""
 
-import functools
-import hashlib
 import math
-import re
 from collections.abc import Callable
 
-import av
-import numpy as np
-
-from ideal_async.sandbox._furniture import (
+from ideal_async.sandbox._rooms.furniture import (
     BLACK,
     BRASS,
     STEEL,
@@ -22,7 +16,6 @@ from ideal_async.sandbox._furniture import (
     cabinets,
     chair,
     curtains,
-    cushion,
     dining_table,
     floor_lamp,
     hang,
@@ -41,9 +34,8 @@ from ideal_async.sandbox._furniture import (
     table_lamp,
     vase,
 )
-from ideal_async.sandbox._light import BACK, LEFT, RIGHT, Lamp, Room, Window, photograph
-from ideal_async.sandbox._pictures import to_jpeg
-from ideal_async.sandbox._solids import Finish, Solid
+from ideal_async.sandbox._rooms.sight import BACK, LEFT, RIGHT, Lamp, Room, Window
+from ideal_async.sandbox._rooms.solids import Finish, Solid
 
 CEILING = Finish((0.95, 0.95, 0.94))
 
@@ -104,14 +96,12 @@ def _living(p: Palette) -> Room:
         *put(vase(p), 2.40, 1.6, y=0.82),
     )
     lamps = (light((1.98, 1.55, 4.62), 1.25), light((0.0, 2.2, 2.0), 0.85, 1.0))
-    return _room(p, w, h, d, (window,), solids, lamps, yaw=-0.05, eye=(0.25, 1.3, -0.2))
+    return _room(p, (w, h, d), (window,), solids, lamps, yaw=-0.05, eye=(0.25, 1.3, -0.2))
 
 
 def _room(
     p: Palette,
-    w: float,
-    h: float,
-    d: float,
+    size: tuple[float, float, float],
     windows: tuple[Window, ...],
     solids: Piece,
     lamps: tuple[Lamp, ...],
@@ -124,7 +114,7 @@ def _room(
     sun: tuple[float, float, float] = (-0.60, 0.50, 0.25),
     focal: float = 1.06,
 ) -> Room:
-    wall = sides or Finish(p.wall)
+    wall, (w, h, d) = sides or Finish(p.wall), size
     trim = Finish((0.94, 0.94, 0.92))
     skirting = (
         box((0, 0.05, d - 0.008), (w, 0.10, 0.016), trim, 0.003),
@@ -162,7 +152,7 @@ def _bedroom(p: Palette) -> Room:
         *curtains(window, h, w / 2, Finish(p.pale, "cloth")),
     )
     lamps = (light((-1.62, 0.86, 4.66), 0.8), light((1.12, 0.86, 4.66), 0.8), light((0, 2.3, 1.4), 0.6, 1.0))
-    return _room(p, w, h, d, (window,), solids, lamps, sun=(0.6, 0.48, 0.05), yaw=0.04, eye=(-0.1, 1.35, -0.2))
+    return _room(p, (w, h, d), (window,), solids, lamps, sun=(0.6, 0.48, 0.05), yaw=0.04, eye=(-0.1, 1.35, -0.2))
 
 
 def _kitchen(p: Palette) -> Room:
@@ -216,9 +206,7 @@ def _kitchen(p: Palette) -> Room:
     )
     return _room(
         p,
-        w,
-        h,
-        d,
+        (w, h, d),
         (window,),
         solids,
         lamps,
@@ -305,9 +293,7 @@ def _bath(p: Palette) -> Room:
     )
     return _room(
         p,
-        w,
-        h,
-        d,
+        (w, h, d),
         (window,),
         solids,
         lamps,
@@ -367,9 +353,7 @@ def _study(p: Palette) -> Room:
     lamps = (light((0.33, 1.12, 4.22), 0.7), light((-1.95, 1.55, 3.45), 1.0), light((-0.2, 2.45, 2.2), 0.75, 1))
     return _room(
         p,
-        w,
-        h,
-        d,
+        (w, h, d),
         (window,),
         solids,
         lamps,
@@ -413,9 +397,7 @@ def _dining(p: Palette) -> Room:
     )
     return _room(
         p,
-        w,
-        h,
-        d,
+        (w, h, d),
         (window,),
         solids,
         lamps,
@@ -463,9 +445,7 @@ def _loft(p: Palette) -> Room:
     )
     return _room(
         p,
-        w,
-        h,
-        d,
+        (w, h, d),
         windows,
         solids,
         lamps,
@@ -477,6 +457,7 @@ def _loft(p: Palette) -> Room:
     )
 
 
+#: The kinds of room there are.
 KINDS: dict[str, Callable[[Palette], Room]] = {
     "living": _living,
     "bedroom": _bedroom,
@@ -486,29 +467,3 @@ KINDS: dict[str, Callable[[Palette], Room]] = {
     "dining": _dining,
     "loft": _loft,
 }
-_SYNONYMS = (
-    (r"living|lounge|salon|sofa|parlou?r", "living"),
-    (r"bed|sleep|guest|nursery", "bedroom"),
-    (r"kitchen|cook", "kitchen"),
-    (r"bath|shower|spa|toilet", "bath"),
-    (r"study|office|desk|work|library", "study"),
-    (r"dining|dinner|breakfast", "dining"),
-    (r"loft|studio|brick", "loft"),
-)
-
-
-def draw_room(name: str, width: int = 1280, height: int = 720) -> bytes:
-    """Draw an interior as a JPEG file, always the same for one name; "day" and "night" in it change the light only."""
-    night = "night" in name.lower()
-    plain = re.sub(r"night|day", "", name.lower())
-    seed = hashlib.sha256(plain.encode()).digest()
-    kind = next((kind for words, kind in _SYNONYMS if re.search(words, plain)), tuple(KINDS)[seed[0] % len(KINDS)])
-    return _drawn(kind, seed[1] % len(PALETTES), bool(seed[2] % 2), night, width, height)
-
-
-@functools.lru_cache(maxsize=128)
-def _drawn(kind: str, palette: int, mirrored: bool, night: bool, width: int, height: int) -> bytes:
-    picture_ = photograph(KINDS[kind](PALETTES[palette]), width, height, night=night)
-    if mirrored:
-        picture_ = np.ascontiguousarray(picture_[:, ::-1])
-    return to_jpeg(av.VideoFrame.from_ndarray(picture_, format="rgb24"), bt709=False)

@@ -66,7 +66,8 @@ class Solid:
         c, s, k, m = np.cos(self.turn), np.sin(self.turn), np.cos(self.lean), np.sin(self.lean)
         upright = np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]])
         leaning = np.array([[1, 0, 0], [0, k, -m], [0, m, k]])
-        return (leaning @ upright).astype(np.float32)
+        result: Floats = (leaning @ upright).astype(np.float32)
+        return result
 
     def local(self, points: Floats) -> Floats:
         """Points of the room, shape (3, n), seen from the shape."""
@@ -165,6 +166,11 @@ class Solid:
             x, y, z = middle + reach
             leave = np.minimum(np.minimum(x, y), z)
         return np.where(leave > np.maximum(enter, np.float32(0.01)), np.maximum(enter, 0), np.float32(np.inf))
+
+    @property
+    def upright(self) -> bool:
+        """Whether it is taller than wide and deep."""
+        return self.half[1] > max(self.half[0], self.half[2])
 
     @property
     def small(self) -> bool:
