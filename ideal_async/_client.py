@@ -118,7 +118,7 @@ class AsyncClient:
             start_soon=self._start_soon,
             on_end=self._settle,
         )
-        self._background = Background(self._poller.run, on_end=self._poller.fail_all)
+        self._background = Background(self._poller.run, on_end=self._on_end)
         # Threads of our own number: the default limiter belongs to the application.
         threads = anyio.CapacityLimiter(THREADS_AT_ONCE)
         self._leave_loop = _leave_loop or partial(anyio.to_thread.run_sync, limiter=threads)
@@ -182,12 +182,13 @@ class AsyncClient:
 
         Waiters are told with `ConnectionFailed`; their tasks go on at the service.
         """
-        try:
-            await self._background.aclose()
-        finally:
-            with anyio.CancelScope(shield=True):
-                for client in self._own_clients:
-                    await client.aclose()
+        await self._background.aclose()
+
+    async def _on_end(self) -> None:
+        """Runs in the event loop of the client, whoever closes it from where."""
+        self._poller.fail_all()
+        for client in self._own_clients:
+            await client.aclose()
 
     @property
     def ledger(self) -> Ledger:
