@@ -130,6 +130,7 @@ class AsyncClient:
             journal=journal,
             origin=_origin(self._base_url),
             leave_loop=self._leave_loop,
+            on_task=self._remember,
         )
         self._downloads = Downloads(looks, at_once=DOWNLOADS_AT_ONCE, retry=retry, leave_loop=self._leave_loop)
         self._running: OrderedDict[int, Flight] = OrderedDict()
@@ -223,12 +224,12 @@ class AsyncClient:
         if not isinstance(request, ImageToVideo):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
             raise TypeError(f"an ImageToVideo is submitted, not {type(request).__name__}")
         await self._background.open()
-        flight = await self._submissions.submit(request, key=key, on_submit=on_submit, deadline=deadline)
-        if flight.task is None:
-            self._running[_id_of(flight)] = flight
+        return await self._submissions.submit(request, key=key, on_submit=on_submit, deadline=deadline)
+
+    def _remember(self, flight: Flight) -> None:
+        self._running[_id_of(flight)] = flight
         if len(self._running) > REMEMBERED:
             self._running.popitem(last=False)
-        return flight
 
     async def fetch(self, task_id: int) -> Task:
         """Look at a task once, whatever its status.
