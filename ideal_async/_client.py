@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 
 import anyio
 import anyio.to_thread
+import attrs
 import httpx
 
 from ._background import Background
@@ -149,7 +150,9 @@ class AsyncClient:
         # A proxy of the environment is not for loopback, and plain http would show it the key.
         trust_env = self._base_url.scheme == "https"
         posts = httpx.AsyncClient(
-            verify=tls, trust_env=trust_env, limits=httpx.Limits(max_connections=POSTS_AT_ONCE, keepalive_expiry=JUST_USED)
+            verify=tls,
+            trust_env=trust_env,
+            limits=httpx.Limits(max_connections=POSTS_AT_ONCE, keepalive_expiry=JUST_USED),
         )
         connections = at_once + DOWNLOADS_AT_ONCE
         looks = httpx.AsyncClient(
@@ -345,11 +348,13 @@ class AsyncClient:
         waiter = Waiter(every_look=True, max_interval=max_interval)
 
         async def looks() -> AsyncGenerator[Task]:
-            while True:
+            last = None
+            while last is None or not last.done:
                 task = await _news(waiter, task_id, timeout, deadline)
-                yield task
-                if task.done:
-                    return
+                # A forecast that moves on is no change of the task.
+                if last is None or attrs.evolve(task, eta=None) != attrs.evolve(last, eta=None):
+                    last = task
+                    yield task
 
         with self._following(_check_id(task_id), waiter):
             changes = looks()

@@ -208,6 +208,9 @@ class Submissions:
                     self._forget(flight)  # whoever uses its key from now on begins anew
         if flight.over:
             return
+        if flight.scope.cancel_called:
+            with anyio.CancelScope(shield=True):
+                await flight.landed.wait()  # what was withdrawn is booked before anybody is told
         if flight.sent_at is not None:
             raise flight.unknown("the deadline passed while it was on its way; it goes on, and so does its task")
         raise ConnectionFailed("the deadline passed before the request could be sent: nothing was spent")
