@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import anyio
 import attrs
 
+from ._agenda import Agenda
 from ._errors import ConnectionFailed, IdealError, TaskFailed, Unauthorized
 from ._models import Task, TaskStatus
-from ._agenda import Agenda
 from ._pacing import Forecast, Pacing, Track
 from ._retry import Failure, Retry, is_outage
 
