@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 
 import anyio
 import anyio.to_thread
+import attrs
 import httpx
 
 from ._background import Background
@@ -118,7 +119,7 @@ class AsyncClient:
             start_soon=self._start_soon,
             on_end=self._settle,
         )
-        self._background = Background(self._poller.run, on_end=self._poller.fail_all)
+        self._background = Background(self._poller.run, on_end=self._on_end)
         # Threads of our own number: the default limiter belongs to the application.
         threads = anyio.CapacityLimiter(THREADS_AT_ONCE)
         self._leave_loop = _leave_loop or partial(anyio.to_thread.run_sync, limiter=threads)
@@ -130,6 +131,7 @@ class AsyncClient:
             journal=journal,
             origin=_origin(self._base_url),
             leave_loop=self._leave_loop,
+            on_task=self._remember,
         )
         self._downloads = Downloads(looks, at_once=DOWNLOADS_AT_ONCE, retry=retry, leave_loop=self._leave_loop)
         self._running: OrderedDict[int, Flight] = OrderedDict()
@@ -184,12 +186,13 @@ class AsyncClient:
 
         Waiters are told with `ConnectionFailed`; their tasks go on at the service.
         """
-        try:
-            await self._background.aclose()
-        finally:
-            with anyio.CancelScope(shield=True):
-                for client in self._own_clients:
-                    await client.aclose()
+        await self._background.aclose()
+
+    async def _on_end(self) -> None:
+        """Runs in the event loop of the client, whoever closes it from where."""
+        self._poller.fail_all()
+        for client in self._own_clients:
+            await client.aclose()
 
     @property
     def ledger(self) -> Ledger:
@@ -224,12 +227,12 @@ class AsyncClient:
         if not isinstance(request, ImageToVideo):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
             raise TypeError(f"an ImageToVideo is submitted, not {type(request).__name__}")
         await self._background.open()
-        flight = await self._submissions.submit(request, key=key, on_submit=on_submit, deadline=deadline)
-        if flight.task is None:
-            self._running[_id_of(flight)] = flight
+        return await self._submissions.submit(request, key=key, on_submit=on_submit, deadline=deadline)
+
+    def _remember(self, flight: Flight) -> None:
+        self._running[_id_of(flight)] = flight
         if len(self._running) > REMEMBERED:
             self._running.popitem(last=False)
-        return flight
 
     async def fetch(self, task_id: int) -> Task:
         """Look at a task once, whatever its status.
@@ -345,11 +348,13 @@ class AsyncClient:
         waiter = Waiter(every_look=True, max_interval=max_interval)
 
         async def looks() -> AsyncGenerator[Task]:
-            while True:
+            last = None
+            while last is None or not last.done:
                 task = await _news(waiter, task_id, timeout, deadline)
-                yield task
-                if task.done:
-                    return
+                # A forecast that moves on is no change of the task.
+                if last is None or attrs.evolve(task, eta=None) != attrs.evolve(last, eta=None):
+                    last = task
+                    yield task
 
         with self._following(_check_id(task_id), waiter):
             changes = looks()

@@ -98,7 +98,7 @@ class Poller:
         forecast: Forecast,
         retry: Retry,
         looks_at_once: int,
-        start_soon: Callable[..., None],
+        start_soon: Callable[..., object],
         on_end: Callable[[int, Task | None, str | None], Awaitable[None]],
     ) -> None:
         self._fetch = fetch
@@ -157,8 +157,9 @@ class Poller:
         interval, pacing = watched.interval(self._forecast.pacing), self._forecast.pacing
         if interval is not None and not watched.looking and watched.failures == 0:
             looked_at = watched.looked_at if watched.looked_at is not None else now - pacing.min_interval
-            due = self._agenda.due(task_id)
-            self._schedule(task_id, looked_at + interval if due is None else min(looked_at + interval, due))
+            planned = self._agenda.due(task_id)
+            if planned is None or looked_at + interval < planned:
+                self._schedule(task_id, looked_at + interval)
 
     def leave(self, task_id: int, waiter: Waiter) -> None:
         """Stop hearing; with the last waiter the looks end."""

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from typing import Any, cast
 
 import anyio
+import anyio.lowlevel
 import httpx
 
 from ._errors import (
@@ -265,6 +266,7 @@ class Session:
             # Here, and not among the arguments above, so that no frame of ours has the key in a printable variable.
             request.headers.update(self._key.headers)
             if mark is not None:
+                await anyio.lowlevel.checkpoint_if_cancelled()  # the last moment to withdraw
                 mark(True)
             try:
                 # Shielded: whoever asked may go, a submit on its way is never torn in two.

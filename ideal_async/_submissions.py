@@ -13,7 +13,7 @@ import attrs
 
 from ._background import Background
 from ._entries import Entry
-from ._errors import ConnectionFailed, JournalFailed, SubmissionUnknown, TaskFailed
+from ._errors import ConnectionFailed, IdealError, JournalFailed, SubmissionUnknown, TaskFailed
 from ._journal import Intent, Journal
 from ._models import ImageToVideo, Task
 from ._pricing import PRICES, Budget, Ledger, estimate
@@ -44,6 +44,7 @@ class _Claim:
 
     on_submit: OnSubmit | None
     error: BaseException | None = None
+    waiting: bool = True
 
     async def tell(self, task_id: int) -> None:
         """Run the caller's callback; what it raises is the caller's."""
@@ -96,6 +97,8 @@ class Flight:
     def mark(self, on_the_wire: bool) -> None:
         """Note whether the request may have reached the API."""
         self.sent_at = datetime.now(UTC) if on_the_wire else None
+        if not on_the_wire and not any(claim.waiting for claim in self.claims):
+            self.scope.cancel()  # it was refused, and those who would have sent it again have left
 
     def unknown(self, why: str) -> SubmissionUnknown:
         """Tell all that a person needs to find out what became of it."""
@@ -111,6 +114,9 @@ class Flight:
         )
 
 
+_WITHDRAWN = "the client was closed, or the caller left, before the request was sent: nothing was spent"
+
+
 class Submissions:
     """Sends requests, each once.
 
@@ -121,6 +127,7 @@ class Submissions:
         journal: Remembers across restarts.
         origin: Of the API; scopes the journal's keys.
         leave_loop: Runs a blocking function outside of the event loop.
+        on_task: Told of each flight whose task is to be followed to its end, whoever still waits for it.
     """
 
     def __init__(
@@ -132,7 +139,9 @@ class Submissions:
         journal: Journal | None,
         origin: str,
         leave_loop: LeaveLoop,
+        on_task: Callable[[Flight], None],
     ) -> None:
+        self._on_task = on_task
         self._session = session
         self._background = background
         self._budget = budget
@@ -164,7 +173,7 @@ class Submissions:
             flight.claims.append(claim)
             await self._arrive(flight, claim, deadline)
         if flight.error is not None:
-            raise flight.error
+            raise flight.error.again() if isinstance(flight.error, IdealError) else flight.error
         if claim.error is not None:
             raise claim.error
         return flight
@@ -190,13 +199,18 @@ class Submissions:
             with anyio.CancelScope(deadline=math.inf if deadline is None else deadline):
                 await flight.landed.wait()
         finally:
+            claim.waiting = False
             # Once the request is in the air the claim stays: its callback still runs.
-            if not flight.landed.is_set() and flight.sent_at is None:
+            if not flight.over and flight.sent_at is None:
                 flight.claims.remove(claim)
-                if not flight.claims:
+                if not any(other.waiting for other in flight.claims):
                     flight.scope.cancel()
-        if flight.landed.is_set():
+                    self._forget(flight)  # whoever uses its key from now on begins anew
+        if flight.over:
             return
+        if flight.scope.cancel_called:
+            with anyio.CancelScope(shield=True):
+                await flight.landed.wait()  # what was withdrawn is booked before anybody is told
         if flight.sent_at is not None:
             raise flight.unknown("the deadline passed while it was on its way; it goes on, and so does its task")
         raise ConnectionFailed("the deadline passed before the request could be sent: nothing was spent")
@@ -216,8 +230,13 @@ class Submissions:
                         await self._divert(flight)
             finally:
                 flight.landed.set()
-                if self._journal is not None and self._by_key.get(flight.key or "") is flight:
-                    del self._by_key[flight.key or ""]  # the journal remembers, for longer and for everybody
+                flight.claims.clear()
+                if self._journal is not None:
+                    self._forget(flight)  # the journal remembers, for longer and for everybody
+
+    def _forget(self, flight: Flight) -> None:
+        if flight.key is not None and self._by_key.get(flight.key) is flight:
+            del self._by_key[flight.key]
 
     async def _take_off(self, flight: Flight) -> None:
         """Send, as one of the few that may be in doubt at a time."""
@@ -265,6 +284,8 @@ class Submissions:
         elif entry.state == "failed" and entry.task_id is not None:
             reason = entry.reason or "the service says Failed; the credits are refunded"
             flight.error = TaskFailed(reason, task=entry.task, task_id=entry.task_id)
+        elif entry.task is None:
+            self._on_task(flight)
 
     async def _settle(self, flight: Flight, outcome: int | Failure) -> None:
         """Book what became of a request."""
@@ -275,6 +296,7 @@ class Submissions:
                 book.charge(flight.credits)
             flight.error = await self._note("submitted", flight, outcome)
             flight.task_id = outcome
+            self._on_task(flight)
         elif outcome.sent is Sent.MAYBE:
             await self._doubt(flight, str(outcome.error), outcome.error.__cause__)
         else:
@@ -298,7 +320,7 @@ class Submissions:
             await self._doubt(flight, "the event loop was torn down while it was on its way")
             return
         await self._note("withdraw", flight)
-        self._release(flight, ConnectionFailed("the client was closed before the request was sent: nothing was spent"))
+        self._release(flight, ConnectionFailed(_WITHDRAWN))
 
     def _release(self, flight: Flight, error: Exception | None) -> None:
         flight.error = error
@@ -319,6 +341,7 @@ class Submissions:
     async def settle(self, flight: Flight | None, task_id: int, task: Task | None, reason: str | None = None) -> None:
         """A task ended: book a refund, and write its end into the journal."""
         if flight is not None and flight.paid_here and (task is None or not task.succeeded):
+            flight.paid_here = False  # credits come back once, however often its key is used again
             for book in self._books:
                 book.refund(flight.credits)
         if self._journal is None:

@@ -1,7 +1,7 @@
 """Small stand-ins: a service that says whatever a test wants, and a network that breaks where a test wants."""
 
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -47,14 +47,17 @@ class Service(httpx.AsyncBaseTransport):
     def __init__(
         self,
         *,
-        submit: Reply | list[Reply] | Handler | None = None,
-        look: Reply | list[Reply] | Handler | None = None,
-        file: Reply | list[Reply] | Handler | None = None,
+        submit: Reply | Sequence[Reply] | Handler | None = None,
+        look: Reply | Sequence[Reply] | Handler | None = None,
+        file: Reply | Sequence[Reply] | Handler | None = None,
     ) -> None:
         self.requests: list[httpx.Request] = []
         self.times: list[float] = []
-        self._replies: dict[str, Any] = {GENERATE: submit, RESULT: look}
-        self._file = file
+        self._file = list(file) if isinstance(file, Sequence) else file
+        self._replies: dict[str, Any] = {
+            path: list(reply) if isinstance(reply, Sequence) else reply
+            for path, reply in ((GENERATE, submit), (RESULT, look))
+        }
 
     def of(self, path: str) -> list[httpx.Request]:
         """The requests of one endpoint."""
