@@ -4,7 +4,6 @@ Seconds come in as arguments and only ever grow; nothing here looks at a clock, 
 """
 
 import heapq
-import math
 from collections import deque
 from typing import Literal
 
@@ -80,14 +79,6 @@ class Task:
         if self.ended_at is None:
             return "Processing"
         return "Success" if self.ending == "Success" else "Failed"
-
-    def ready_at(self) -> float:
-        """When a started task ends, as far as is known: its time is up *and* its clip is there."""
-        if self.started_at is None or self.clip is None:
-            return math.inf
-        # Without a clip there is nothing to process: a bad picture is noticed as soon as it is looked at.
-        seconds = self.seconds if self.clip.problem is None else 0
-        return max(self.started_at + seconds, self.clip.at)
 
 
 @attrs.define(eq=False)
@@ -173,7 +164,7 @@ class World:
         # What was shown stays true: a clip reported late is not backdated before the last answer.
         task.clip = attrs.evolve(clip, at=max(clip.at, self.now))
         if task.started_at is not None:
-            heapq.heappush(self._ends, (task.ready_at(), task.number, task))
+            self._schedule(task, task.started_at, task.clip)
 
     def advance(self, now: float) -> None:
         """Let time pass until *now*: tasks end in order, each hands its worker to the next in the queue."""
@@ -237,7 +228,13 @@ class World:
             task.started_at = at
             self._busy += 1
             if task.clip is not None:
-                heapq.heappush(self._ends, (task.ready_at(), task.number, task))
+                self._schedule(task, at, task.clip)
+
+    def _schedule(self, task: Task, started_at: float, clip: Clip) -> None:
+        """A task ends when its time is up *and* its clip is there."""
+        # Without a clip there is nothing to process: a bad picture is noticed as soon as it is looked at.
+        seconds = task.seconds if clip.problem is None else 0
+        heapq.heappush(self._ends, (max(started_at + seconds, clip.at), task.number, task))
 
     def _end(self, task: Task) -> None:
         task.ended_at = self.now
