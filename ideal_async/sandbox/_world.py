@@ -90,7 +90,7 @@ class World:
     >>> world = World(workers=1)
     >>> account = world.open_account("demo", 50)
     >>> task = world.create(account, Order("https://example.com/room.jpg", 5, "720p"), 0.0)
-    >>> task.id, account.credits, world.status(task, 1.0)
+    >>> task.id, account.credits, task.status
     (1234567890123456789, 30, 'Processing')
     """
 
@@ -187,17 +187,12 @@ class World:
         task = self.tasks.get(task_id)
         if task is None or task.account is not account:
             # Not 1001: asking again cannot help, the parameter is wrong.
-            raise Refused(PARAM_ERROR, f"there is no task {task_id}")
+            raise Refused(PARAM_ERROR, f"there is no task {task_id}", http_status=404)
         if task.ending == "Prohibited" and task.ended_at is not None:
             # The page lists 9038 among the error answers, "generated output ... contains prohibited content", so it can
             # only come from a look, after the generation. We read: the look of such a task is the error envelope.
             raise Refused(PROHIBITED_CONTENT)
         return task
-
-    def status(self, task: Task, now: float) -> Status:
-        """The task's status *now*."""
-        self.advance(now)
-        return task.status
 
     def percentage(self, task: Task) -> int:
         """0 to 100: 100 only with the result, 0 for a failed task, as in the page's examples."""
