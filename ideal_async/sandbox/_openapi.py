@@ -11,10 +11,6 @@ RESULT = "/api/v1/imageToVideo/result"
 
 ROOM = {"imageUrl": "https://example.com/room.jpg", "duration": 5, "resolution": "720p"}
 
-SCRIPT: dict[str, Any] = {
-    "text/plain": {"schema": {"type": "string"}, "example": "submit 2: drop after\nlook 10%: 503\ntask 4: fail\n"}
-}
-
 #: The vendor's three request examples.
 EXAMPLES = {
     "flash": {**ROOM, "modelType": "Flash", "prompt": "Gentle camera zoom in with soft lighting"},
@@ -86,7 +82,11 @@ def describe(base: str, *, http_errors: bool) -> dict[str, Any]:
         "info": {
             "title": "Image to Video API (sandbox)",
             "version": "v1",
-            "description": "The documented service, offline. Paths under /sandbox are not the vendor's.",
+            # The language of faults is no JSON Schema; a schema of it would promise too much or too little.
+            "description": (
+                "The documented service, offline. Paths under /sandbox are not the vendor's. One more of them, "
+                "/sandbox/faults, takes scripted faults as text, one a line: GET, PUT, DELETE."
+            ),
         },
         "servers": [{"url": base}],
         "security": [{"key": []}],
@@ -117,11 +117,6 @@ def describe(base: str, *, http_errors: bool) -> dict[str, Any]:
             },
             "/sandbox/state": {"get": _own("state", "Queue, workers, accounts and the newest tasks")},
             "/sandbox/ledger": {"get": _own("ledger", "Every movement of credits")},
-            "/sandbox/faults": {
-                # PUT replaces the script: its language is no JSON Schema, so a schema would promise too much.
-                "get": _script("faults", "The script of faults in force; PUT another one, a fault a line"),
-                "delete": _script("clearFaults", "No faults from now on"),
-            },
         },
         "components": {"securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "APIKEY"}}},
     }
@@ -157,9 +152,3 @@ def _envelope(code: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
 def _own(name: str, summary: str) -> dict[str, Any]:
     data = {"type": "object"} if name == "state" else {"type": "array", "items": {"type": "object"}}
     return {"operationId": name, "summary": summary, "responses": _answers(data, None, http_errors=True)}
-
-
-def _script(name: str, summary: str) -> dict[str, Any]:
-    answers = _answers({"type": "null"}, None, http_errors=True)
-    answers["200"] = {"description": "The script in force, a fault a line.", "content": SCRIPT}
-    return {"operationId": name, "summary": summary, "responses": answers}
