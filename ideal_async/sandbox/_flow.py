@@ -32,22 +32,21 @@ class Match(NamedTuple):
 
     forth: Flow
     back: Flow
-    still: bool  # same things at the same place: only the light differs
+    still: bool  # the camera stood on a tripod: only the light differs
 
 
 def match(first: Floats, last: Floats) -> Match | None:
     """Find what moved where between two small pictures of brightness; None when they do not show the same things."""
     a, b = _level(first), _level(last)
     still = Flow(np.zeros_like(a), np.zeros_like(a))
-    resting = _likeness(a, b, still)
-    ahead, behind = _guess(a, b) or (still, still)
-    forth, back = _settle(a, b, ahead), _settle(b, a, behind)
-    moving = min(_likeness(a, b, forth), _likeness(b, a, back))
-    if max(resting, moving) < ALIKE:
-        return None
-    if resting > 0.9 * moving:  # what little a flow explains better is noise
+    guess = _guess(a, b)
+    if guess and not guess[0].x.any() and not guess[0].y.any():
         return Match(still, still, still=True)
-    return Match(forth, back, still=False)
+    ahead, behind = guess or (still, still)
+    forth, back = _settle(a, b, ahead), _settle(b, a, behind)
+    if min(_likeness(a, b, forth), _likeness(b, a, back)) < ALIKE:
+        return None
+    return Match(_trusted(a, b, forth, back), _trusted(b, a, back, forth), still=False)
 
 
 def _level(grey: Floats) -> Floats:
@@ -115,6 +114,22 @@ def _settle(a: Floats, b: Floats, guess: Flow) -> Flow:
     flow = _follow(a, b, whole, levels=2)
     hidden = blur((~_seen(whole)).astype(np.float32), 2)
     return Flow(flow.x + hidden * (whole.x - flow.x), flow.y + hidden * (whole.y - flow.y))
+
+
+def _trusted(a: Floats, b: Floats, flow: Flow, back: Flow) -> Flow:
+    """Keep a flow where it explains a clearly better than the movement of the whole, and where the way back agrees.
+
+    A window that shows another sky, or a lamp that was off, has no counterpart: it goes with the whole.
+    """
+    at, whole = _grid(a), _spread(fit(flow), flow)
+    by_flow, by_whole = (
+        blur(a * sample(b, at.x + way.x, at.y + way.y), 4) / (blur(a * a, 4) + np.float32(0.1)) for way in (flow, whole)
+    )
+    x, y = at.x + flow.x, at.y + flow.y
+    astray = np.hypot(flow.x + sample(back.x, x, y), flow.y + sample(back.y, x, y))
+    trust = np.clip((by_flow - np.maximum(by_whole, 0)) * 6, 0, 1) * np.clip((by_flow - 0.4) * 5, 0, 1)
+    trust = blur(trust * np.clip(2.5 - astray, 0, 1), 2)
+    return Flow(whole.x + trust * (flow.x - whole.x), whole.y + trust * (flow.y - whole.y))
 
 
 def fit(flow: Flow) -> NDArray[np.floating[Any]]:
