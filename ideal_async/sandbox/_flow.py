@@ -12,8 +12,9 @@ ALIKE = 0.48
 #: Enlargements of one picture at which it is compared with the other: a close-up of the same room is found as well.
 #: A correlation still peaks 5 % beside the right one, hence the steps of 8 %.
 SCALES = tuple(1.08**n for n in range(9))
-#: Least peak of a phase correlation to start from. Measured: 0.15 to 0.66 for the right scale, 0.03 to 0.08 for chance.
-PEAK = 0.1
+#: Least correlation of two pictures after a shift of one as a whole, to start from it. Measured: 0.35 to 1 for the right
+#: shift, up to 0.09 for chance.
+SHIFTED = 0.2
 
 
 class Flow(NamedTuple):
@@ -68,8 +69,8 @@ def _guess(a: Floats, b: Floats) -> tuple[Flow, Flow] | None:
         candidates.append((peak, flow, _reverse(flow)))
         peak, flow = _displaced(b, a, scale)
         candidates.append((peak, _reverse(flow), flow))
-    peak, ahead, behind = max(candidates, key=lambda found: found[0])
-    return (ahead, behind) if peak > PEAK else None
+    _, ahead, behind = max(candidates, key=lambda found: found[0])
+    return (ahead, behind) if _likeness(a, b, ahead) > SHIFTED else None
 
 
 def _displaced(a: Floats, b: Floats, scale: float) -> tuple[float, Flow]:
@@ -204,4 +205,6 @@ def _likeness(a: Floats, b: Floats, flow: Flow) -> float:
     if seen.mean() < 0.3:  # noqa: PLR2004 - a sliver in common is chance
         return 0.0
     at = _grid(a)
-    return float(np.corrcoef(a[seen], sample(b, at.x + flow.x, at.y + flow.y)[seen])[0, 1])
+    one, other = a[seen], sample(b, at.x + flow.x, at.y + flow.y)[seen]
+    one, other = one - one.mean(), other - other.mean()
+    return float((one * other).sum() / (np.sqrt((one * one).sum() * (other * other).sum()) + 1e-6))  # flat is unlike all
