@@ -1,5 +1,8 @@
 """One picture under a moving camera, directed by the words of a prompt."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# (numpy's stubs leave what is taken from an array of floats unknown)
+
 import math
 from collections.abc import Iterator
 

@@ -1,5 +1,8 @@
 """From a first picture to a last one: along what moved between them, or by a dissolve where nothing corresponds."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# (numpy's stubs leave what is taken from an array of floats unknown)
+
 import math
 from collections.abc import Callable, Iterator
 from typing import Any

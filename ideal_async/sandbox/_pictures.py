@@ -21,6 +21,8 @@ Floats = NDArray[np.floating[Any]]
 MAX_BYTES = 40_000_000
 #: Largest picture decoded, in pixels: today's phones reach 50 million; above it a small file can ask for gigabytes.
 MAX_PIXELS = 50_000_000
+#: Longest side, in pixels; WebP ends at 16,383, and no camera makes a longer one.
+MAX_SIDE = 20_000
 #: Least share of a photograph that a crop to the video's shape may keep; 4:3 (0.75) is cropped, 1:1 (0.56) is framed.
 KEPT = 0.7
 #: How the eight EXIF orientations are undone: transpose, flip top to bottom, flip left to right, in this order.
@@ -35,6 +37,8 @@ UPRIGHT = {
     8: (True, True, False),
 }
 ORIENTATION = 0x0112  # the tag's number in EXIF 2.3, table 4
+APP1, START_OF_SCAN, END_OF_IMAGE = 0xE1, 0xDA, b"\xff\xd9"  # markers of ITU-T T.81, table B.1
+GIF_EXTENSION, GIF_IMAGE = 0x21, 0x2C  # block introducers of GIF89a, appendix A
 
 
 class BadImage(ValueError):  # noqa: N818 - a settled name, as the public errors are
@@ -60,15 +64,17 @@ def read(data: bytes, width: int, height: int) -> Bytes:
     if len(data) > MAX_BYTES:
         raise BadImage(f"{len(data)} bytes are over the limit of {MAX_BYTES}; send a smaller picture")
     demuxer = _recognise(data)
+    _check_whole(data)
+    limit = {"max_pixels": str(MAX_PIXELS)}  # twice: libav decodes a frame to probe the file, before the one we ask for
     try:
         # The demuxer is named: left to guess, libav would follow a playlist in the bytes to other files and hosts.
-        with av.open(io.BytesIO(data), "r", format=demuxer) as container:
-            still = container.streams.video[0].codec_context
-            _check_pixels(still.width, still.height)
-            still.options = {"max_pixels": str(MAX_PIXELS)}
+        with av.open(io.BytesIO(data), "r", format=demuxer, options=limit) as container:
+            container.streams.video[0].codec_context.options = limit
             frame = next(container.decode(video=0))
     except (FFmpegError, StopIteration, IndexError) as error:
-        raise BadImage(f"the picture is damaged or empty ({demuxer}: {type(error).__name__})") from error
+        raise BadImage(f"the picture is damaged, empty or over {MAX_PIXELS} pixels ({demuxer})") from error
+    if max(frame.width, frame.height) > MAX_SIDE:
+        raise BadImage(f"{frame.width}x{frame.height} is longer than {MAX_SIDE} pixels; send a smaller picture")
     turned, flip_rows, flip_columns = UPRIGHT.get(_orientation(data), UPRIGHT[1])
     rgb = _opaque(frame, *((height, width) if turned else (width, height)))
     rgb = rgb.transpose(1, 0, 2) if turned else rgb
@@ -82,6 +88,8 @@ def _recognise(data: bytes) -> str:
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "png_pipe"
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        if data[12:16] == b"VP8X" and int.from_bytes(data[20:21]) & 2:
+            raise BadImage("an animated WebP cannot be read; send a still picture")
         return "webp_pipe"
     if data.startswith((b"GIF87a", b"GIF89a")):
         return "gif"
@@ -90,9 +98,39 @@ def _recognise(data: bytes) -> str:
     raise BadImage(f"not a JPEG, PNG, WebP, GIF or BMP picture: it begins with {data[:12]!r}")
 
 
-def _check_pixels(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise BadImage(f"{width}x{height} is over the limit of {MAX_PIXELS} pixels; send a smaller picture")
+def _check_whole(data: bytes) -> None:
+    """Refuse what libav would complete with grey: a JPEG or a GIF whose end is missing."""
+    if data.startswith(b"\xff\xd8"):
+        scan = next((at for marker, at, _ in _jpeg_segments(data) if marker == START_OF_SCAN), len(data))
+        whole = data.find(END_OF_IMAGE, scan) >= 0  # within a scan, 0xff is always followed by another byte
+    else:
+        whole = not data.startswith(b"GIF8") or _gif_ends(data)
+    if not whole:
+        raise BadImage("the picture is truncated; send the whole file")
+
+
+def _gif_ends(data: bytes) -> bool:
+    """Whether the blocks of a GIF reach the end of its first picture."""
+
+    def table(flags: int) -> int:  # size of the colour table that these flags announce
+        return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+    try:
+        at = 13 + table(data[10])
+        while data[at] == GIF_EXTENSION:
+            at = _gif_chain(data, at + 2)
+        if data[at] == GIF_IMAGE:
+            _gif_chain(data, at + 11 + table(data[at + 9]))
+    except IndexError:
+        return False
+    return True
+
+
+def _gif_chain(data: bytes, at: int) -> int:
+    """Follow sub-blocks to the empty one that ends them, and past it."""
+    while size := data[at]:
+        at += 1 + size
+    return at + 1
 
 
 def _opaque(frame: av.VideoFrame, width: int, height: int) -> Bytes:
@@ -127,12 +165,9 @@ def _orientation(data: bytes) -> int:
 def _exif_blocks(data: bytes) -> Iterator[bytes]:
     """The TIFF structures in which JPEG, PNG and WebP keep EXIF."""
     if data.startswith(b"\xff\xd8"):
-        at = 2
-        while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:  # noqa: PLR2004 - marker, start of scan
-            (size,) = struct.unpack_from(">H", data, at + 2)
-            if data[at + 1] == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":  # noqa: PLR2004 - APP1
-                yield data[at + 10 : at + 2 + size]
-            at += 2 + size
+        for marker, at, size in _jpeg_segments(data):
+            if marker == APP1 and data[at : at + 6] == b"Exif\0\0":
+                yield data[at + 6 : at + size]
     elif data.startswith(b"\x89PNG"):
         at = 8
         while at + 8 <= len(data):
@@ -147,6 +182,17 @@ def _exif_blocks(data: bytes) -> Iterator[bytes]:
             if name == b"EXIF":
                 yield data[at + 8 : at + 8 + size].removeprefix(b"Exif\0\0")
             at += 8 + size + size % 2
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Marker, place and size of what comes before a JPEG's first scan, and of the scan's header."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:  # noqa: PLR2004 - every marker begins with it
+        marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4])
+        yield marker, at + 4, size - 2
+        if marker == START_OF_SCAN:
+            return
+        at += 2 + size
 
 
 def _orientation_tag(tiff: bytes) -> int:

@@ -1,6 +1,7 @@
 """A scene in, an MP4 and its cover out."""
 
-# pyright: reportUnknownMemberType=false (what PyAV's stubs say of streams and packets is not complete)
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# (what PyAV's stubs say of streams and packets is not complete)
 
 import hashlib
 import pathlib

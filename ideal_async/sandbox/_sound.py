@@ -1,5 +1,8 @@
 """Ambience for a clip: air, now and then a small sound, and a quiet chord, keyed by the words of its prompt."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# (numpy's stubs leave ranges of floats unknown)
+
 import math
 import re
 

@@ -15,7 +15,7 @@ __all__ = ["draw_room"]
 
 #: Words in a name, and the kind of room they ask for; the first that is found counts.
 _WORDS = (
-    (r"living|lounge|salon|sofa|parlou?r", "living"),
+    (r"living|lounge|salon|sofa|parlou?r|^room$", "living"),
     (r"bed|sleep|guest|nursery", "bedroom"),
     (r"kitchen|cook", "kitchen"),
     (r"bath|shower|spa|toilet", "bath"),
@@ -32,15 +32,15 @@ def draw_room(name: str, width: int = 1280, height: int = 720) -> bytes:
     of them. "day" and "night" in a name change the light and nothing else.
 
     Args:
-        name: any text, such as "bedroom-3-night".
+        name: any text, such as "bedroom-3-night"; of a URL or a path the last part counts, without its suffix.
         width: pixels, at least 16.
         height: pixels, at least 16.
 
     >>> draw_room("loft", 64, 36)[:3]
     b'\xff\xd8\xff'
     """
-    night = "night" in name.lower()
-    plain = re.sub(r"night|day", "", name.lower())
+    name = name.lower().rpartition("/")[2].partition(".")[0]
+    night, plain = "night" in name, re.sub(r"night|day", "", name).strip("-_ ")
     seed = hashlib.sha256(plain.encode()).digest()
     kind = next((kind for words, kind in _WORDS if re.search(words, plain)), tuple(KINDS)[seed[0] % len(KINDS)])
     picture = _photograph(kind, seed[1] % len(PALETTES), width, height, night=night)

@@ -1,5 +1,8 @@
 """Surfaces of a drawn room: paint, planks, tiles, cloth, books, pictures, and the world outside its windows."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# (numpy's stubs leave np.where unknown)
+
 from collections.abc import Callable
 
 import numpy as np

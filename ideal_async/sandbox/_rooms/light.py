@@ -1,5 +1,8 @@
 """How bright it is in a room: daylight, sun and lamps, and what every surface throws back."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# (numpy's stubs leave np.where unknown)
+
 from collections.abc import Callable, Sequence
 
 import attrs
