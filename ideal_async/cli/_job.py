@@ -1,5 +1,6 @@
 """One job of a batch: what is wanted, where it stands, what came of it."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ State = Literal[
 ]
 RUNNING: tuple[State, ...] = ("queued", "rendering", "downloading")
 ENDED: tuple[State, ...] = ("done", "failed", "refused", "unknown", "unfinished")
+#: Ended jobs from which a pace can be read.
+ENOUGH = 3
 
 
 @attrs.define(eq=False)
@@ -102,6 +105,7 @@ class Board:
     charged: int = attrs.field(init=False)
     refunded: int = attrs.field(init=False)
     _ended_before: int = attrs.field(init=False)
+    _first_end: float | None = attrs.field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         self.counts = Counter(job.state for job in self.jobs)
@@ -130,6 +134,8 @@ class Board:
         if state == "failed":
             self.refunded += job.credits
         if state in ENDED:
+            if self._first_end is None:
+                self._first_end = time.time()
             self.on_end(job)
 
     @property
@@ -140,11 +146,11 @@ class Board:
     def seconds_left(self, now: float) -> float | None:
         """Forecast the end of the batch; `None` while too little is known.
 
-        Running tasks end when the poller expects the last of them; the rest ends as fast as jobs ended so far. The
-        later of the two counts.
+        Running tasks end when the poller expects the last of them. Where it knows nothing, or where jobs wait to be
+        sent, the rest ends as fast as jobs ended so far, counted from the first end: what came before it was one wait.
         """
         left = [max(0.0, job.expected_at - now) for job in self.running if job.expected_at is not None]
         ended = self.ended - self._ended_before
-        if ended:
-            left.append((now - self.started_at) / ended * (len(self.jobs) - self.ended))
+        if self._first_end is not None and ended >= ENOUGH and (self.counts["waiting"] or not left):
+            left.append((now - self._first_end) / (ended - 1) * (len(self.jobs) - self.ended))
         return max(left, default=None)
