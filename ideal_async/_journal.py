@@ -31,6 +31,8 @@ from ._rows import Intent
 from ._schema import connect, create
 from ._wire import fingerprint
 
+__all__ = ["STATES", "Intent", "Journal"]
+
 STATES: tuple[State, ...] = get_args(State)
 
 #: Seconds to wait for another process: hundreds of commits on a slow disk (10 to 20 ms each).

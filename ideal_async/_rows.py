@@ -124,8 +124,10 @@ def submit(db: sqlite3.Connection, intent: Intent, task_id: int, now: str) -> No
         (task, now, intent.attempt, intent.origin, intent.key),
     ).rowcount
     if not found:  # the key was released, and sent again or pruned: what is paid gets an entry all the same
-        late = attrs.evolve(intent, key=f"{intent.key}~{task}")
-        _insert(db, late, "submitted", task_id=task, late_for=intent.key, now=now)
+        key = f"{intent.key}~{task}"
+        while find(db, intent.origin, key):  # a caller's own, by a bad joke
+            key += "~"
+        _insert(db, attrs.evolve(intent, key=key), "submitted", task_id=task, late_for=intent.key, now=now)
 
 
 def refuse(db: sqlite3.Connection, intent: Intent, reason: str, now: str) -> None:

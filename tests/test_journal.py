@@ -45,6 +45,7 @@ class Clock:
         self.time = datetime(2026, 3, 25, tzinfo=UTC)
 
     def __call__(self) -> datetime:
+        """Tell the time."""
         self.time += timedelta(seconds=1)
         return self.time
 
@@ -113,7 +114,9 @@ def test_a_key_that_may_have_been_paid_is_not_sent_again(journal: Journal, state
     """Whatever may have cost money answers for its key instead of being sent."""
     REACH[state](journal)
     assert ask(journal).state == state
-    assert ask(journal, request=attrs.evolve(ROOM, image_url="https://example.com/room.jpg?signature=new")).state == state
+    assert (
+        ask(journal, request=attrs.evolve(ROOM, image_url="https://example.com/room.jpg?signature=new")).state == state
+    )
 
 
 def test_a_refused_key_is_sent_again(journal: Journal) -> None:
@@ -146,7 +149,7 @@ def test_an_intent_that_nobody_remembers_is_unknown(journal: Journal) -> None:
 def test_a_key_is_one_request(journal: Journal, state: str) -> None:
     """A key used for a different request is a mistake in every state, and changes nothing."""
     intent = REACH[state](journal) if state in REACH else go(journal)
-    with pytest.raises(ValueError, match="'order' was used for a different request: .* use another key"):
+    with pytest.raises(ValueError, match=r"'order' was used for a different request: .* use another key"):
         journal.intend(API, "order", HALL, 20)
     entry = journal.find(API, "order")
     assert entry is not None
@@ -379,6 +382,18 @@ def test_the_answer_to_a_released_attempt_is_not_lost(journal: Journal) -> None:
     assert journal.spent(API, ["order"]) == 20
 
 
+def test_a_late_answer_finds_a_name_of_its_own(journal: Journal) -> None:
+    """Even if a caller's key looks like the one it would get."""
+    first = go(journal)
+    journal.unknown(first)
+    journal.release("order")
+    journal.submitted(go(journal), 8)
+    journal.submitted(go(journal, "order~7"), 9)
+    journal.submitted(first, 7)
+    assert {entry.key: entry.task_id for entry in journal.entries()} == {"order": 8, "order~7": 9, "order~7~": 7}
+    assert journal.spent(API, ["order"]) == 40
+
+
 def test_the_answer_to_a_pruned_attempt_is_not_lost(journal: Journal) -> None:
     """Whatever happened to the row, a paid id is written down."""
     intent = go(journal)
@@ -464,7 +479,7 @@ def test_entries_come_oldest_first_by_state(journal: Journal, monkeypatch: pytes
 
 def test_entries_name_the_states(journal: Journal) -> None:
     """A misspelt state is no empty list."""
-    with pytest.raises(ValueError, match="state must be one of intended, submitted, .* not 'done'"):
+    with pytest.raises(ValueError, match=r"state must be one of intended, submitted, .* not 'done'"):
         journal.entries("done")  # type: ignore[arg-type]  # the mistake is the subject
 
 
@@ -507,7 +522,9 @@ def test_nothing_secret_is_written(journal: Journal, path: pathlib.Path) -> None
 def test_odd_words_of_the_api_are_kept(journal: Journal) -> None:
     """Half a surrogate pair, a status nobody knows, a value that is no JSON: none costs us the outcome."""
     journal.submitted(go(journal), 7)
-    journal.settle(API, 7, Task(id=7, status="Success", raw={"note": "\ud800", "when": datetime(2026, 1, 1, tzinfo=UTC)}))
+    journal.settle(
+        API, 7, Task(id=7, status="Success", raw={"note": "\ud800", "when": datetime(2026, 1, 1, tzinfo=UTC)})
+    )
     journal.refused(go(journal, "other"), "no \ud800")
     made, other = journal.entries()
     assert made.task is not None
@@ -579,7 +596,9 @@ def test_a_damaged_row_is_named(journal: Journal, path: pathlib.Path) -> None:
     with sqlite3.connect(path) as db:
         db.execute("UPDATE entries SET task = '[]'")
     db.close()
-    with pytest.raises(JournalFailed, match="entry of key 'order' is damaged .*: restore a backup, or delete that row"):
+    with pytest.raises(
+        JournalFailed, match=r"entry of key 'order' is damaged .*: restore a backup, or delete that row"
+    ):
         list(journal.entries())
 
 
@@ -592,7 +611,7 @@ def test_a_closed_journal_says_so(journal: Journal) -> None:
     journal.close()
     journal.close()
     calls: list[Callable[[], object]] = [
-        lambda: journal.entries(),
+        journal.entries,
         lambda: journal.release("order"),
         lambda: journal.prune(before=datetime(2026, 1, 1, tzinfo=UTC)),
         lambda: journal.intend(API, "order", ROOM, 20),
@@ -604,7 +623,7 @@ def test_a_closed_journal_says_so(journal: Journal) -> None:
         lambda: journal.find(API, "order"),
         lambda: journal.submitted_tasks(API),
         lambda: journal.spent(API, ["order"]),
-        lambda: journal.sweep(),
+        journal.sweep,
     ]
     for call in calls:
         with pytest.raises(RuntimeError, match="is closed: open a new Journal"):

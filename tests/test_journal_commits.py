@@ -4,6 +4,7 @@ import os
 import pathlib
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,6 +25,7 @@ class Faulty(sqlite3.Connection):
         self.faults: dict[str, list[BaseException | None]] = {}  # by beginning of the statement; None lets one pass
 
     def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+        """Fail, or do it."""
         self.statements.append(sql)
         for beginning, errors in self.faults.items():
             if sql.startswith(beginning) and errors and (error := errors.pop(0)):
@@ -93,13 +95,13 @@ class Crowd:
         def write() -> None:
             try:
                 self.results[place] = self.commits.write(work, owed=owed)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt is a subject of these tests
                 self.results[place] = error
 
         self._threads.append(threading.Thread(target=write))
         self._threads[-1].start()
         while len(self.commits._queue) < place:
-            pass
+            time.sleep(0)
 
     def disperse(self) -> list[Any]:
         """Let the first one finish, and return what became of the others."""
@@ -299,7 +301,7 @@ def test_who_is_interrupted_while_waiting_writes_nothing(commits: Commits, monke
     """Nobody waits for that write any more, so nobody does it."""
     wait_for = commits._turn.wait_for
 
-    def interrupt(ready: Callable[[], bool]) -> bool:
+    def interrupt(_: Callable[[], bool]) -> bool:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(commits._turn, "wait_for", interrupt)
@@ -315,7 +317,7 @@ def test_who_is_interrupted_while_another_writes_for_him_leaves_it(
 ) -> None:
     """It is under way and cannot be called back."""
 
-    def interrupt(ready: Callable[[], bool]) -> bool:
+    def interrupt(_: Callable[[], bool]) -> bool:
         commits._queue.clear()  # a leader has taken it
         raise KeyboardInterrupt
 
@@ -327,10 +329,8 @@ def test_who_is_interrupted_while_another_writes_for_him_leaves_it(
 # Explained.
 
 
-def exceptions(cls: type[sqlite3.Error]) -> Iterator[type[sqlite3.Error]]:
-    yield cls
-    for child in cls.__subclasses__():
-        yield from exceptions(child)
+def exceptions(cls: type[sqlite3.Error]) -> set[type[sqlite3.Error]]:
+    return {cls}.union(*(exceptions(child) for child in cls.__subclasses__()))
 
 
 #: Primary result codes are 1 to 28; the module also names authorizer actions and limits among its constants.
@@ -340,7 +340,7 @@ CODES = sorted(
 )
 
 
-@pytest.mark.parametrize("cls", sorted(set(exceptions(sqlite3.Error)), key=lambda cls: cls.__name__))
+@pytest.mark.parametrize("cls", sorted(exceptions(sqlite3.Error), key=str))
 @pytest.mark.parametrize("code", [None, *CODES])
 def test_every_error_of_sqlite_is_explained(commits: Commits, cls: type[sqlite3.Error], code: int | None) -> None:
     """Each becomes a JournalFailed that names the file and the fix, wherever it comes from."""
@@ -361,8 +361,8 @@ def test_every_error_of_sqlite_is_explained(commits: Commits, cls: type[sqlite3.
     for statement in ("BEGIN", "SAVEPOINT", "RELEASE", "COMMIT"):
         writer(commits).faults[statement] = [error]
         with pytest.raises(JournalFailed):
-            commits.write(lambda db: None)
-    commits.write(lambda db: None)
+            commits.write(lambda _: None)
+    commits.write(lambda _: None)
 
 
 def test_every_advice_is_about_a_real_code() -> None:
@@ -416,7 +416,7 @@ def test_a_forked_child_may_not_use_it(commits: Commits, monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "getpid", lambda: parent + 1)
     for call in (commits.read, commits.write):
         with pytest.raises(RuntimeError, match="opened before a fork: open a Journal in the child process"):
-            call(lambda db: None)
+            call(lambda _: None)
     commits.close()
     monkeypatch.undo()
     commits.write(insert(1))

@@ -1,11 +1,14 @@
 """Surfaces of a drawn room: paint, planks, tiles, cloth, books, pictures, and the world outside its windows."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# (numpy's stubs leave np.where unknown)
+
 from collections.abc import Callable
 
 import numpy as np
 
 from ideal_async.sandbox._pictures import Floats
-from ideal_async.sandbox._solids import Finish, Vector
+from ideal_async.sandbox._rooms.solids import Finish, Vector
 
 _SIDE = 256
 
@@ -16,7 +19,8 @@ def _clouds() -> Floats:
     size = np.hypot(waves[:, None], waves[None, :])
     size[0, 0] = np.inf
     noise = np.fft.ifft2(np.fft.fft2(np.random.default_rng(3).standard_normal((_SIDE, _SIDE))) / size**1.1).real
-    return np.clip(noise / (2.5 * noise.std()), -1, 1).astype(np.float32)
+    result: Floats = np.clip(noise / (2.5 * noise.std()), -1, 1).astype(np.float32)
+    return result
 
 
 _CLOUDS = _clouds()
@@ -69,9 +73,15 @@ def _planks(u: Floats, v: Floats, finish: Finish) -> Floats:
     along = v + chance(board) * np.float32(long)
     piece = board * 31 + np.floor(along / np.float32(long))
     tone = np.float32(0.80) + np.float32(0.34) * chance(piece, 2)
-    grain = cloud(along * 0.1 + chance(piece, 5), u * 1.9) + np.float32(0.6) * cloud(along * 0.5, u * 6 + chance(piece, 7))
+    grain = cloud(along * 0.1 + chance(piece, 5), u * 1.9) + np.float32(0.6) * cloud(
+        along * 0.5, u * 6 + chance(piece, 7)
+    )
     gap = np.maximum(_line(u, wide, 0.004), _line(along, long, 0.004))
     return linear(finish.colour) * (tone * (1 + np.float32(0.2) * grain) * (1 - np.float32(0.55) * gap))
+
+
+#: Length of a herringbone board, in widths.
+BOARD = 4
 
 
 def _herringbone(u: Floats, v: Floats, finish: Finish) -> Floats:
@@ -79,46 +89,60 @@ def _herringbone(u: Floats, v: Floats, finish: Finish) -> Floats:
     wide = np.float32(0.11)
     x, y = (u + v) * np.float32(0.7071) / wide, (v - u) * np.float32(0.7071) / wide
     column, row = np.floor(x), np.floor(y)
-    step = (column - row) % 8
-    flat = step < 4
+    flat = (column - row) % (2 * BOARD) < BOARD
     along, across = np.where(flat, x, y), np.where(flat, y - row, x - column)
-    piece = np.where(flat, row * 17 + np.floor((x - row) / 4) * 5, column * 13 + np.floor((y - column - 1) / 4) * 7 + 3)
+    piece = np.where(
+        flat, row * 17 + np.floor((x - row) / BOARD) * 5, column * 13 + np.floor((y - column - 1) / BOARD) * 7 + 3
+    )
     tone = np.float32(0.78) + np.float32(0.4) * chance(piece, 1)
     grain = cloud(along * 0.02 + chance(piece, 3), across * 0.16 + chance(piece, 4))
     edge = np.clip((np.abs(across - np.float32(0.5)) - np.float32(0.47)) * 40, 0, 1)
-    return linear(finish.colour) * (tone * (1 + np.float32(0.16) * grain) * (1 - np.float32(0.45) * edge))
+    result: Floats = linear(finish.colour) * (tone * (1 + np.float32(0.16) * grain) * (1 - np.float32(0.45) * edge))
+    return result
 
 
-def _tiles(u: Floats, v: Floats, finish: Finish, across: float = 0.6, down: float = 0.6, brick: float = 0.0) -> Floats:
+def _tiles(
+    u: Floats, v: Floats, finish: Finish, *, across: float = 0.6, down: float = 0.6, brick: float = 0.0
+) -> Floats:
     row = np.floor(v / np.float32(down))
     u = u + (row % 2) * np.float32(brick * across)
     joint = np.maximum(_line(u + across / 2, across, 0.006), _line(v + down / 2, down, 0.006))
     piece = row * 57 + np.floor(u / np.float32(across))
     tone = np.float32(0.93) + np.float32(0.1) * chance(piece, 4) + np.float32(0.05) * cloud(u * 0.5, v * 0.5)
-    return linear(finish.colour) * tone * (1 - joint) + linear(finish.second) * joint
+    result: Floats = linear(finish.colour) * tone * (1 - joint) + linear(finish.second) * joint
+    return result
 
 
 def _subway(u: Floats, v: Floats, finish: Finish) -> Floats:
-    return _tiles(u, v, finish, 0.24, 0.09, 0.5)
+    return _tiles(u, v, finish, across=0.24, down=0.09, brick=0.5)
 
 
 def _brick(u: Floats, v: Floats, finish: Finish) -> Floats:
     rough = 1 + np.float32(0.3) * cloud(u * 1.3, v * 1.3)
     row = np.floor(v / np.float32(0.085))
     piece = row * 31 + np.floor((u + (row % 2) * np.float32(0.125)) / np.float32(0.25))
-    return _tiles(u, v, finish, 0.25, 0.085, 0.5) * rough * (np.float32(0.75) + np.float32(0.5) * chance(piece, 9))
+    result: Floats = (
+        _tiles(u, v, finish, across=0.25, down=0.085, brick=0.5)
+        * rough
+        * (np.float32(0.75) + np.float32(0.5) * chance(piece, 9))
+    )
+    return result
 
 
 def _marble(u: Floats, v: Floats, finish: Finish) -> Floats:
     bent = u * 0.5 + v * 0.35 + np.float32(0.5) * cloud(u * 0.3, v * 0.3)
     vein = np.exp(-np.abs(np.sin(bent * 5)) * 14) + np.float32(0.5) * np.exp(-np.abs(np.sin(bent * 11 + u)) * 20)
     vein = vein * (np.float32(0.6) + np.float32(0.4) * cloud(u * 0.7, v * 0.5))
-    return linear(finish.colour) * (1 - vein * np.float32(0.5)) + linear(finish.second) * vein * np.float32(0.5)
+    result: Floats = linear(finish.colour) * (1 - vein * np.float32(0.5)) + linear(finish.second) * vein * np.float32(
+        0.5
+    )
+    return result
 
 
 def _cloth(u: Floats, v: Floats, finish: Finish) -> Floats:
     weave = cloud(u * 5, v * 5) * np.float32(0.10) + cloud(u * 0.9, v * 0.9) * np.float32(0.09)
-    return linear(finish.colour) * (1 + weave)
+    result: Floats = linear(finish.colour) * (1 + weave)
+    return result
 
 
 def _rug(u: Floats, v: Floats, finish: Finish) -> Floats:
@@ -128,13 +152,15 @@ def _rug(u: Floats, v: Floats, finish: Finish) -> Floats:
     drawn = np.clip((np.float32(0.035) - np.abs(inner - np.float32(0.5))) * 40, 0, 1)
     drawn = np.maximum(drawn, np.clip((np.float32(0.1) - inner) * 30, 0, 1)) * np.float32(0.8)
     pile = 1 + np.float32(0.14) * cloud(u * 3, v * 3) + np.float32(0.1) * cloud(u, v)
-    return (linear(finish.colour) * (1 - drawn) + linear(finish.second) * drawn) * pile
+    result: Floats = (linear(finish.colour) * (1 - drawn) + linear(finish.second) * drawn) * pile
+    return result
 
 
 def _stripes(u: Floats, v: Floats, finish: Finish) -> Floats:
     drawn = np.clip(np.sin(u * np.float32(62)) * 6 + np.float32(0.5), 0, 1) * np.float32(0.75)
     cloth = 1 + np.float32(0.1) * cloud(u * 4, v * 4)
-    return (linear(finish.colour) * (1 - drawn) + linear(finish.second) * drawn) * cloth
+    result: Floats = (linear(finish.colour) * (1 - drawn) + linear(finish.second) * drawn) * cloth
+    return result
 
 
 def _books(u: Floats, v: Floats, finish: Finish) -> Floats:
@@ -143,25 +169,28 @@ def _books(u: Floats, v: Floats, finish: Finish) -> Floats:
     one = np.floor(shifted)
     hue = chance(one, 3) * np.float32(6.283)
     deep = np.float32(0.16) + np.float32(0.5) * chance(one, 8) ** 2
-    shades = np.stack([1 + np.float32(0.55) * np.cos(hue - np.float32(turn)) for turn in (0.3, 1.5, 3.4)]) * deep
+    shades = np.stack([1 + np.float32(0.42) * np.cos(hue - np.float32(turn)) for turn in (0.2, 1.1, 2.2)]) * deep
     shades = shades * linear(finish.colour) * 1.6
     inside = shifted - one
     round_back = np.clip(np.float32(1.25) - np.float32(1.6) * (inside - np.float32(0.45)) ** 2 * 4, 0.15, 1)
-    band = 1 + np.float32(0.9) * _line(v + chance(one, 6) * np.float32(0.2), 0.11, 0.006) * (chance(one, 2) > np.float32(0.4))
-    return shades * round_back * band
+    band = 1 + np.float32(0.9) * _line(v + chance(one, 6) * np.float32(0.2), 0.11, 0.006) * (
+        chance(one, 2) > np.float32(0.4)
+    )
+    result: Floats = shades * round_back * band
+    return result
 
 
 def _art(u: Floats, v: Floats, finish: Finish) -> Floats:
     """An abstract landscape: a disc over hills, on paper, inside a mount."""
     paper = np.array([[0.93], [0.90], [0.84]], np.float32) ** 2
-    picture = np.broadcast_to(paper, (3, u.size)).copy()
-    disc = np.hypot(u - np.float32(0.06), v - np.float32(0.10)) < np.float32(0.10)
-    picture[:, disc] = linear(finish.second)
+    disc = np.clip((np.float32(0.10) - np.hypot(u - np.float32(0.06), v - np.float32(0.10))) * 250 + 0.5, 0, 1)
+    picture = paper + (linear(finish.second) - paper) * disc
     for level, (strength, salt) in enumerate(((0.55, 0.1), (0.8, 0.43), (1.0, 0.77))):
         ridge = np.float32(0.02 - 0.09 * level) + np.float32(0.09) * cloud(u * 0.5 + salt, np.full_like(u, salt))
-        hill = v < ridge
-        picture[:, hill] = (linear(finish.colour) * strength + paper * (1 - strength) * 0.6)[:, :1]
-    return picture * (1 + np.float32(0.05) * cloud(u * 3, v * 3))
+        hill = np.clip((ridge - v) * 250 + 0.5, 0, 1)
+        picture = picture + (linear(finish.colour) * strength + paper * (1 - strength) * 0.6 - picture) * hill
+    result: Floats = picture * (1 + np.float32(0.05) * cloud(u * 3, v * 3))
+    return result
 
 
 def _leaf(u: Floats, v: Floats, finish: Finish) -> Floats:
@@ -186,13 +215,11 @@ PATTERNS: dict[str, Callable[[Floats, Floats, Finish], Floats]] = {
 }
 
 
-def paint(finish: Finish, points: Floats, normals: Floats, half: Vector) -> Floats:
-    """The light a surface throws back, as a share, at its own points with its own normals, shape (3, n)."""
-    up, aside = np.abs(normals[1]), np.abs(normals[0])
-    top, side = up > np.float32(0.7), aside > np.float32(0.7)
-    u = np.where(side, points[2], points[0])
-    v = np.where(top, points[2], points[1])
-    if finish.pattern == "wood" and half[1] > max(half[0], half[2]):  # grain runs along the longest side
+def paint(finish: Finish, points: Floats, normals: Floats, *, upright: bool = False) -> Floats:
+    """The share of light a surface throws back, shape (3, n), at points and with normals of its own space."""
+    u: Floats = np.where(np.abs(normals[0]) > 0.7, points[2], points[0])  # noqa: PLR2004 - 45 degrees
+    v: Floats = np.where(np.abs(normals[1]) > 0.7, points[2], points[1])  # noqa: PLR2004
+    if upright and finish.pattern == "wood":  # grain runs along the longest side
         u, v = v, u
     return PATTERNS[finish.pattern](u, v, finish).astype(np.float32)
 
@@ -203,8 +230,10 @@ def outside(ray: Floats, *, night: bool) -> Floats:
     bearing, height = np.arctan2(x, z), y / np.hypot(x, z)
     puffs = np.clip(cloud(bearing * 0.35 + 0.2, height * 0.9 + 0.3) * 2, 0, 1) * np.clip(height * 6, 0, 1)
     far = np.float32(0.035) + np.float32(0.05) * cloud(bearing * 0.25, np.full_like(x, 0.1))
-    near = np.float32(-0.02) + np.float32(0.06) * cloud(bearing * 0.6, np.full_like(x, 0.6)) + np.float32(0.02) * cloud(
-        bearing * 5, np.full_like(x, 0.3)
+    near = (
+        np.float32(-0.02)
+        + np.float32(0.06) * cloud(bearing * 0.6, np.full_like(x, 0.6))
+        + np.float32(0.02) * cloud(bearing * 5, np.full_like(x, 0.3))
     )
     rise = np.clip(height * np.float32(1.6), 0, 1)
     if night:
@@ -212,10 +241,12 @@ def outside(ray: Floats, *, night: bool) -> Floats:
         sky = low + (high - low) * rise
         sky = np.where(height < far, np.array([[0.012], [0.016], [0.035]]), sky)
         sky = np.where(height < near, np.array([[0.006], [0.008], [0.014]]), sky)
-        cell_u, cell_v = bearing * 60, height * 60
+        cell_u, cell_v = bearing * 85, height * 85
         lit = chance(np.floor(cell_u) * 91 + np.floor(cell_v), 6) > np.float32(0.86)
-        dot = np.hypot(cell_u % 1 - np.float32(0.5), cell_v % 1 - np.float32(0.5)) < np.float32(0.24)
-        return np.where(lit & dot & (height < far - np.float32(0.01)), np.array([[1.0], [0.66], [0.28]]), sky).astype(np.float32)
+        dot = np.hypot(cell_u % 1 - np.float32(0.5), cell_v % 1 - np.float32(0.5)) < np.float32(0.2)
+        return np.where(lit & dot & (height < far - np.float32(0.01)), np.array([[1.0], [0.66], [0.28]]), sky).astype(
+            np.float32
+        )
     low, high = np.array([[1.02], [1.06], [1.08]]), np.array([[0.42], [0.66], [1.0]])
     sky = low + (high - low) * rise
     sky = sky + (np.array([[1.1], [1.1], [1.1]]) - sky) * puffs * np.float32(0.8)
@@ -223,4 +254,4 @@ def outside(ray: Floats, *, night: bool) -> Floats:
     sky = np.where(height < far, np.array([[0.50], [0.62], [0.66]]), sky)
     sky = np.where(height < near, np.array([[0.22], [0.36], [0.14]]) * green, sky)
     haze = np.array([[0.98], [1.0], [1.0]])  # a camera set for the room sees the garden too bright
-    return ((sky + (haze - sky) * 0.25) * 1.9).astype(np.float32)
+    return ((sky + (haze - sky) * 0.18) * 1.8).astype(np.float32)

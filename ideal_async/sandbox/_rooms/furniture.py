@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 import attrs
 
-from ideal_async.sandbox._light import LEFT, RIGHT, Lamp, Window
-from ideal_async.sandbox._solids import Finish, Solid, Vector
+from ideal_async.sandbox._rooms.sight import LEFT, RIGHT, Lamp, Window
+from ideal_async.sandbox._rooms.solids import Finish, Solid, Vector
 
 Piece = tuple[Solid, ...]
 
@@ -37,7 +37,9 @@ class Palette:
         return Finish(self.wood, "wood", gloss=gloss)
 
 
-def box(at: Vector, size: Vector, finish: Finish, rounding: float = 0.008, turn: float = 0.0, lean: float = 0.0) -> Solid:
+def box(
+    at: Vector, size: Vector, finish: Finish, rounding: float = 0.008, *, turn: float = 0.0, lean: float = 0.0
+) -> Solid:
     """A box by its whole size."""
     return Solid("box", at, (size[0] / 2, size[1] / 2, size[2] / 2), finish, rounding, turn=turn, lean=lean)
 
@@ -53,20 +55,26 @@ def put(piece: Iterable[Solid], x: float, z: float, turn: float = 0.0, y: float 
     return tuple(
         attrs.evolve(
             solid,
-            centre=(x + c * solid.centre[0] + s * solid.centre[2], y + solid.centre[1], z - s * solid.centre[0] + c * solid.centre[2]),
+            centre=(
+                x + c * solid.centre[0] + s * solid.centre[2],
+                y + solid.centre[1],
+                z - s * solid.centre[0] + c * solid.centre[2],
+            ),
             turn=solid.turn + turn,
         )
         for solid in piece
     )
 
 
-def _legs(width: float, depth: float, height: float, finish: Finish, radius: float = 0.022, top: float = 1.5) -> Piece:
+def _legs(
+    width: float, depth: float, height: float, finish: Finish, radius: float = 0.022, *, top: float = 1.5
+) -> Piece:
     return tuple(
         post((x * width / 2, height / 2, z * depth / 2), radius, height, finish, top) for x in (-1, 1) for z in (-1, 1)
     )
 
 
-def cushion(x: float, y: float, z: float, finish: Finish, size: float = 0.46, turn: float = 0.0) -> Solid:
+def cushion(x: float, y: float, z: float, finish: Finish, size: float = 0.46, *, turn: float = 0.0) -> Solid:
     """A throw pillow, leaning back."""
     return Solid("box", (x, y, z), (size / 2, size / 2, 0.075), finish, 0.075, turn=turn, lean=-0.3)
 
@@ -87,9 +95,9 @@ def sofa(palette: Palette, width: float = 2.3, seats: int = 3, cloth: Finish | N
         pieces.append(box((x, 0.40, -0.06), (each - 0.012, 0.18, 0.76), cloth, 0.065))
         pieces.append(box((x, 0.66, 0.20), (each - 0.03, 0.42, 0.18), cloth, 0.085, lean=-0.16))
     pieces.append(cushion(-inner / 2 + 0.22, 0.68, 0.04, Finish(palette.accent, "cloth"), turn=-0.25))
-    if width > 1.5:
+    if seats > 1:
         pieces.append(cushion(inner / 2 - 0.20, 0.68, 0.04, Finish(palette.pale, "stripes", palette.second), turn=0.22))
-        pieces.append(cushion(inner / 2 - 0.52, 0.65, 0.0, Finish(palette.second, "cloth"), 0.40, 0.05))
+        pieces.append(cushion(inner / 2 - 0.52, 0.65, 0.0, Finish(palette.second, "cloth"), 0.40, turn=0.05))
     return tuple(pieces)
 
 
@@ -121,8 +129,14 @@ def vase(palette: Palette, finish: Finish | None = None) -> Piece:
     """A vase with a few dry twigs."""
     clay = finish or Finish(palette.pale, gloss=0.3)
     twigs = tuple(
-        Solid("ball", (0.05 * math.cos(a), 0.36 + 0.03 * (n % 3), 0.05 * math.sin(a)), (0.012, 0.16, 0.012), Finish(palette.accent),
-              turn=-a - math.pi / 2, lean=0.28)
+        Solid(
+            "ball",
+            (0.05 * math.cos(a), 0.36 + 0.03 * (n % 3), 0.05 * math.sin(a)),
+            (0.012, 0.16, 0.012),
+            Finish(palette.accent),
+            turn=-a - math.pi / 2,
+            lean=0.28,
+        )
         for n, a in enumerate(k * 1.05 for k in range(6))
     )
     return (Solid("ball", (0, 0.10, 0), (0.085, 0.11, 0.085), clay), post((0, 0.21, 0), 0.032, 0.08, clay, 1.2), *twigs)
@@ -138,10 +152,20 @@ def plant(height: float = 1.3, leaves: int = 15, pot: Finish = CLAY) -> Piece:
         y = 0.48 + (height - 0.62) * up
         size = 0.21 + 0.07 * (n % 3)
         x, z = math.cos(about), math.sin(about)
-        pieces.append(Solid("ball", (out * x, y, out * z), (0.085, size, 0.012), LEAF, turn=-about - math.pi / 2, lean=lean))
+        pieces.append(
+            Solid("ball", (out * x, y, out * z), (0.085, size, 0.012), LEAF, turn=-about - math.pi / 2, lean=lean)
+        )
         if n % 3 == 0:
-            pieces.append(Solid("ball", (out * x * 0.4, 0.38 + (y - 0.38) * 0.45, out * z * 0.4), (0.01, (y - 0.3) * 0.5, 0.01), LEAF,
-                                turn=-about - math.pi / 2, lean=0.25))
+            pieces.append(
+                Solid(
+                    "ball",
+                    (out * x * 0.4, 0.38 + (y - 0.38) * 0.45, out * z * 0.4),
+                    (0.01, (y - 0.3) * 0.5, 0.01),
+                    LEAF,
+                    turn=-about - math.pi / 2,
+                    lean=0.25,
+                )
+            )
     return tuple(pieces)
 
 
@@ -189,18 +213,17 @@ def shelf(palette: Palette, width: float = 1.2, height: float = 2.0, rows: int =
     pieces = [box((side * width / 2, height / 2, 0), (0.03, height, depth), wood) for side in (-1, 1)]
     pieces.append(box((0, height / 2, depth / 2 - 0.01), (width, height, 0.02), wood))
     step = (height - 0.05) / rows
-    for row in range(rows + 1):
-        pieces.append(box((0, 0.02 + row * step, 0), (width, 0.03, depth), wood))
+    pieces.extend(box((0, 0.02 + row * step, 0), (width, 0.03, depth), wood) for row in range(rows + 1))
     for row in range(rows):
         y, tall = 0.035 + row * step, step * (0.62 + 0.06 * (row % 3))
         share = (0.62, 0.40, 0.78, 0.52, 0.66)[row % 5]
         left = row % 2 == 0
         wide = (width - 0.06) * share
         x = -(width - 0.06) / 2 + wide / 2 if left else (width - 0.06) / 2 - wide / 2
-        pieces.append(box((x, y + tall / 2, 0.02), (wide, tall, depth * 0.68), Finish((0.72, 0.66, 0.60), "books"), 0.002))
-        rest = (width / 2 - (width - wide) / 2 * 0.9) * (1 if left else -1)
+        pieces.append(
+            box((x, y + tall / 2, 0.02), (wide, tall, depth * 0.68), Finish((0.72, 0.66, 0.60), "books"), 0.002)
+        )
         free = (x + wide / 2 + (width - 0.06) / 2) / 2 if left else (x - wide / 2 - (width - 0.06) / 2) / 2
-        del rest
         if row % 3 == 0:
             pieces.append(Solid("ball", (free, y + 0.09, 0), (0.07, 0.09, 0.07), Finish(palette.pale, gloss=0.3)))
         elif row % 3 == 1:
@@ -215,10 +238,19 @@ def bed(palette: Palette, width: float = 1.8) -> Piece:
     linen, throw = Finish((0.93, 0.92, 0.89), "cloth"), Finish(palette.accent, "cloth")
     head = Finish(palette.cloth, "cloth")
     pillows = [
-        Solid("box", (side * width * 0.25, 0.70, 0.74), (0.33, 0.21, 0.09), linen, 0.088, lean=-0.55) for side in (-1, 1)
+        Solid("box", (side * width * 0.25, 0.70, 0.74), (0.33, 0.21, 0.09), linen, 0.088, lean=-0.55)
+        for side in (-1, 1)
     ]
     front = [
-        Solid("box", (side * width * 0.22, 0.68, 0.52), (0.25, 0.20, 0.075), Finish(palette.second, "cloth"), 0.074, lean=-0.5, turn=side * 0.05)
+        Solid(
+            "box",
+            (side * width * 0.22, 0.68, 0.52),
+            (0.25, 0.20, 0.075),
+            Finish(palette.second, "cloth"),
+            0.074,
+            lean=-0.5,
+            turn=side * 0.05,
+        )
         for side in (-1, 1)
     ]
     return (
@@ -255,7 +287,7 @@ def chair(palette: Palette, finish: Finish | None = None) -> Piece:
         box((0, 0.46, 0), (0.44, 0.05, 0.43), seat, 0.024),
         box((0, 0.79, 0.21), (0.42, 0.22, 0.035), wood, 0.016, lean=-0.14),
         *(post((x * 0.18, 0.62, 0.20), 0.014, 0.36, wood) for x in (-1, 1)),
-        *_legs(0.37, 0.36, 0.44, wood, 0.015, 1.3),
+        *_legs(0.37, 0.36, 0.44, wood, 0.015, top=1.3),
     )
 
 
@@ -263,12 +295,19 @@ def dining_table(palette: Palette, width: float = 2.0, depth: float = 0.95) -> P
     """A table with a bowl of fruit and a vase."""
     wood = palette.timber(0.28)
     fruit = tuple(
-        Solid("ball", (0.07 * math.cos(a), 0.83 + 0.02 * (n % 2), 0.07 * math.sin(a)), (0.042, 0.042, 0.042), Finish(colour, gloss=0.25))
-        for n, (a, colour) in enumerate(zip((0, 1.26, 2.5, 3.8, 5.0), ((0.85, 0.45, 0.1), (0.6, 0.65, 0.15), (0.75, 0.2, 0.12)) * 2, strict=False))
+        Solid(
+            "ball",
+            (0.07 * math.cos(a), 0.83 + 0.02 * (n % 2), 0.07 * math.sin(a)),
+            (0.042, 0.042, 0.042),
+            Finish(colour, gloss=0.25),
+        )
+        for n, (a, colour) in enumerate(
+            zip((0, 1.26, 2.5, 3.8, 5.0), ((0.85, 0.45, 0.1), (0.6, 0.65, 0.15), (0.75, 0.2, 0.12)) * 2, strict=False)
+        )
     )
     return (
         box((0, 0.735, 0), (width, 0.045, depth), wood, 0.015),
-        *_legs(width - 0.22, depth - 0.2, 0.71, wood, 0.026, 1.5),
+        *_legs(width - 0.22, depth - 0.2, 0.71, wood, 0.026, top=1.5),
         post((0.12, 0.79, 0), 0.10, 0.06, Finish(palette.pale, gloss=0.3), 1.7),
         *put(fruit, 0.12, 0.0),
         *put(vase(palette), -0.42, 0.05, y=0.758),
@@ -278,15 +317,11 @@ def dining_table(palette: Palette, width: float = 2.0, depth: float = 0.95) -> P
 def curtains(window: Window, ceiling: float, side: float, finish: Finish, spread: float = 0.42) -> Piece:
     """A pair of curtains for a window; side is the x (or z) of its wall."""
     height = ceiling - 0.14
-    pieces = []
+    pieces: list[Solid] = []
     for edge, out in ((window.left, -1), (window.right, 1)):
         along = edge + out * spread * 0.38
         folds = Solid("folds", (0, height / 2 + 0.02, 0), (spread / 2, height / 2, 0.06), finish, 0.02)
-        middle = (window.left + window.right) / 2
-        del middle
         pieces.extend(_on_wall((folds,), window.wall, along, side, 0.10))
-    rod = post((0, 0, 0), 0.011, 1, BRASS)
-    del rod
     length = window.right - window.left + 2 * spread
     bar = box((0, height + 0.03, 0), (length, 0.022, 0.022), BLACK, 0.01)
     pieces.extend(_on_wall((bar,), window.wall, (window.left + window.right) / 2, side, 0.10))
@@ -311,18 +346,30 @@ def rug(width: float, depth: float, finish: Finish) -> Piece:
     return (box((0, 0.009, 0), (width, 0.018, depth), finish, 0.006),)
 
 
-def cabinets(count: int, each: float, height: float, depth: float, finish: Finish, handle: Finish = BRASS) -> Piece:
+def cabinets(count: int, each: float, height: float, depth: float, finish: Finish, *, handle: Finish = BRASS) -> Piece:
     """A row of cupboards with handles, its left end at x = 0."""
-    pieces = [box((count * each / 2, height / 2 + 0.04, 0.01), (count * each, height - 0.08, depth - 0.03), attrs.evolve(finish, gloss=0))]
+    pieces = [
+        box(
+            (count * each / 2, height / 2 + 0.04, 0.01),
+            (count * each, height - 0.08, depth - 0.03),
+            attrs.evolve(finish, gloss=0),
+        )
+    ]
     for n in range(count):
-        pieces.append(box(((n + 0.5) * each, height / 2, -depth / 2 + 0.01), (each - 0.012, height - 0.03, 0.022), finish, 0.004))
+        pieces.append(
+            box(((n + 0.5) * each, height / 2, -depth / 2 + 0.01), (each - 0.012, height - 0.03, 0.022), finish, 0.004)
+        )
         pieces.append(box(((n + 0.5) * each, height - 0.11, -depth / 2 - 0.018), (0.15, 0.014, 0.014), handle, 0.005))
     return tuple(pieces)
 
 
 def stool(palette: Palette) -> Piece:
     """A bar stool."""
-    return (post((0, 0.66, 0), 0.19, 0.05, palette.timber(0.25), 0.96), *_legs(0.24, 0.24, 0.64, BLACK, 0.016, 0.8), post((0, 0.24, 0), 0.15, 0.014, BLACK))
+    return (
+        post((0, 0.66, 0), 0.19, 0.05, palette.timber(0.25), 0.96),
+        *_legs(0.24, 0.24, 0.64, BLACK, 0.016, top=0.8),
+        post((0, 0.24, 0), 0.15, 0.014, BLACK),
+    )
 
 
 def light(place: Vector, strength: float, open_: float = 0.45) -> Lamp:

@@ -66,7 +66,8 @@ class Solid:
         c, s, k, m = np.cos(self.turn), np.sin(self.turn), np.cos(self.lean), np.sin(self.lean)
         upright = np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]])
         leaning = np.array([[1, 0, 0], [0, k, -m], [0, m, k]])
-        return (leaning @ upright).astype(np.float32)
+        result: Floats = (leaning @ upright).astype(np.float32)
+        return result
 
     def local(self, points: Floats) -> Floats:
         """Points of the room, shape (3, n), seen from the shape."""
@@ -87,7 +88,9 @@ class Solid:
             radius = hx * np.float32((1 + self.top) / 2) - slope * p[1]
             wide = (np.sqrt(p[0] ** 2 + p[2] ** 2) - radius) / np.float32(np.sqrt(1 + slope**2)) + r
             high = np.abs(p[1]) - hy + r
-            cone: Floats = np.hypot(np.maximum(wide, 0), np.maximum(high, 0)) + np.minimum(np.maximum(wide, high), 0) - r
+            cone: Floats = (
+                np.hypot(np.maximum(wide, 0), np.maximum(high, 0)) + np.minimum(np.maximum(wide, high), 0) - r
+            )
             return cone
         x, y, z = p
         if self.kind == "folds":
@@ -103,8 +106,11 @@ class Solid:
         """Where rays of the shape's own space enter and leave the box around it; leaving first means missing."""
         half = np.array(self.half, np.float32)[:, None]
         with np.errstate(divide="ignore", invalid="ignore"):
-            one, other = (-half - origin) / ray, (half - origin) / ray
-        return np.minimum(one, other).max(axis=0), np.maximum(one, other).min(axis=0)
+            inverse = 1 / ray
+            middle, reach = origin * -inverse, half * np.abs(inverse)
+        x, y, z = middle - reach
+        u, v, w = middle + reach
+        return np.maximum(np.maximum(x, y), z), np.minimum(np.minimum(u, v), w)
 
     def meet(self, origin: Floats, ray: Floats) -> tuple[NDArray[np.intp], Floats]:
         """Which of the rays (room space, unit length) meet it, and how far along."""
@@ -140,12 +146,39 @@ class Solid:
         normals: Floats = self.axes().T @ (out / (np.sqrt((out**2).sum(axis=0)) + np.float32(1e-9)))
         return normals
 
-    def enters(self, origin: Floats, ray: Floats) -> Floats:
-        """How far along rays it begins, by the box around it, a little smaller where it is round; infinity for never."""
-        slim = 1.0 if self.kind in {"box", "folds"} else 0.84
-        around = attrs.evolve(self, half=tuple(h * slim for h in self.half))
+    def enters(self, origin: Floats, ray: Floats, inverse: Floats) -> Floats:
+        """How far along rays it begins, by the box around it, a little smaller where it is round; infinity for never.
+
+        The inverse is 1 / ray: many shapes are asked about the same rays.
+        """
+        slim = np.float32(1.0 if self.kind in {"box", "folds"} else 0.84)
+        half = np.array(self.half, np.float32)[:, None] * slim
         if self.turn or self.lean:
-            enter, leave = around.span(self.local(origin), self.axes() @ ray)
+            start = self.local(origin)
+            with np.errstate(divide="ignore"):
+                inverse = 1 / (self.axes() @ ray)
         else:
-            enter, leave = around.span(origin - np.array(self.centre, np.float32)[:, None], ray)
+            start = origin - np.array(self.centre, np.float32)[:, None]
+        with np.errstate(invalid="ignore"):
+            middle, reach = start * -inverse, half * np.abs(inverse)
+            x, y, z = middle - reach
+            enter = np.maximum(np.maximum(x, y), z)  # numpy reduces an axis of three at a fifth of this speed
+            x, y, z = middle + reach
+            leave = np.minimum(np.minimum(x, y), z)
         return np.where(leave > np.maximum(enter, np.float32(0.01)), np.maximum(enter, 0), np.float32(np.inf))
+
+    @property
+    def upright(self) -> bool:
+        """Whether it is taller than wide and deep."""
+        return self.half[1] > max(self.half[0], self.half[2])
+
+    @property
+    def small(self) -> bool:
+        """Whether its shadow would be lost in the light of a room."""
+        return sorted(self.half)[1] < 0.05  # noqa: PLR2004 - metres: legs, handles, cords, twigs
+
+    def corners(self) -> Floats:
+        """The corners of the box around it, in the room, shape (3, 8)."""
+        signs = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float32).T
+        box: Floats = self.axes().T @ (signs * np.array(self.half, np.float32)[:, None])
+        return box + np.array(self.centre, np.float32)[:, None]
