@@ -93,6 +93,7 @@ class Board:
         on_end: Told of each job that ended.
         counts: Jobs by state.
         running: The paid jobs that did not end yet.
+        ended_before: The jobs that had ended when this run began.
         charged: Credits of the tasks that were paid, in this run or an earlier one.
         refunded: Credits of those of them that failed.
     """
@@ -104,7 +105,7 @@ class Board:
     running: set[Job] = attrs.field(init=False)
     charged: int = attrs.field(init=False)
     refunded: int = attrs.field(init=False)
-    _ended_before: int = attrs.field(init=False)
+    ended_before: frozenset[Job] = attrs.field(init=False)
     _first_end: float | None = attrs.field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
@@ -112,7 +113,7 @@ class Board:
         self.running = {job for job in self.jobs if job.state in RUNNING}
         self.charged = sum(job.credits for job in self.jobs if job.task_id is not None)
         self.refunded = sum(job.credits for job in self.jobs if job.state == "failed")
-        self._ended_before = self.ended
+        self.ended_before = frozenset(job for job in self.jobs if job.state in ENDED)
 
     def pay(self, job: Job, task_id: int) -> None:
         """Note the task of *job*, paid now."""
@@ -150,7 +151,7 @@ class Board:
         sent, the rest ends as fast as jobs ended so far, counted from the first end: what came before it was one wait.
         """
         left = [max(0.0, job.expected_at - now) for job in self.running if job.expected_at is not None]
-        ended = self.ended - self._ended_before
+        ended = self.ended - len(self.ended_before)
         if self._first_end is not None and ended >= ENOUGH and (self.counts["waiting"] or not left):
             left.append((now - self._first_end) / (ended - 1) * (len(self.jobs) - self.ended))
         return max(left, default=None)
