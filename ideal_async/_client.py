@@ -148,7 +148,9 @@ class AsyncClient:
         # A proxy of the environment is not for loopback, and plain http would show it the key.
         trust_env = self._base_url.scheme == "https"
         posts = httpx.AsyncClient(
-            verify=tls, trust_env=trust_env, limits=httpx.Limits(max_connections=POSTS_AT_ONCE, keepalive_expiry=JUST_USED)
+            verify=tls,
+            trust_env=trust_env,
+            limits=httpx.Limits(max_connections=POSTS_AT_ONCE, keepalive_expiry=JUST_USED),
         )
         connections = at_once + DOWNLOADS_AT_ONCE
         looks = httpx.AsyncClient(

@@ -10,7 +10,7 @@ Ends = Sequence[tuple[float, float]]
 
 _RATIO = math.log(1.06)  # a cell of the histogram: 5 s between two looks tell no finer about a job of 80 s
 
-KW=0.4
+KW = 0.4
 _LEAST = 1.0  # seconds; the lower edge of cell 0
 _CELLS = 160  # up to 1.06 ** 160 s, three hours
 _EDGES = [_LEAST * math.exp(_RATIO * i) for i in range(_CELLS + 1)]

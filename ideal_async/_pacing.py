@@ -154,7 +154,7 @@ class Forecast:
     """
 
     def __init__(self, pacing: Pacing) -> None:
-        self._pacing = pacing
+        self.pacing = pacing
         self._all = _Lessons()
         self._kinds: dict[Kind, _Lessons] = {}
         # Seconds for which queues were watched, and places by which they moved meanwhile; a start of 10 s a place.
@@ -174,10 +174,10 @@ class Forecast:
     def first(self, track: Track, *, now: float, roll: float) -> float:
         """Return the delay to the first look, which may be under `Pacing.min_interval` when jobs are that short."""
         if track.submitted_at is None:
-            return roll * min(1.0, self._pacing.min_interval)
+            return roll * min(1.0, self.pacing.min_interval)
         passed = max(now - track.seen_at, 0.0)
-        soon = min(1.0, self._pacing.min_interval)
-        return self._decide(track, passed, soon * roll if passed > self._pacing.max_interval else soon, roll)
+        soon = min(1.0, self.pacing.min_interval)
+        return self._decide(track, passed, soon * roll if passed > self.pacing.max_interval else soon, roll)
 
     def after(
         self, track: Track, *, percentage: int, wait_number: int, processing: bool, now: float, roll: float
@@ -191,7 +191,7 @@ class Forecast:
         else:
             self._see_queue(track, max(wait_number, 1), now)
         track.seen_at = now
-        return self._decide(track, 0.0, self._pacing.min_interval, roll)
+        return self._decide(track, 0.0, self.pacing.min_interval, roll)
 
     def finish(self, track: Track, *, now: float, success: bool) -> None:
         """Take in a look that found the task ended, and learn from its life.
@@ -382,9 +382,9 @@ class Forecast:
         at = next_look(
             Mixture([(weight, law) for weight, _, law in testimony if weight > 0.005]),  # noqa: PLR2004 - not worth its time
             earliest=passed + least,
-            latest=passed + self._pacing.max_interval,
-            interval=self._pacing.min_interval,
-            look_cost=self._pacing.look_cost,
+            latest=passed + self.pacing.max_interval,
+            interval=self.pacing.min_interval,
+            look_cost=self.pacing.look_cost,
             telling=0.0 if track.place else telling,
             hints=hints,
             roll=roll,

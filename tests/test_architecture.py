@@ -21,8 +21,8 @@ FLOORS: list[set[str]] = [
     {"_client"},
     {"_batch"},
     {""},  # the face: ideal_async itself
-    {"cli"},
-    {"__main__"},
+    {"cli", "pytest_plugin"},
+    {"__main__", "pytest_ideal_async"},
 ]
 #: The deciders: no network, no disk, no clock, no dice, no await.
 PURE = {

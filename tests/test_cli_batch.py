@@ -6,11 +6,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_fixtures import Start
 
 from ideal_async import ImageToVideo, Journal
 from ideal_async.__main__ import main
@@ -18,38 +19,12 @@ from ideal_async.cli import _batch, _run
 from ideal_async.cli._files import alone_in, anew
 from ideal_async.cli._job import Board, Job
 from ideal_async.cli._terminal import Refused
-from ideal_async.sandbox import Sandbox, serve
 
-pytestmark = [pytest.mark.slow]
+pytest_plugins = ["cli_fixtures"]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("alone")]
 
 #: Looks come quickly, because the sandbox is quick.
 QUICK = ["--min-interval", "0.01"]
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test has a folder and an environment of its own."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("IDEAL_HOUSE_API_KEY", "IDEAL_HOUSE_BASE_URL", "IDEAL_HOUSE_JOURNAL"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Sandbox]]:
-    """Start a sandbox; the environment points at it."""
-    opened: list[Any] = []
-
-    def start(**options: Any) -> Sandbox:
-        sandbox = Sandbox(**{"render": False, "speed": 1e6, "workers": 100} | options)
-        served = serve(sandbox)
-        monkeypatch.setenv("IDEAL_HOUSE_BASE_URL", served.__enter__())
-        monkeypatch.setenv("IDEAL_HOUSE_API_KEY", sandbox.api_key)
-        opened.append(served)
-        return sandbox
-
-    yield start
-    for served in opened:
-        served.__exit__(None, None, None)
 
 
 def write_jobs(count: int, name: str = "jobs.csv") -> str:
@@ -62,7 +37,7 @@ def results() -> list[dict[str, Any]]:
     return [json.loads(line) for line in Path("videos/results.jsonl").read_text("utf-8").splitlines()]
 
 
-def test_a_batch_from_a_file_to_files(service: Callable[..., Sandbox], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_batch_from_a_file_to_files(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
     """Every job becomes a video and a cover; price, summary and results agree with what the service charged."""
     sandbox = service(faults="task 3: fail")
     assert main(["batch", write_jobs(5), "--yes", "--gallery", *QUICK]) == 1
@@ -88,7 +63,7 @@ def test_a_batch_from_a_file_to_files(service: Callable[..., Sandbox], capsys: p
 
 
 def test_the_same_command_again_costs_nothing(
-    service: Callable[..., Sandbox], capsys: pytest.CaptureFixture[str]
+    service: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What is done is known from the journal and the disk; its times come from the results before."""
     sandbox = service(faults="task 2: fail")
@@ -109,7 +84,7 @@ def test_the_same_command_again_costs_nothing(
 
 
 def test_failed_jobs_are_repeated_when_asked(
-    service: Callable[..., Sandbox], capsys: pytest.CaptureFixture[str]
+    service: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A failed key is failed for ever, so a repetition has another; the latest attempt is what counts afterwards."""
     sandbox = service(faults="task 1: fail\ntask 2: fail")
@@ -124,7 +99,7 @@ def test_failed_jobs_are_repeated_when_asked(
     capsys.readouterr()
 
 
-def test_the_budget_counts_all_runs(service: Callable[..., Sandbox], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_budget_counts_all_runs(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
     """Jobs beyond it wait; raising it goes on; what was paid before is not paid again and needs no room in it."""
     sandbox = service()
     assert main(["batch", write_jobs(5), "--yes", "--budget", "30", *QUICK]) == 3
@@ -139,7 +114,7 @@ def test_the_budget_counts_all_runs(service: Callable[..., Sandbox], capsys: pyt
     assert len(sandbox.created) == 5
 
 
-def test_a_task_paid_before_needs_no_budget(service: Callable[..., Sandbox]) -> None:
+def test_a_task_paid_before_needs_no_budget(service: Start) -> None:
     """An earlier run paid and went away: its task is waited for, though the budget is used up."""
     sandbox = service(speed=1e-6)
     assert main(["batch", write_jobs(2), "--yes", "--timeout", "0.5", *QUICK]) == 3
@@ -151,7 +126,7 @@ def test_a_task_paid_before_needs_no_budget(service: Callable[..., Sandbox]) -> 
 
 
 def test_nothing_is_sent_without_consent(
-    service: Callable[..., Sandbox], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    service: Start, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No terminal, no `--yes`: no. A terminal: only a yes is one. Afterwards it goes through."""
     sandbox = service()
@@ -198,7 +173,7 @@ def test_a_dry_run_only_tells(capsys: pytest.CaptureFixture[str]) -> None:
     assert not Path("videos").exists()
 
 
-def test_a_dry_run_knows_what_was_done(service: Callable[..., Sandbox], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_knows_what_was_done(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
     """With a journal there, only the rest is priced."""
     sandbox = service()
     assert main(["batch", write_jobs(1), "--yes", *QUICK]) == 0
@@ -208,7 +183,7 @@ def test_a_dry_run_knows_what_was_done(service: Callable[..., Sandbox], capsys: 
     assert len(sandbox.created) == 1
 
 
-def test_a_summary_for_scripts(service: Callable[..., Sandbox], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_summary_for_scripts(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
     """With `--json` stdout holds one JSON object and nothing else."""
     service(credits=20)
     assert main(["batch", write_jobs(3), "--yes", "--json", "--gallery", "--max-in-flight", "1", *QUICK]) == 3
@@ -221,7 +196,7 @@ def test_a_summary_for_scripts(service: Callable[..., Sandbox], capsys: pytest.C
 
 
 def test_a_lost_answer_is_never_paid_twice(
-    service: Callable[..., Sandbox], capsys: pytest.CaptureFixture[str]
+    service: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is in doubt until somebody releases it, and the summary says how."""
     sandbox = service(faults="submit 2: drop after")
@@ -239,7 +214,7 @@ def test_a_lost_answer_is_never_paid_twice(
 
 
 def test_a_key_names_one_request_for_ever(
-    service: Callable[..., Sandbox], capsys: pytest.CaptureFixture[str]
+    service: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An edited row under an old key is found out before anything is sent; a new signature is no edit."""
     sandbox = service()
@@ -253,7 +228,7 @@ def test_a_key_names_one_request_for_ever(
     assert len(sandbox.created) == 1
 
 
-def test_hostile_keys_and_prompts(service: Callable[..., Sandbox], capsys: pytest.CaptureFixture[str]) -> None:
+def test_hostile_keys_and_prompts(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
     """No file leaves the folder, no formula reaches a spreadsheet, no escape sequence reaches the terminal."""
     service(faults="task 2: fail")
     rows = [
@@ -308,7 +283,7 @@ def interrupt_when(ready: Callable[[], bool], number: int) -> threading.Thread:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_batch_goes_on(
-    service: Callable[..., Sandbox], capsys: pytest.CaptureFixture[str], number: int
+    service: Start, capsys: pytest.CaptureFixture[str], number: int
 ) -> None:
     """Ctrl-C or a polite kill: the results are written, one line tells how to go on, and nothing is paid twice."""
     before = signal.getsignal(number)
@@ -359,7 +334,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_a_download_that_breaks_is_unfinished(
-    service: Callable[..., Sandbox], capsys: pytest.CaptureFixture[str]
+    service: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The video is paid: the same command fetches it."""
     sandbox = service()
@@ -375,7 +350,7 @@ def test_a_download_that_breaks_is_unfinished(
     assert len(sandbox.created) == 1
 
 
-def test_what_was_noted_before_may_be_damaged(service: Callable[..., Sandbox]) -> None:
+def test_what_was_noted_before_may_be_damaged(service: Start) -> None:
     """A half-written line of an earlier run is left out, whatever it holds."""
     service()
     assert main(["batch", write_jobs(2), "--yes", *QUICK]) == 0
@@ -391,7 +366,7 @@ def test_what_was_noted_before_may_be_damaged(service: Callable[..., Sandbox]) -
     assert main(["batch", "jobs.csv", *QUICK]) == 0
 
 
-def test_a_video_without_a_cover(service: Callable[..., Sandbox]) -> None:
+def test_a_video_without_a_cover(service: Start) -> None:
     """The vendor may leave it out one day; then there is just no picture, also for the next run."""
     sandbox = service()
     picture = f"{os.environ['IDEAL_HOUSE_BASE_URL']}/images/room.jpg"

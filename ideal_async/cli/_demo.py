@@ -26,8 +26,6 @@ Resolution = Literal["480p", "720p", "1080p"]
 
 #: What the sandbox draws; `-day` and `-night` of one name show the same room.
 ROOMS = ("living", "bedroom", "kitchen", "bath", "study", "dining", "loft")
-#: Those of which the night is used as well. Drawing one takes some six seconds of a processor, as long as ten clips.
-PAIRED = ("living", "bedroom", "kitchen", "bath")
 #: What moves, and how; the name is part of the file's.
 MOVES = (
     ("zoom-in", "Zoom in slowly towards the window"),
@@ -69,8 +67,8 @@ class Picture:
 
 def drawn_rooms() -> list[Picture]:
     """List the rooms the sandbox draws."""
-    url = "https://example.com/{}-{}.jpg".format
-    return [Picture(room, url(room, "day"), url(room, "night") if room in PAIRED else None) for room in ROOMS]
+    day, night = "https://example.com/{}-day.jpg", "https://example.com/{}-night.jpg"
+    return [Picture(room, day.format(room), night.format(room)) for room in ROOMS]
 
 
 def photographs(names: Sequence[str], base_url: str) -> list[Picture]:

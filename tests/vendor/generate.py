@@ -1,12 +1,9 @@
 import requests
 
 BASE_URL = "https://api.ideal.house"
-API_KEY  = "your_api_key_here"
+API_KEY = "your_api_key_here"
 
-headers = {
-    "APIKEY": API_KEY,
-    "Content-Type": "application/json"
-}
+headers = {"APIKEY": API_KEY, "Content-Type": "application/json"}
 
 # Flash model — single source image
 payload = {
@@ -14,7 +11,7 @@ payload = {
     "duration": 5,
     "resolution": "720p",
     "modelType": "Flash",
-    "prompt": "Gentle camera zoom in with soft lighting"
+    "prompt": "Gentle camera zoom in with soft lighting",
 }
 
 # Base model with audio
@@ -37,11 +34,7 @@ payload = {
 #     "prompt": "Smooth day to night transition"
 # }
 
-response = requests.post(
-    f"{BASE_URL}/api/v1/imageToVideo/generate",
-    headers=headers,
-    json=payload
-)
+response = requests.post(f"{BASE_URL}/api/v1/imageToVideo/generate", headers=headers, json=payload)
 
 data = response.json()
 task_id = data.get("data")

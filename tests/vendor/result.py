@@ -2,21 +2,15 @@ import requests
 import time
 
 BASE_URL = "https://api.ideal.house"
-API_KEY  = "your_api_key_here"
+API_KEY = "your_api_key_here"
 
-headers = {
-    "APIKEY": API_KEY
-}
+headers = {"APIKEY": API_KEY}
 
 task_id = 1234567890123456789
 
 # Poll until task is complete
 while True:
-    response = requests.get(
-        f"{BASE_URL}/api/v1/imageToVideo/result",
-        headers=headers,
-        params={"taskId": task_id}
-    )
+    response = requests.get(f"{BASE_URL}/api/v1/imageToVideo/result", headers=headers, params={"taskId": task_id})
 
     data = response.json()
     result = data.get("data", {})
