@@ -1,0 +1,1 @@
+"""Measured, not promised: run each with python -m benchmarks.<name>."""
