@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "ideal_async"
 FLOORS: list[set[str]] = [
     {"_models", "_ranges"},
     {"_errors", "_pacing"},
-    {"_wire", "_retry", "_pricing"},
+    {"_wire", "_retry", "_pricing", "_observer"},
     {"_session", "_poller", "_download", "_background", "_commits", "_entries", "_owners"},
     {"_rows", "_schema"},
     {"_journal"},
@@ -21,11 +21,12 @@ FLOORS: list[set[str]] = [
     {"_client"},
     {"_batch"},
     {""},  # the face: ideal_async itself
+    {"opentelemetry", "pytest_plugin", "pytest_ideal_async"},
     {"cli"},
     {"__main__"},
 ]
 #: The deciders: no network, no disk, no clock, no dice, no await.
-PURE = {"_models", "_ranges", "_errors", "_pacing", "_wire", "_retry", "_pricing", "sandbox._world"}
+PURE = {"_models", "_ranges", "_errors", "_observer", "_pacing", "_wire", "_retry", "_pricing", "sandbox._world"}
 HANDS = {"anyio", "asyncio", "httpx", "os", "pathlib", "random", "socket", "sqlite3", "tempfile", "time"}
 
 FLOOR = {room: number for number, floor in enumerate(FLOORS) for room in floor}
