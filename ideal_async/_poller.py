@@ -10,10 +10,11 @@ from contextlib import contextmanager
 import anyio
 import attrs
 
+from ._agenda import Agenda
 from ._errors import ConnectionFailed, IdealError, TaskFailed, Unauthorized
 from ._models import Task, TaskStatus
 from ._observer import Observer
-from ._pacing import Agenda, Forecast, Pacing, Track
+from ._pacing import Forecast, Pacing, Track
 from ._retry import Failure, Retry, is_outage
 
 logger = logging.getLogger("ideal_async")
@@ -162,7 +163,8 @@ class Poller:
         interval, pacing = watched.interval(self._forecast.pacing), self._forecast.pacing
         if interval is not None and not watched.looking and watched.failures == 0:
             looked_at = watched.looked_at if watched.looked_at is not None else now - pacing.min_interval
-            self._schedule(task_id, min(looked_at + interval, self._agenda.due(task_id)))
+            due = self._agenda.due(task_id)
+            self._schedule(task_id, looked_at + interval if due is None else min(looked_at + interval, due))
 
     def leave(self, task_id: int, waiter: Waiter) -> None:
         """Stop hearing; with the last waiter the looks end."""

@@ -182,9 +182,9 @@ def test_ipv6_is_spoken() -> None:
 
 def test_a_loopback_neighbour_is_not_fetched_by_an_exposed_sandbox(tmp_path: Path) -> None:
     """Server-side request forgery, end to end: the same order works on loopback and fails, refunded, when exposed."""
-    from ideal_async.sandbox._rooms import draw_room  # noqa: PLC0415 - the extra, only where pictures are the subject
+    from ideal_async.sandbox._rooms import photograph
 
-    (tmp_path / "private.jpg").write_bytes(draw_room("private", 160, 90))
+    (tmp_path / "private.jpg").write_bytes(photograph("private"))
     with serve(Sandbox(render=False, images=tmp_path)) as neighbour:
         for allow_private, ending in ((True, "Success"), (False, "Failed")):
             with (

@@ -29,9 +29,9 @@ def deliver(studio: Studio, fetch: Any, order: Order = ORDER) -> Delivery:
 @cache
 def read_room(url: str) -> bytes:
     """Small, because drawing takes its time."""
-    from ideal_async.sandbox._rooms import draw_room  # noqa: PLC0415 - the extra, only where pictures are the subject
+    from ideal_async.sandbox._rooms import photograph
 
-    return draw_room(url, 160, 90)
+    return photograph(url)
 
 
 async def wait_for_the_end(sandbox: Sandbox) -> str:
@@ -45,7 +45,7 @@ async def wait_for_the_end(sandbox: Sandbox) -> str:
 @pytest.mark.anyio
 async def test_an_order_becomes_a_real_video(real_time: None) -> None:
     """The result URLs give an MP4 of the right size and duration, and a JPEG of the same size."""
-    import av  # noqa: PLC0415 - the extra, only where pictures are the subject
+    import av
 
     del real_time  # clips are rendered in threads
     with Sandbox(speed=1000) as sandbox:

@@ -68,10 +68,7 @@ class Picture:
 def drawn_rooms() -> list[Picture]:
     """List the rooms the sandbox draws."""
     day, night = "https://example.com/{}-day.jpg", "https://example.com/{}-night.jpg"
-    rooms: list[Picture] = []
-    for style in ("", "-2", "-3"):
-        rooms += [Picture(room, day.format(room + style), night.format(room + style)) for room in ROOMS]
-    return rooms
+    return [Picture(room, day.format(room), night.format(room)) for room in ROOMS]
 
 
 def photographs(names: Sequence[str], base_url: str) -> list[Picture]:
