@@ -336,13 +336,18 @@ class Server:
         """Begin anew, with an empty queue."""
         self._ask("POST", json.dumps(attrs.asdict(load)).encode())
 
+    def create(self, body: bytes) -> None:
+        """Create a job, as a client of ours would."""
+        self._ask("POST", body, "/api/v1/imageToVideo/generate")
+
     def report(self) -> dict[str, Any]:
         """Tell what was asked of it since."""
         return cast("dict[str, Any]", json.loads(self._ask("GET", b"")))
 
-    def _ask(self, method: str, body: bytes) -> bytes:
+    def _ask(self, method: str, body: bytes, path: str = "/-") -> bytes:
         with socket.create_connection(("127.0.0.1", self.port)) as connection, connection.makefile("rb") as answer:
-            connection.sendall(b"%s /- HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % (method.encode(), len(body)) + body)
+            head = f"{method} {path} HTTP/1.1\r\nHost: benchmark\r\nContent-Length: {len(body)}\r\n\r\n"
+            connection.sendall(head.encode() + body)
             length = 0
             while (line := answer.readline()) != b"\r\n":
                 name, _, value = line.partition(b":")

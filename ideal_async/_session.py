@@ -31,8 +31,9 @@ RESULT = "/api/v1/imageToVideo/result"
 #: Bytes. An answer of the vendor's page has about 600; a megabyte is a gateway gone wrong.
 LARGEST_ANSWER = 1 << 20
 #: Seconds. Connecting and writing a kilobyte are quick or broken; the answer to a POST may wait for the text review.
-LOOK_TIMEOUT = httpx.Timeout(10.0, read=30.0)
-SUBMIT_TIMEOUT = httpx.Timeout(10.0, read=60.0)
+#: Connect, read, write, pool: a tuple, which every fork of httpx understands.
+LOOK_TIMEOUT = (10.0, 30.0, 10.0, 10.0)
+SUBMIT_TIMEOUT = (10.0, 60.0, 10.0, 10.0)
 #: Seconds for a whole call, however slowly its answer drips in.
 LOOK_LIMIT = 45.0
 SUBMIT_LIMIT = 90.0
@@ -143,8 +144,8 @@ class Session:
         retry: Retry,
     ) -> None:
         self._key = _Key(api_key)
-        self._generate_url = base_url.copy_with(path=base_url.path.rstrip("/") + GENERATE)
-        self._result_url = base_url.copy_with(path=base_url.path.rstrip("/") + RESULT)
+        self._generate_url = str(base_url.copy_with(path=base_url.path.rstrip("/") + GENERATE))
+        self._result_url = str(base_url.copy_with(path=base_url.path.rstrip("/") + RESULT))
         self._posts = posts
         self._looks = looks
         self._retry = retry
@@ -244,10 +245,10 @@ class Session:
         self,
         client: httpx.AsyncClient,
         method: str,
-        url: httpx.URL,
+        url: str,
         *,
         limit: float,
-        timeout: httpx.Timeout,
+        timeout: tuple[float, float, float, float],
         mark: Callable[[bool], None] | None = None,
         **more: Any,
     ) -> Any | Failure:
