@@ -1,1 +1,1 @@
-"""How light a guest the library is: see README.md in this folder."""
+"""Measured, not promised: `python -m benchmarks` runs the guest's, each module its own; README.md says how to read it."""

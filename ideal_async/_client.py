@@ -145,12 +145,15 @@ class AsyncClient:
             self._own_clients = [client]
             return client, client
         tls: SSLContext = httpx.create_ssl_context()  # read the certificates once
+        # A proxy of the environment is not for loopback, and plain http would show it the key.
+        trust_env = self._base_url.scheme == "https"
         posts = httpx.AsyncClient(
-            verify=tls, limits=httpx.Limits(max_connections=POSTS_AT_ONCE, keepalive_expiry=JUST_USED)
+            verify=tls, trust_env=trust_env, limits=httpx.Limits(max_connections=POSTS_AT_ONCE, keepalive_expiry=JUST_USED)
         )
         connections = at_once + DOWNLOADS_AT_ONCE
         looks = httpx.AsyncClient(
             verify=tls,
+            trust_env=trust_env,
             limits=httpx.Limits(
                 max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=KEEP_ALIVE
             ),

@@ -31,6 +31,8 @@ from ._rows import Intent
 from ._schema import connect, create
 from ._wire import fingerprint
 
+__all__ = ["STATES", "Intent", "Journal"]
+
 STATES: tuple[State, ...] = get_args(State)
 
 #: Seconds to wait for another process: hundreds of commits on a slow disk (10 to 20 ms each).
@@ -179,7 +181,8 @@ class Journal:
             living process is sending it: ask again in a moment.
 
         Raises:
-            ValueError: The key was used for another request (a refused one may be changed).
+            TypeError: *key* is no text.
+            ValueError: The key was used for a different request, or can be no key.
             JournalFailed: Nothing was written, so nothing may be sent.
         """
         intent = Intent(
@@ -187,7 +190,7 @@ class Journal:
             key=uuid.uuid4().hex if key is None else _check_key(key),
             attempt=uuid.uuid4().hex,
             credits=credits,
-            created_at=self._now(),
+            created_at=datetime.fromisoformat(self._time()),
             fingerprint=fingerprint(request),
             request=write_request(request),
         )

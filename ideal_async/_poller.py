@@ -3,6 +3,7 @@
 import logging
 import math
 import random
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Generator, Hashable
 from contextlib import contextmanager
 
@@ -11,8 +12,9 @@ import attrs
 
 from ._errors import ConnectionFailed, IdealError, TaskFailed, Unauthorized
 from ._models import Task, TaskStatus
-from ._pacing import Agenda, Forecast, Pacing, Track
-from ._retry import Failure, Retry
+from ._agenda import Agenda
+from ._pacing import Forecast, Pacing, Track
+from ._retry import Failure, Retry, is_outage
 
 logger = logging.getLogger("ideal_async")
 
@@ -30,7 +32,7 @@ class Waiter:
     """
 
     task: Task | None = None
-    error: Exception | None = None
+    error: IdealError | None = None
     news: anyio.Event = attrs.field(factory=anyio.Event)
     every_look: bool = False
     max_interval: float | None = None
@@ -59,12 +61,22 @@ class _Watched:
     looked_at: float | None = None
     looking: bool = False
     failures: int = 0
+    outage: bool = False
     failing_since: float = 0.0
 
     def interval(self, pacing: Pacing) -> float | None:
         """Seconds between looks that the most curious waiter asks for."""
         asked = [waiter.max_interval for waiter in self.waiters if waiter.max_interval is not None]
         return max(pacing.min_interval, min(asked)) if asked else None
+
+
+@attrs.frozen
+class _Left:
+    """The last look at a task that everybody left."""
+
+    looked_at: float
+    last: Task | None
+    left_at: float
 
 
 class Poller:
@@ -99,6 +111,8 @@ class Poller:
         self._agenda = Agenda()
         self._in_flight = 0
         self._wake = anyio.Event()
+        self._closed = False
+        self._left: OrderedDict[int, _Left] = OrderedDict()
         self._odd_statuses: set[str] = set()
         self.looks = 0
 
@@ -121,12 +135,20 @@ class Poller:
 
     def join(self, task_id: int, waiter: Waiter, *, kind: Hashable = None, submitted_at: float | None = None) -> None:
         """Let *waiter* hear of a task; looks begin with the first one and are shared by all."""
+        if self._closed:
+            _fail(waiter, ConnectionFailed(_CLOSED), task_id)
+            return
         now = anyio.current_time()
         watched = self._watched.get(task_id)
         if watched is None:
             track = self._forecast.track(kind, now=now, submitted_at=submitted_at)
             watched = self._watched[task_id] = _Watched(track, kind)
-            self._schedule(task_id, now + self._forecast.first(track, now=now, roll=random.random()))  # noqa: S311 - phase
+            due = now + self._forecast.first(track, now=now, roll=random.random())  # noqa: S311 - phase
+            left = self._left.pop(task_id, None)
+            if left is not None:  # somebody was here a moment ago: his last look counts
+                watched.last, watched.looked_at = left.last, left.looked_at
+                due = max(due, left.looked_at + self._forecast.pacing.min_interval)
+            self._schedule(task_id, due)
         watched.waiters.append(waiter)
         if watched.last is not None:
             waiter.task = watched.last
@@ -135,7 +157,8 @@ class Poller:
         interval, pacing = watched.interval(self._forecast.pacing), self._forecast.pacing
         if interval is not None and not watched.looking and watched.failures == 0:
             looked_at = watched.looked_at if watched.looked_at is not None else now - pacing.min_interval
-            self._schedule(task_id, min(looked_at + interval, self._agenda.due(task_id)))
+            due = self._agenda.due(task_id)
+            self._schedule(task_id, looked_at + interval if due is None else min(looked_at + interval, due))
 
     def leave(self, task_id: int, waiter: Waiter) -> None:
         """Stop hearing; with the last waiter the looks end."""
@@ -146,6 +169,17 @@ class Poller:
         if not watched.waiters:
             self._forecast.drop(watched.track)
             self._forget(task_id)
+            self._remember(task_id, watched)
+
+    def _remember(self, task_id: int, watched: _Watched) -> None:
+        """Keep the last look for `min_interval`: whoever comes back sooner must not look more often than agreed."""
+        now, min_interval = anyio.current_time(), self._forecast.pacing.min_interval
+        while self._left and next(iter(self._left.values())).left_at + min_interval <= now:
+            self._left.popitem(last=False)
+        looked_at = now if watched.looking else watched.looked_at
+        if looked_at is not None:
+            self._left[task_id] = _Left(looked_at, watched.last, now)
+            self._left.move_to_end(task_id)
 
     def _forget(self, task_id: int) -> None:
         del self._watched[task_id]
@@ -179,7 +213,6 @@ class Poller:
             self._in_flight -= 1
             self._wake.set()
         self.looks += 1
-        watched.looking = False
         watched.looked_at = now = anyio.current_time()
         if not isinstance(outcome, Failure) and outcome.done:
             await self._finish(task_id, watched, outcome, None, now)
@@ -209,7 +242,7 @@ class Poller:
                 waiter.news.set()
 
     def _go_on(self, task_id: int, watched: _Watched, task: Task, now: float) -> None:
-        watched.failures = 0
+        watched.looking, watched.failures = False, 0
         status = task.status
         if not isinstance(status, TaskStatus) and status not in self._odd_statuses:
             self._odd_statuses.add(status)
@@ -237,12 +270,15 @@ class Poller:
                 waiter.news.set()
 
     def _ride_out(self, task_id: int, watched: _Watched, failure: Failure, now: float) -> None:
+        watched.looking = False
         error = failure.error
         if isinstance(error, Unauthorized):
             self.fail_all(error)  # the key is everybody's
             return
         if watched.failures == 0:
             watched.failing_since = now
+        if watched.outage is not is_outage(error):
+            watched.outage, watched.failures = not watched.outage, 0
         watched.failures += 1
         elapsed, roll = now - watched.failing_since, random.random()  # noqa: S311 - jitter
         delay = self._retry.look(failure, attempt=watched.failures, elapsed=elapsed, roll=roll)
@@ -257,7 +293,9 @@ class Poller:
 
     def fail_all(self, error: IdealError | None = None) -> None:
         """End every wait; without *error* because the client is closed."""
+        self._closed = self._closed or error is None
         for task_id, watched in list(self._watched.items()):
+            self._forecast.drop(watched.track)
             self._forget(task_id)
             for waiter in watched.waiters:
                 _fail(waiter, error or ConnectionFailed(_CLOSED), task_id)
@@ -268,9 +306,6 @@ _CLOSED = "the client was closed while this task still ran: it is paid, wait for
 
 def _fail(waiter: Waiter, error: IdealError, task_id: int) -> None:
     """Give each waiter an exception of its own: a shared one would collect everybody's traceback."""
-    rebuild, arguments = error.__reduce__()
-    own: IdealError = rebuild(*arguments)
-    own.task_id = task_id
-    own.__cause__ = error.__cause__
-    waiter.error = own
+    waiter.error = error.again()
+    waiter.error.task_id = task_id
     waiter.news.set()

@@ -55,13 +55,11 @@ def read_page(
     db: sqlite3.Connection, state: State | None, origin: str | None, *, after: int, size: int
 ) -> Sequence[tuple[Any, ...]]:
     """Read *size* rows with ids above *after*: the id, then what `read_entry` needs."""
-    where = (
-        "WHERE id > ? AND origin = ifnull(?, origin)"
-        if state is None
-        else "WHERE id > ? AND origin = ifnull(?, origin) AND state = ?"
-    )
-    values = (after, origin, size) if state is None else (after, origin, state, size)
-    return db.execute(_SELECT + where + " ORDER BY id LIMIT ?", values).fetchall()
+    where, values = "WHERE id > ? AND origin = ifnull(?, origin)", [after, origin]
+    if state is not None:
+        where += " AND state = ?"
+        values.append(state)
+    return db.execute(_SELECT + where + " ORDER BY id LIMIT ?", [*values, size]).fetchall()
 
 
 def intend(db: sqlite3.Connection, intent: Intent, owner: str, lives: Lives) -> Entry | None:
@@ -75,22 +73,19 @@ def intend(db: sqlite3.Connection, intent: Intent, owner: str, lives: Lives) -> 
         _insert(db, intent, "intended", owner=owner, now=now)
         return None
     state, fingerprint, sender, attempt = found
+    if fingerprint != intent.fingerprint:
+        raise ValueError(f"key {intent.key!r} was used for a different request: one key is one video, use another key")
     if state == "refused":
         db.execute(
             """
             UPDATE entries SET
-                state = 'intended', owner = ?, attempt = ?, fingerprint = ?, request = ?, credits = ?,
-                created_at = ?, updated_at = ?, earlier = reason, reason = NULL
+                state = 'intended', owner = ?, attempt = ?, credits = ?, created_at = ?, updated_at = ?,
+                earlier = reason, reason = NULL
             WHERE origin = ? AND key = ?
             """,
-            (
-                *(owner, intent.attempt, intent.fingerprint, intent.request, intent.credits),
-                *(now, now, intent.origin, intent.key),
-            ),
+            (owner, intent.attempt, intent.credits, now, now, intent.origin, intent.key),
         )
         return None
-    if fingerprint != intent.fingerprint:
-        raise ValueError(f"key {intent.key!r} was used for another request: use another key, or the same request")
     if state == "intended" and not lives(sender, attempt):
         _give_up(db, attempt, now)
     return _read(db, intent.origin, intent.key)
@@ -129,8 +124,10 @@ def submit(db: sqlite3.Connection, intent: Intent, task_id: int, now: str) -> No
         (task, now, intent.attempt, intent.origin, intent.key),
     ).rowcount
     if not found:  # the key was released, and sent again or pruned: what is paid gets an entry all the same
-        late = attrs.evolve(intent, key=f"{intent.key}~{task}")
-        _insert(db, late, "submitted", task_id=task, late_for=intent.key, now=now)
+        key = f"{intent.key}~{task}"
+        while find(db, intent.origin, key):  # a caller's own, by a bad joke
+            key += "~"
+        _insert(db, attrs.evolve(intent, key=key), "submitted", task_id=task, late_for=intent.key, now=now)
 
 
 def refuse(db: sqlite3.Connection, intent: Intent, reason: str, now: str) -> None:

@@ -53,6 +53,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 #: Seconds between two tries where SQLite does not wait by itself; a switch to WAL takes about a millisecond.
 _SWITCH_INTERVAL = 0.005
 
+#: Windows cannot open a folder.
+_SYNCS_FOLDERS = os.name == "posix"
+
 _creating = threading.Lock()
 
 
@@ -76,7 +79,7 @@ def create(path: str) -> None:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         except FileExistsError:
             return
-    if os.name == "posix":  # the new name must survive a power cut, too; Windows cannot open a folder
+    if _SYNCS_FOLDERS:  # the new name must survive a power cut, too
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -122,13 +125,17 @@ def migrate(connection: sqlite3.Connection, path: str, migrations: Sequence[tupl
 
 def _step(connection: sqlite3.Connection, path: str, migrations: Sequence[tuple[str, ...]]) -> bool:
     """Take one migration, or find that all are done."""
-    connection.execute("BEGIN IMMEDIATE")  # even with nothing to do: a read-only file is found out before any spending
+    connection.execute("BEGIN IMMEDIATE")
     try:
         version: int = connection.execute("PRAGMA user_version").fetchone()[0]
         if version < len(migrations):
             for statement in migrations[version]:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {version + 1}")
+        else:
+            # Changes nothing, but needs the right to: a read-only file is found out before money is at stake. (BEGIN
+            # IMMEDIATE alone is content to read.)
+            connection.execute("DELETE FROM entries WHERE 0")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

@@ -153,12 +153,10 @@ class Submissions:
         """
         claim = _Claim(on_submit)
         flight = self._by_key.get(key) if key is not None else None
-        if flight is not None and self._may_go_again(flight):
-            flight = None
-        if flight is None:
+        if flight is not None and flight.fingerprint != fingerprint(request):
+            raise ValueError(f"key {key!r} was used for a different request: one key is one video, use another key")
+        if flight is None or self._may_go_again(flight):
             flight = self._depart(request, key)
-        elif flight.fingerprint != fingerprint(request):
-            raise ValueError(f"key {key!r} was used for another request: use another key, or the same request")
         if flight.landed.is_set():
             if flight.task_id is not None:
                 await claim.tell(flight.task_id)

@@ -10,14 +10,14 @@ from ._codes import PARAM_ERROR, Refused, success
 from ._http import Answer
 from ._script import read_faults
 from ._service import Service
-from ._shelf import Link
+from ._shelf import Shelf
 from ._world import Task
 
 #: Newest tasks shown in the state: as many as a page can play.
 NEWEST = 60
 
 
-def answer_state(service: Service, link: Link) -> Answer:
+def answer_state(service: Service, shelf: Shelf, base: str) -> Answer:
     """Queue, workers, accounts and the newest tasks."""
     service.settle()
     world = service.world
@@ -31,7 +31,8 @@ def answer_state(service: Service, link: Link) -> Answer:
                 "workers": world.workers,
                 "counts": {status: counts[status] for status in ("Unprocessed", "Processing", "Success", "Failed")},
                 "accounts": [attrs.asdict(account) for account in service.accounts.values()],
-                "tasks": [_show(service, task, link) for task in tasks[: -NEWEST - 1 : -1]],
+                "images": shelf.names(),
+                "tasks": [_show(service, shelf, task, base) for task in tasks[: -NEWEST - 1 : -1]],
             }
         )
     )
@@ -77,15 +78,17 @@ def replace_faults(service: Service, body: bytes) -> Answer:
     return answer_faults(service)
 
 
-def _show(service: Service, task: Task, link: Link) -> dict[str, Any]:
+def _show(service: Service, shelf: Shelf, task: Task, base: str) -> dict[str, Any]:
+    host = base.partition("://")[2]
     # Ids as strings here: the page's JavaScript cannot hold 64 bits in a number.
     return {
-        **show_task(service.world, task, link),
+        **show_task(service.world, task, shelf.linker(base)),
         "id": str(task.id),
         "credits": task.credits,
         "createdAt": task.created_at,
         "startedAt": task.started_at,
         "endedAt": task.ended_at,
+        "preview": shelf.preview(task.order.image_url, host),
         "problem": task.problem,
         "prohibited": task.ending == "Prohibited" and task.ended_at is not None,
     }

@@ -148,7 +148,7 @@ class Door:
 
     async def _state(self, call: Call) -> Answer:
         self._check_holder(call)
-        return answer_state(self._service, self._shelf.linker(call.base))
+        return answer_state(self._service, self._shelf, call.base)
 
     async def _ledger(self, call: Call) -> Answer:
         self._check_holder(call)
@@ -183,7 +183,7 @@ PAGE_HEADERS = {
 
 @cache
 def _read_page() -> bytes:
-    return files(__package__).joinpath("page.html").read_bytes()
+    return files(__name__.rpartition(".")[0]).joinpath("page.html").read_bytes()
 
 
 def _named_task(query: bytes) -> int | None:

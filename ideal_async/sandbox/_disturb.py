@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from typing import Any, cast
 
 import anyio
 import attrs
@@ -63,10 +64,10 @@ def respond(effect: Respond) -> Answer:
 
 def show(answer: Answer, effect: Show) -> Answer:
     """The look with other fields; an error answer has none to replace."""
-    envelope = json.loads(answer.body) if isinstance(answer.body, bytes) else {}
-    if not isinstance(envelope.get("data"), dict):
+    envelope = cast("dict[str, Any]", json.loads(cast("bytes", answer.body)))
+    if envelope["data"] is None:
         return answer
-    envelope["data"].update(effect.fields)
+    envelope["data"] |= effect.fields
     return attrs.evolve(answer, body=write_json(envelope))
 
 

@@ -181,15 +181,14 @@ class Fault:
     """
 
     call: Call = attrs.field(validator=attrs.validators.in_(EFFECTS))
-    effect: Effect = attrs.field()
+    effect: Effect
     when: When = When()
     of_task: int | None = None
 
-    @effect.validator
-    def _check_effect(self, _: object, effect: Effect) -> None:
-        if not isinstance(effect, EFFECTS[self.call]):
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self.effect, EFFECTS[self.call]):
             names = ", ".join(kind.__name__ for kind in EFFECTS[self.call])
-            problem = f"{type(effect).__name__} cannot happen to a {self.call}: choose from {names}"
+            problem = f"{type(self.effect).__name__} cannot happen to a {self.call}: choose from {names}"
             raise ValueError(problem)  # noqa: TRY004 - it is an effect; only its place is wrong
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from urllib.parse import urljoin
 
 import attrs
@@ -136,7 +137,7 @@ async def _exchange(client: httpx.AsyncClient, request: httpx.Request, limits: L
 
 
 def _check(answer: httpx.Response) -> None:
-    if answer.status_code != httpx.codes.OK:
+    if answer.status_code != HTTPStatus.OK:
         raise CannotFetch(f"its server answered HTTP {answer.status_code}")
     media_type = answer.headers.get("content-type", "image/*").partition(";")[0].strip().lower()
     # Object stores call an upload without a type octet-stream; the decoder looks at the bytes anyway.

@@ -1,13 +1,13 @@
 """What moved where between two pictures."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ideal_async.sandbox._pictures import Floats, blur, resize, sample
 
-#: Least correlation of two matched pictures. Measured on photographs: same scene 0.57 to 1, different scenes up to 0.40.
+#: Least correlation of two matched pictures. Measured on photographs: one scene 0.57 to 1, two scenes up to 0.40.
 ALIKE = 0.48
 #: Enlargements of one picture at which it is compared with the other: a close-up of the same room is found as well.
 #: A correlation still peaks 5 % beside the right one, hence the steps of 8 %.
@@ -63,7 +63,7 @@ def _grid(like: Floats) -> Flow:
 
 def _guess(a: Floats, b: Floats) -> tuple[Flow, Flow] | None:
     """The shift and enlargement of one picture as a whole that come nearest to the other, and their way back."""
-    candidates = []
+    candidates: list[tuple[float, Flow, Flow]] = []
     for scale in SCALES:
         peak, flow = _displaced(a, b, scale)
         candidates.append((peak, flow, _reverse(flow)))
@@ -117,7 +117,7 @@ def _settle(a: Floats, b: Floats, guess: Flow) -> Flow:
     return Flow(flow.x + hidden * (whole.x - flow.x), flow.y + hidden * (whole.y - flow.y))
 
 
-def fit(flow: Flow) -> NDArray[np.float64]:
+def fit(flow: Flow) -> NDArray[np.floating[Any]]:
     """The affine movement of the whole, robust against what moves otherwise.
 
     Returns:
@@ -128,9 +128,10 @@ def fit(flow: Flow) -> NDArray[np.float64]:
     points = np.stack([x, y, np.ones_like(x)])
     there = np.stack([x + flow.x[seen], y + flow.y[seen]])
     weight = np.ones_like(x)
+    whole: NDArray[np.floating[Any]] = np.eye(2, 3)
     for _ in range(6):
         system = points * weight
-        whole: NDArray[np.float64] = np.linalg.solve(system @ points.T + 1e-6 * np.eye(3), system @ there.T).T
+        whole = np.linalg.solve(system @ points.T + 1e-6 * np.eye(3), system @ there.T).T
         weight = 1 / (1 + ((whole @ points - there) ** 2).sum(axis=0))
     return whole
 
@@ -141,7 +142,7 @@ def _centred(like: Floats) -> tuple[Floats, Floats]:
     return np.broadcast_to(x - (columns - 1) / 2, like.shape), np.broadcast_to(y - (rows - 1) / 2, like.shape)
 
 
-def _spread(whole: NDArray[np.float64], like: Flow) -> Flow:
+def _spread(whole: NDArray[np.floating[Any]], like: Flow) -> Flow:
     """The displacement of every point under an affine movement."""
     x, y = _centred(like.x)
     (a, b, c), (d, e, f) = whole.astype(np.float32)
@@ -153,7 +154,8 @@ def _seen(flow: Flow) -> NDArray[np.bool_]:
     rows, columns = flow.x.shape
     at = _grid(flow.x)
     x, y = at.x + flow.x, at.y + flow.y
-    return (x >= 0) & (x <= columns - 1) & (y >= 0) & (y <= rows - 1)
+    result: NDArray[np.bool_] = (x >= 0) & (x <= columns - 1) & (y >= 0) & (y <= rows - 1)
+    return result
 
 
 def _follow(a: Floats, b: Floats, guess: Flow, levels: int = 4, rounds: int = 5) -> Flow:

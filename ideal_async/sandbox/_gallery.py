@@ -1,6 +1,7 @@
 """The sandbox's own pictures: rooms it draws, and a folder of the user's photographs."""
 
 import re
+import threading
 import zlib
 from base64 import b64decode
 from functools import lru_cache
@@ -51,15 +52,13 @@ class Gallery:
         if folder is not None and not folder.is_dir():
             raise ValueError(f"images={str(folder)!r} is not a folder: give one that holds photographs")
         self.folder = folder
+        #: The photographs that were there at the start; later ones are served too, but not listed.
+        self.names = sorted(
+            path.name for path in (folder.iterdir() if folder else ()) if media_type_of(path.name).startswith("image/")
+        )
         #: Whether looking up blocks too briefly to matter.
         self.instant = folder is None and not draw
         self._draw: Callable[[str], bytes] = _draw if draw else _draw_nothing
-
-    def names(self) -> list[str]:
-        """The file names of the user's photographs."""
-        if self.folder is None:
-            return []
-        return sorted(path.name for path in self.folder.iterdir() if media_type_of(path.name).startswith("image/"))
 
     def find(self, name: str) -> File | None:
         """The picture called *name*."""
@@ -76,17 +75,26 @@ class Gallery:
         parts = urlsplit(url)
         own = parts.netloc.lower() == own_host.lower() and parts.path.startswith(FOLDER)
         if own or is_example(parts.hostname or ""):
-            return name_of(parts.path)
+            return name_of(unquote(parts.path))
         return None
 
 
 def name_of(path: str) -> str:
-    """The file name at the end of a URL's path."""
-    return unquote(path.rpartition("/")[2])
+    """The file name at the end of a URL's path, which is decoded already."""
+    return path.rpartition("/")[2]
+
+
+_busy: dict[str, threading.Lock] = {}
+
+
+def _draw(name: str) -> bytes:
+    # A room takes seconds to draw: who asks meanwhile for the same one waits for it.
+    with _busy.setdefault(name, threading.Lock()):
+        return _draw_once(name)
 
 
 @lru_cache(maxsize=32)  # a picture is about 100 kB, and a demo asks for the same few again and again
-def _draw(name: str) -> bytes:
+def _draw_once(name: str) -> bytes:
     from ._rooms import draw_room  # noqa: PLC0415 - needs the extra "sandbox", wanted only now
 
     return draw_room(name)

@@ -123,7 +123,7 @@ def _read(fields: dict[str, Any], name: str, kind: type, wanted: str, *, default
 
 
 def _read_choice(fields: dict[str, Any], name: str, choices: tuple[Any, ...], default: Any = None) -> Any:
-    kind: type[Any] = type(choices[0])
+    kind = cast("type[object]", type(choices[0]))
     value = _read(fields, name, kind, "an integer" if kind is int else "a string", default=default)
     if value not in choices:
         raise Refused(PARAM_ERROR, f"{name} must be one of {', '.join(map(str, choices))}")

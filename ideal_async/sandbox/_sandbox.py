@@ -20,12 +20,17 @@ from ._world import Entry, Status, World
 
 @attrs.frozen
 class Receipt:
-    """One task that was paid for: *input* as the vendor echoes it, *credits* charged, *status* when it was asked."""
+    """One task that was paid for: *input* as the vendor echoes it, *credits* charged, *status* when it was asked.
+
+    *created_at* and *ended_at* are seconds since the sandbox's first request; the latter is None while it runs.
+    """
 
     id: int
     input: dict[str, Any]
     credits: int
     status: Status
+    created_at: float = 0.0
+    ended_at: float | None = None
 
 
 class Sandbox:
@@ -80,13 +85,15 @@ class Sandbox:
         http_errors: bool = False,
         allow_private: bool | None = None,
     ) -> None:
-        for key in (api_key, *(accounts or ())):
+        first = {api_key: credits}
+        purses = first | dict(accounts or {}) | first
+        for key in purses:
             if not key or not key.isascii() or not key.isprintable() or key != key.strip():
                 raise ValueError("an API key travels in a header: give it printable ASCII characters, no outer spaces")
         self._api_key = api_key
         self._studio = Studio() if render else None
         world = World(workers=workers, speed=speed, seed=seed, pictures=render)
-        self._service = Service(world, {**(accounts or {}), api_key: credits}, self._studio)
+        self._service = Service(world, purses, self._studio)
         self._service.disturb(read_faults(faults))
         gallery = Gallery(None if images is None else Path(images), draw=render)
         self._shelf = Shelf(self._service, gallery, url_lifetime=url_lifetime, allow_private=allow_private)
@@ -115,7 +122,7 @@ class Sandbox:
         """What was paid, by whatever account, in order."""
         self._service.settle_if_running()
         return [
-            Receipt(task.id, task.order.echo(), task.credits, task.status)
+            Receipt(task.id, task.order.echo(), task.credits, task.status, task.created_at, task.ended_at)
             for task in self._service.world.tasks.values()
         ]
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import partial
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 import anyio.to_thread
 
@@ -37,7 +37,7 @@ class Shelf:
 
     def names(self) -> list[str]:
         """The names of the user's photographs."""
-        return self._gallery.names()
+        return list(self._gallery.names)
 
     def linker(self, base: str) -> Link:
         """Gives the URLs of result files under *base*."""
@@ -49,6 +49,11 @@ class Shelf:
             return f"{url}?expires={self._service.world.now + self._url_lifetime:.3f}"
 
         return link
+
+    def preview(self, url: str, own_host: str) -> str | None:
+        """Where the page can show the image a customer named, if it is one of ours."""
+        name = self._gallery.name_in(url, own_host)
+        return None if name is None else FOLDER + quote(name)
 
     def find_image(self, url: str, own_host: str) -> bytes:
         """The image a customer named: one of our own pictures, or fetched. Blocking, for a thread.

@@ -97,6 +97,8 @@ def _work(job: _Job, delivered: "SimpleQueue[Delivery]") -> None:
     reel, problem = None, None
     try:
         reel = _render(job)
+    except CannotFetch as error:
+        problem = f"the image cannot be fetched: {error}"
     except Exception as error:  # noqa: BLE001 - whatever it is, the task fails and its credits go back
         problem = f"{type(error).__name__}: {error}"
     delivered.put(Delivery(job.task_id, time.monotonic() - job.asked_at, reel, problem))

@@ -1,0 +1,150 @@
+"""One job of a batch: what is wanted, where it stands, what came of it."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import attrs
+
+from ideal_async import ImageToVideo, estimate
+
+State = Literal[
+    "waiting",  # not sent yet, nothing is spent
+    "queued",  # paid, no worker has it yet
+    "rendering",
+    "downloading",
+    "done",  # the files are there
+    "failed",  # the service made no video, and refunds
+    "refused",  # never accepted, nothing is spent
+    "unknown",  # sent without an answer: it may have been paid
+    "unfinished",  # paid, and the same command goes on with it
+]
+RUNNING: tuple[State, ...] = ("queued", "rendering", "downloading")
+ENDED: tuple[State, ...] = ("done", "failed", "refused", "unknown", "unfinished")
+
+
+@attrs.define(eq=False)
+class Job:
+    """One video of a batch. Moments are seconds since 1970, in UTC; `None` where they have not come.
+
+    Attributes:
+        index: From 0, in the order of the input.
+        key: Names the job in files and on the screen.
+        request: What is asked for.
+        line: In the input file, from 1; `None` where there is none.
+        flight_key: Its idempotency key: `key`, or that of its latest repetition; `None`: it may be sent any time.
+        state: Where it stands.
+        task_id: Once it is paid.
+        percentage: Of the last look, 0 to 100.
+        wait_number: Of the last look: tasks ahead in the queue.
+        expected_at: When the poller expects its end.
+        looks: How often it was looked at in this run.
+        queued_at: The id came.
+        started_at: First seen rendering.
+        ended_at: The video was made, where somebody knows: the sandbox does, the real service does not tell.
+        found_at: The end was discovered.
+        downloaded_at: The files stood on the disk.
+        video: The MP4.
+        cover: Its cover picture.
+        width: Pixels.
+        height: Pixels.
+        error: Why there is no video.
+    """
+
+    index: int
+    key: str
+    request: ImageToVideo
+    line: int | None = None
+    flight_key: str | None = attrs.field(default=attrs.Factory(lambda job: job.key, takes_self=True))
+    state: State = "waiting"
+    task_id: int | None = None
+    percentage: int = 0
+    wait_number: int = 0
+    expected_at: float | None = None
+    looks: int = 0
+    queued_at: float | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    found_at: float | None = None
+    downloaded_at: float | None = None
+    video: Path | None = None
+    cover: Path | None = None
+    width: int | None = None
+    height: int | None = None
+    error: str | None = None
+
+    @property
+    def credits(self) -> int:
+        """What it costs, by the price table."""
+        return estimate(self.request)
+
+
+@attrs.define(eq=False)
+class Board:
+    """All jobs of a batch and how many stand where.
+
+    Attributes:
+        jobs: In the order of the input.
+        started_at: When this run began, seconds since 1970.
+        on_end: Told of each job that ended.
+        counts: Jobs by state.
+        running: The paid jobs that did not end yet.
+        charged: Credits of the tasks that were paid, in this run or an earlier one.
+        refunded: Credits of those of them that failed.
+    """
+
+    jobs: Sequence[Job]
+    started_at: float
+    on_end: Callable[[Job], object] = attrs.field(default=lambda _: None)
+    counts: Counter[State] = attrs.field(init=False)
+    running: set[Job] = attrs.field(init=False)
+    charged: int = attrs.field(init=False)
+    refunded: int = attrs.field(init=False)
+    _ended_before: int = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.counts = Counter(job.state for job in self.jobs)
+        self.running = {job for job in self.jobs if job.state in RUNNING}
+        self.charged = sum(job.credits for job in self.jobs if job.task_id is not None)
+        self.refunded = sum(job.credits for job in self.jobs if job.state == "failed")
+        self._ended_before = self.ended
+
+    def pay(self, job: Job, task_id: int) -> None:
+        """Note the task of *job*, paid now."""
+        job.task_id = task_id
+        self.charged += job.credits
+        self.move(job, "queued")
+
+    def move(self, job: Job, state: State) -> None:
+        """Note that *job* came to *state*."""
+        if state == job.state:
+            return
+        self.counts[job.state] -= 1
+        self.counts[state] += 1
+        job.state = state
+        if state in RUNNING:
+            self.running.add(job)
+        else:
+            self.running.discard(job)
+        if state == "failed":
+            self.refunded += job.credits
+        if state in ENDED:
+            self.on_end(job)
+
+    @property
+    def ended(self) -> int:
+        """Jobs of which nothing more will come in this run."""
+        return sum(self.counts[state] for state in ENDED)
+
+    def seconds_left(self, now: float) -> float | None:
+        """Forecast the end of the batch; `None` while too little is known.
+
+        Running tasks end when the poller expects the last of them; the rest ends as fast as jobs ended so far. The
+        later of the two counts.
+        """
+        left = [max(0.0, job.expected_at - now) for job in self.running if job.expected_at is not None]
+        ended = self.ended - self._ended_before
+        if ended:
+            left.append((now - self.started_at) / ended * (len(self.jobs) - self.ended))
+        return max(left, default=None)

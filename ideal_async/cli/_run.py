@@ -1,0 +1,219 @@
+"""A batch from the first submit to the last file: downloads run while other videos are still being made."""
+
+import signal
+import time
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+import anyio
+import anyio.abc
+import attrs
+
+from ideal_async import (
+    ApiError,
+    AsyncClient,
+    BudgetExceeded,
+    IdealError,
+    Submission,
+    SubmissionUnknown,
+    Task,
+    TaskFailed,
+    TaskStatus,
+    batch,
+)
+
+from ._job import Board, Job, State
+
+#: Finished videos waiting for their download, or in it. Reading outcomes stops there, and so does submitting: files
+#: should not fall far behind, since result URLs may expire.
+DOWNLOADS = 20
+#: Signals that ask a process to end; there is no SIGHUP on Windows.
+_POLITE = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+#: Suffixes of cover pictures; one that has none of them is called .jpg, as on the vendor's page.
+PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
+
+
+@attrs.define(eq=False)
+class Run:
+    """Makes every job of a board that is not made yet.
+
+    Attributes:
+        client: Does the work.
+        board: Its jobs are brought up to date all the time.
+        out: The folder for the files; it exists.
+        stem: Names the files of a job, without a suffix.
+        known: The jobs that were paid before, with their task if it is known to have succeeded.
+        stopped_by: What closed the intake before all jobs were submitted, if something did.
+    """
+
+    client: AsyncClient
+    board: Board
+    out: Path
+    stem: Callable[[Job], str]
+    known: Mapping[Job, Task | None] = attrs.field(factory=dict[Job, Task | None])
+    stopped_by: Exception | None = None
+    _slots: anyio.Semaphore = attrs.field(factory=lambda: anyio.Semaphore(DOWNLOADS))
+
+    async def make_all(self, *, max_in_flight: int = 200, timeout: float | None = None) -> None:
+        """Submit, follow and download; one failed job never stops the others.
+
+        Args:
+            max_in_flight: Jobs submitted and not ended, at most.
+            timeout: Seconds for making the videos.
+        """
+        new = [job for job in self.board.jobs if job.state == "waiting"]
+        async with anyio.create_task_group() as followers:
+
+            def begin(submission: Submission) -> None:
+                job = new[submission.index]
+                job.queued_at = time.time()
+                self.board.pay(job, submission.task_id)
+                followers.start_soon(self._follow, job, submission.task_id)
+
+            async with anyio.create_task_group() as rest:
+                for job, task in self.known.items():
+                    if task is None and job.task_id is not None:
+                        followers.start_soon(self._follow, job, job.task_id)
+                        rest.start_soon(self._go_on, job, job.task_id, timeout, rest)
+                    elif task is not None:
+                        rest.start_soon(self._download, job, task)
+                async with batch(
+                    self.client,
+                    ((job.flight_key, job.request) for job in new),
+                    max_in_flight=max_in_flight,
+                    timeout=timeout,
+                    on_submit=begin,
+                ) as outcomes:
+                    async for outcome in outcomes:
+                        await self._settle(new[outcome.index], outcome.task, outcome.error, rest)
+                self.stopped_by = outcomes.stopped_by
+            followers.cancel_scope.cancel()
+
+    async def _go_on(self, job: Job, task_id: int, timeout: float | None, downloads: anyio.abc.TaskGroup) -> None:
+        """Wait for a task of an earlier run; it is paid, so no budget stands in its way."""
+        try:
+            task = await self.client.wait(task_id, timeout=timeout)
+        except IdealError as error:
+            await self._settle(job, None, error, downloads)
+        else:
+            await self._settle(job, task, None, downloads)
+
+    async def _follow(self, job: Job, task_id: int) -> None:
+        """See what the shared poller sees; it looks no more often for that."""
+        try:
+            async with self.client.watch(task_id) as looks:
+                async for task in looks:
+                    job.looks += 1
+                    if not task.done and job.state in ("queued", "rendering"):
+                        self._see(job, task)
+        except IdealError:
+            job.looks += 1  # the batch hears the same, and tells why
+
+    def _see(self, job: Job, task: Task) -> None:
+        job.percentage, job.wait_number = task.percentage, task.wait_number
+        job.expected_at = None if task.eta is None else time.time() + task.eta.seconds
+        # "percentage above 0 outweighs waitNumber": the vendor's page shows 30 % with two ahead.
+        if task.percentage > 0 or (task.status == TaskStatus.PROCESSING and task.wait_number == 0):
+            if job.started_at is None:
+                job.started_at = time.time()
+            self.board.move(job, "rendering")
+
+    async def _settle(
+        self, job: Job, task: Task | None, error: Exception | None, downloads: anyio.abc.TaskGroup
+    ) -> None:
+        """A job is over for the service: what is left is to fetch its files, or to say why there are none."""
+        job.expected_at = None
+        if task is not None:
+            job.found_at = time.time()
+            self.board.move(job, "downloading")
+            await self._slots.acquire()
+            downloads.start_soon(self._download_and_leave, job, task)
+        elif error is not None:
+            job.error = str(error)
+            state = state_after(error)
+            if state == "failed":
+                job.found_at = time.time()
+            self.board.move(job, state)
+
+    async def _download_and_leave(self, job: Job, task: Task) -> None:
+        try:
+            await self._download(job, task)
+        finally:
+            self._slots.release()
+
+    async def _download(self, job: Job, task: Task) -> None:
+        """Bring the video and its cover to the disk."""
+        try:
+            await self._bring(job, task)
+        except (IdealError, OSError) as error:
+            job.error = str(error)
+            self.board.move(job, "unfinished")
+        else:
+            job.downloaded_at = time.time()
+            self.board.move(job, "done")
+
+    async def _bring(self, job: Job, task: Task) -> None:
+        if task.output is None:
+            return  # the client gives none out that succeeded without
+        job.width, job.height = task.output.width, task.output.height
+        name = self.stem(job)
+        video = self.out / f"{name}.mp4"
+        await self.client.download(task, video)
+        job.video = video
+        if task.output.cover:
+            cover = self.out / f"{name}{suffix_of(task.output.cover)}"
+            await self.client.download(task, cover, part="cover")
+            job.cover = cover
+
+
+def run_unless_interrupted(work: Callable[[], Awaitable[None]]) -> bool:
+    """Run *work* in an event loop; `False`: Ctrl-C, or a polite kill, came first, and it was cancelled.
+
+    A second Ctrl-C ends it at once, also the requests under way that may cost money; the journal has them.
+    """
+    try:
+        with _terminable():
+            anyio.run(work)
+    except KeyboardInterrupt:
+        return False
+    return True
+
+
+@contextmanager
+def _terminable() -> Generator[None]:
+    """Let SIGTERM and a closed terminal do what Ctrl-C does."""
+
+    def interrupt(_: int, __: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    former = [(number, signal.signal(number, interrupt)) for number in _POLITE]
+    try:
+        yield
+    finally:
+        for number, handler in former:
+            signal.signal(number, handler)
+
+
+def state_after(error: Exception) -> State:
+    """Tell where a job stands that ended with *error*."""
+    match error:
+        case TaskFailed():
+            return "failed"
+        case SubmissionUnknown():
+            return "unknown"
+        case BudgetExceeded():
+            return "waiting"
+        case IdealError() if error.task_id is not None:
+            return "unfinished"
+        case ApiError():
+            return "refused"
+        case _:
+            return "waiting"
+
+
+def suffix_of(url: str) -> str:
+    """Choose the suffix for a cover picture from its URL."""
+    suffix = PurePosixPath(urlsplit(url).path).suffix.lower()
+    return suffix if suffix in PICTURES else ".jpg"
