@@ -210,8 +210,9 @@ class Poller:
         try:
             outcome = await self._fetch(task_id)
         finally:
+            if self._in_flight == self._looks_at_once:  # only then the loop waits for this, and not for the next due
+                self._wake.set()
             self._in_flight -= 1
-            self._wake.set()
         self.looks += 1
         watched.looked_at = now = anyio.current_time()
         if not isinstance(outcome, Failure) and outcome.done:
