@@ -7,6 +7,7 @@ contender is busy time passes as it does on any clock, so who keeps the processo
 """
 
 import asyncio
+import math
 import mmap
 import selectors
 import socket
@@ -83,15 +84,15 @@ class SkippingSelector(selectors.DefaultSelector):
             return ready
         before = time.thread_time()
         self._barrier.send(b"?")
-        self._barrier.recv(1)
+        (answer_due,) = struct.unpack("d", self._barrier.recv(8, socket.MSG_WAITALL))
         ready = super().select(self._grace)
         self.overhead += time.thread_time() - before
-        if ready:
-            return ready
-        if timeout is None:
-            return super().select(None)
-        self._clock.skip(timeout)
-        return []
+        if not ready:
+            pause = min(math.inf if timeout is None else timeout, answer_due - self._clock.now())
+            if pause == math.inf:
+                return super().select(None)
+            self._clock.skip(max(0.0, pause))
+        return ready
 
 
 def run(main: Callable[[], Coroutine[Any, Any, T]], selector: SkippingSelector) -> T:

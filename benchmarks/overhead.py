@@ -216,7 +216,7 @@ async def measure(server: Server, rounds: int = ROUNDS) -> dict[str, float]:
         costs: dict[str, list[float]] = {name: [] for name in works}
         for number, (name, work) in itertools.product(range(rounds + 1), works.items()):
             if "submit" in name:
-                server.begin(Load(duration=1e6))
+                server.begin(Load(duration=1e6, latency=0.0))
                 for _ in range(TASKS):
                     server.create(json.dumps(BODY).encode())
             gc.collect()
@@ -231,7 +231,7 @@ async def measure(server: Server, rounds: int = ROUNDS) -> dict[str, float]:
 def main() -> dict[str, float]:
     """Measure."""
     with running() as server:
-        server.begin(Load(duration=1e6))
+        server.begin(Load(duration=1e6, latency=0.0))
         for _ in range(TASKS):
             server.create(json.dumps(BODY).encode())
         return asyncio.run(measure(server))

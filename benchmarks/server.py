@@ -6,11 +6,14 @@ Run as a program it prints its two ports and serves until its standard input clo
 import asyncio
 import heapq
 import json
+import math
 import random
 import socket
+import struct
 import subprocess
 import sys
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 FIRST_ID = 1234567890123456789
 #: Turns of the event loop in which a connection made before a barrier is accepted, read and answered.
 TURNS = 8
+#: What only this benchmark asks for.
+BENCHMARK = "/-"
 #: Running jobs report at most this; 100 means done.
 NEARLY = 99
 
@@ -40,6 +45,7 @@ class Load:
         spread: Relative half width of the uniform distribution around it.
         workers: Jobs that run at once; `None`: all of them.
         percentage: Whether running jobs report their progress; otherwise it stays 0.
+        latency: Seconds from a request to its answer, as over the internet to a service with a database.
         seed: Of the durations.
     """
 
@@ -47,6 +53,7 @@ class Load:
     spread: float = 0.2
     workers: int | None = None
     percentage: bool = True
+    latency: float = 0.1
     seed: int = 0
 
 
@@ -254,11 +261,23 @@ class Door(asyncio.Protocol):
             del self._held[: end + 4 + length]
             method, path, _ = start.split(" ", 2)
             content = self._answer(method, path, body).replace(b"{here}", b"http://" + headers["host"].encode())
-            if self._out is not None:
-                self._out.write(
-                    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-                    % (len(content), content)
-                )
+            answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+            answer %= (len(content), content)
+            latency = self._state.service.load.latency if path != BENCHMARK else 0.0
+            if latency:
+                due = self._state.clock.now() + latency
+                self._state.owed.append(due)  # in order: the latency is the same for all
+                asyncio.get_running_loop().call_at(due, self._send, answer)
+            else:
+                self._write(answer)
+
+    def _send(self, answer: bytes) -> None:
+        self._state.owed.popleft()
+        self._write(answer)
+
+    def _write(self, answer: bytes) -> None:
+        if self._out is not None and not self._out.is_closing():
+            self._out.write(answer)
 
     def _answer(self, method: str, path: str, body: bytes) -> bytes:
         state = self._state
@@ -273,9 +292,12 @@ class Door(asyncio.Protocol):
 
 
 class Barrier(asyncio.Protocol):
-    """Answers when everything that reached this process before has been answered."""
+    """Tells when the next answer is due, once everything that reached this process before has been taken in."""
 
     _out: asyncio.Transport | None = None
+
+    def __init__(self, state: SimpleNamespace) -> None:
+        self._state = state
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember where to answer."""
@@ -283,22 +305,24 @@ class Barrier(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Let everything else go first."""
-        self._pass(data, TURNS)
+        del data
+        self._pass(TURNS)
 
-    def _pass(self, data: bytes, turns: int) -> None:
+    def _pass(self, turns: int) -> None:
         if turns:
-            asyncio.get_running_loop().call_soon(self._pass, data, turns - 1)
+            asyncio.get_running_loop().call_soon(self._pass, turns - 1)
         elif self._out is not None:
-            self._out.write(data)
+            self._out.write(struct.pack("d", self._state.owed[0] if self._state.owed else math.inf))
 
 
 async def serve(clock: Clock) -> None:
     """Serve until standard input closes."""
+    clock.install()
     loop = asyncio.get_running_loop()
-    state = SimpleNamespace(clock=clock, service=Service(Load(), clock.now))
+    state = SimpleNamespace(clock=clock, service=Service(Load(), clock.now), owed=deque())
     servers = [
         await loop.create_server(lambda: Door(state), "127.0.0.1", 0, backlog=4096),
-        await loop.create_server(Barrier, "127.0.0.1", 0),
+        await loop.create_server(lambda: Barrier(state), "127.0.0.1", 0),
     ]
     print(*(server.sockets[0].getsockname()[1] for server in servers), flush=True)
     over = asyncio.Event()
@@ -344,7 +368,7 @@ class Server:
         """Tell what was asked of it since."""
         return cast("dict[str, Any]", json.loads(self._ask("GET", b"")))
 
-    def _ask(self, method: str, body: bytes, path: str = "/-") -> bytes:
+    def _ask(self, method: str, body: bytes, path: str = BENCHMARK) -> bytes:
         with socket.create_connection(("127.0.0.1", self.port)) as connection, connection.makefile("rb") as answer:
             head = f"{method} {path} HTTP/1.1\r\nHost: benchmark\r\nContent-Length: {len(body)}\r\n\r\n"
             connection.sendall(head.encode() + body)
