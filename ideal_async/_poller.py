@@ -220,8 +220,9 @@ class Poller:
         try:
             outcome = await self._fetch(task_id)
         finally:
+            if self._in_flight == self._looks_at_once:  # only then the loop waits for this, and not for the next due
+                self._wake.set()
             self._in_flight -= 1
-            self._wake.set()
         self.looks += 1
         if self._observer is not None:
             self._observer.looked(task_id, outcome.error if isinstance(outcome, Failure) else outcome, late)

@@ -221,10 +221,9 @@ class Session:
         outcome = await self._call(
             self._looks,
             "GET",
-            self._result_url,
+            f"{self._result_url}?taskId={task_id:d}",
             limit=LOOK_LIMIT,
             timeout=LOOK_TIMEOUT,
-            params={"taskId": task_id},
         )
         try:
             if not isinstance(outcome, Failure):
@@ -262,7 +261,11 @@ class Session:
     ) -> Any | Failure:
         """Make one request: return the `data` of its answer, or what became of it."""
         outcome: Any | Failure = None
-        async with self._slots:
+        try:
+            self._slots.acquire_nowait()  # saves a turn of the event loop
+        except anyio.WouldBlock:
+            await self._slots.acquire()
+        try:
             await self._heed_brake()  # it may have been put on while this waited for its slot
             if client.is_closed:
                 return Failure(Sent.NO, ConnectionFailed("the http client is closed: nothing was sent"))
@@ -274,13 +277,15 @@ class Session:
                 mark(True)
             try:
                 # Shielded: whoever asked may go, a submit on its way is never torn in two.
-                with anyio.CancelScope(shield=mark is not None), anyio.fail_after(limit):
+                with anyio.fail_after(limit, shield=mark is not None):
                     outcome = self._read(*await self._exchange(client, request))
             except Exception as error:  # noqa: BLE001 - transports raise what they like; all of it means: no answer
                 reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
                 failure = ConnectionFailed(f"the API could not be reached ({self._key.cover(reason)})")
                 failure.__cause__ = error
                 return Failure(judge(error), failure)
+        finally:
+            self._slots.release()
         return outcome
 
     async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request) -> tuple[httpx.Response, bytes]:
