@@ -20,7 +20,6 @@ from ideal_async.cli._files import alone_in, anew
 from ideal_async.cli._job import Board, Job
 from ideal_async.cli._terminal import Refused
 
-pytest_plugins = ["cli_fixtures"]
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("alone")]
 
 #: Looks come quickly, because the sandbox is quick.

@@ -24,7 +24,6 @@ from ideal_async.cli._demo import MOVES, Picture, drawn_rooms, linked, mean_dela
 from ideal_async.cli._job import Job
 from ideal_async.sandbox import Sandbox
 
-pytest_plugins = ["cli_fixtures"]
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("alone")]
 
 QUICK = ["--min-interval", "0.01"]
