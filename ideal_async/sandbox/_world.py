@@ -161,10 +161,9 @@ class World:
     def deliver(self, task_id: int, clip: Clip) -> None:
         """The picture work of a task is over."""
         task = self.tasks[task_id]
-        # What was shown stays true: a clip reported late is not backdated before the last answer.
-        task.clip = attrs.evolve(clip, at=max(clip.at, self.now))
+        task.clip = clip
         if task.started_at is not None:
-            self._schedule(task, task.started_at, task.clip)
+            self._schedule(task, task.started_at, clip)
 
     def advance(self, now: float) -> None:
         """Let time pass until *now*: tasks end in order, each hands its worker to the next in the queue."""
@@ -173,7 +172,8 @@ class World:
             self.now = max(self.now, at)
             self._end(task)
             self._busy -= 1
-            self._start(at)
+            # What was shown stays true: after a clip that is reported late nothing is backdated.
+            self._start(self.now)
         self.now = max(self.now, now)
 
     def look(self, account: Account, task_id: int, now: float) -> Task:
