@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from functools import partial
 from inspect import isasyncgen
 from typing import Self
@@ -179,7 +179,8 @@ class Outcomes(anyio.AsyncContextManagerMixin):
                 if isinstance(error, CLOSES_THE_INTAKE):
                     self.stopped_by = self.stopped_by or error
                     self._intake.cancel()  # also when the next request is still to come, perhaps never
-            send.send_nowait(outcome)
+            with suppress(anyio.BrokenResourceError):  # the block was left this very moment
+                send.send_nowait(outcome)
 
 
 def batch(

@@ -13,6 +13,7 @@ import attrs
 from ._agenda import Agenda
 from ._errors import ConnectionFailed, IdealError, TaskFailed, Unauthorized
 from ._models import Task, TaskStatus
+from ._observer import Observer
 from ._pacing import Forecast, Pacing, Track
 from ._retry import Failure, Retry, is_outage
 
@@ -89,6 +90,7 @@ class Poller:
         looks_at_once: In flight, at most; when more are due, the most overdue goes first.
         start_soon: Runs a look in the client's own task.
         on_end: Told once of a task that ended (its id, the last look, a reason without one) before any waiter is.
+        observer: Told of each look, and of how many tasks are waited for.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Poller:
         looks_at_once: int,
         start_soon: Callable[..., object],
         on_end: Callable[[int, Task | None, str | None], Awaitable[None]],
+        observer: Observer | None = None,
     ) -> None:
         self._fetch = fetch
         self._forecast = forecast
@@ -107,6 +110,7 @@ class Poller:
         self._looks_at_once = looks_at_once
         self._start_soon = start_soon
         self._on_end = on_end
+        self._observer = observer
         self._watched: dict[int, _Watched] = {}
         self._agenda = Agenda()
         self._in_flight = 0
@@ -143,6 +147,8 @@ class Poller:
         if watched is None:
             track = self._forecast.track(kind, now=now, submitted_at=submitted_at)
             watched = self._watched[task_id] = _Watched(track, kind)
+            if self._observer is not None:
+                self._observer.waiting(+1)
             due = now + self._forecast.first(track, now=now, roll=random.random())  # noqa: S311 - phase
             left = self._left.pop(task_id, None)
             if left is not None:  # somebody was here a moment ago: his last look counts
@@ -185,6 +191,8 @@ class Poller:
     def _forget(self, task_id: int) -> None:
         del self._watched[task_id]
         self._agenda.discard(task_id)
+        if self._observer is not None:
+            self._observer.waiting(-1)
 
     def _schedule(self, task_id: int, due: float) -> None:
         earliest = self._agenda.next_due()
@@ -196,24 +204,28 @@ class Poller:
         """Look when it is time, until cancelled."""
         while True:
             while self._in_flight < self._looks_at_once:
-                task_id = self._agenda.pop(anyio.current_time())
-                if task_id is None:
+                now, due = anyio.current_time(), self._agenda.next_due()
+                task_id = self._agenda.pop(now)
+                if task_id is None or due is None:
                     break
                 self._watched[task_id].looking = True
                 self._in_flight += 1
-                self._start_soon(self._look, task_id, self._watched[task_id])
+                self._start_soon(self._look, task_id, self._watched[task_id], now - due)
             due = self._agenda.next_due() if self._in_flight < self._looks_at_once else None
             self._wake = anyio.Event()
             with anyio.CancelScope(deadline=math.inf if due is None else due):
                 await self._wake.wait()
 
-    async def _look(self, task_id: int, watched: _Watched) -> None:
+    async def _look(self, task_id: int, watched: _Watched, late: float) -> None:
         try:
             outcome = await self._fetch(task_id)
         finally:
+            if self._in_flight == self._looks_at_once:  # only then the loop waits for this, and not for the next due
+                self._wake.set()
             self._in_flight -= 1
-            self._wake.set()
         self.looks += 1
+        if self._observer is not None:
+            self._observer.looked(task_id, outcome.error if isinstance(outcome, Failure) else outcome, late)
         watched.looked_at = now = anyio.current_time()
         if not isinstance(outcome, Failure) and outcome.done:
             await self._finish(task_id, watched, outcome, None, now)

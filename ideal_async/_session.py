@@ -21,6 +21,7 @@ from ._errors import (
     UnexpectedAnswer,
 )
 from ._models import Task
+from ._observer import Observer
 from ._retry import INTERNAL_ERROR, Failure, Retry, Sent, asks_to_slow_down
 from ._wire import PROHIBITED_CONTENT, read_answer, read_task, read_task_id
 
@@ -136,6 +137,7 @@ class Session:
         looks: Sends everything else. May be the same object.
         requests_at_once: API requests in flight, at most.
         retry: What is sent again.
+        observer: Told of the brake.
     """
 
     def __init__(
@@ -147,6 +149,7 @@ class Session:
         looks: httpx.AsyncClient,
         requests_at_once: int,
         retry: Retry,
+        observer: Observer | None = None,
     ) -> None:
         self._key = _Key(api_key)
         self._generate_url = str(base_url.copy_with(path=base_url.path.rstrip("/") + GENERATE))
@@ -154,6 +157,7 @@ class Session:
         self._posts = posts
         self._looks = looks
         self._retry = retry
+        self._observer = observer
         # Held until the body is read: httpcore 1.0.9 loses pool slots for ever when requests that queue in the pool
         # are cancelled, so the pool must never queue.
         self._slots = anyio.CapacityLimiter(requests_at_once)
@@ -217,10 +221,9 @@ class Session:
         outcome = await self._call(
             self._looks,
             "GET",
-            self._result_url,
+            f"{self._result_url}?taskId={task_id:d}",
             limit=LOOK_LIMIT,
             timeout=LOOK_TIMEOUT,
-            params={"taskId": task_id},
         )
         try:
             if not isinstance(outcome, Failure):
@@ -258,7 +261,11 @@ class Session:
     ) -> Any | Failure:
         """Make one request: return the `data` of its answer, or what became of it."""
         outcome: Any | Failure = None
-        async with self._slots:
+        try:
+            self._slots.acquire_nowait()  # saves a turn of the event loop
+        except anyio.WouldBlock:
+            await self._slots.acquire()
+        try:
             await self._heed_brake()  # it may have been put on while this waited for its slot
             if client.is_closed:
                 return Failure(Sent.NO, ConnectionFailed("the http client is closed: nothing was sent"))
@@ -270,13 +277,15 @@ class Session:
                 mark(True)
             try:
                 # Shielded: whoever asked may go, a submit on its way is never torn in two.
-                with anyio.CancelScope(shield=mark is not None), anyio.fail_after(limit):
+                with anyio.fail_after(limit, shield=mark is not None):
                     outcome = self._read(*await self._exchange(client, request))
             except Exception as error:  # noqa: BLE001 - transports raise what they like; all of it means: no answer
                 reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
                 failure = ConnectionFailed(f"the API could not be reached ({self._key.cover(reason)})")
                 failure.__cause__ = error
                 return Failure(judge(error), failure)
+        finally:
+            self._slots.release()
         return outcome
 
     async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request) -> tuple[httpx.Response, bytes]:
@@ -318,6 +327,8 @@ class Session:
         pause = self._retry.pause(attempt=self._braked + 1, roll=random.random(), retry_after=error.retry_after)  # noqa: S311
         self._brake_until = max(self._brake_until, anyio.current_time() + pause)
         logger.warning("the API asks to slow down: no requests for %.1f s", pause)
+        if self._observer is not None:
+            self._observer.braked(pause)
 
     async def _heed_brake(self) -> None:
         while (pause := self._brake_until - anyio.current_time()) > 0:  # noqa: ASYNC110 - it may be put on again

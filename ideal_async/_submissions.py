@@ -16,6 +16,7 @@ from ._entries import Entry
 from ._errors import ConnectionFailed, IdealError, JournalFailed, SubmissionUnknown, TaskFailed
 from ._journal import Intent, Journal
 from ._models import ImageToVideo, Task
+from ._observer import Fate, Observer
 from ._pricing import PRICES, Budget, Ledger, estimate
 from ._retry import Failure, Sent
 from ._session import Session
@@ -128,6 +129,7 @@ class Submissions:
         origin: Of the API; scopes the journal's keys.
         leave_loop: Runs a blocking function outside of the event loop.
         on_task: Told of each flight whose task is to be followed to its end, whoever still waits for it.
+        observer: Told what became of each request.
     """
 
     def __init__(
@@ -140,8 +142,10 @@ class Submissions:
         origin: str,
         leave_loop: LeaveLoop,
         on_task: Callable[[Flight], None],
+        observer: Observer | None = None,
     ) -> None:
         self._on_task = on_task
+        self._observer = observer
         self._session = session
         self._background = background
         self._budget = budget
@@ -297,6 +301,7 @@ class Submissions:
             flight.error = await self._note("submitted", flight, outcome)
             flight.task_id = outcome
             self._on_task(flight)
+            self._tell("submitted", flight)
         elif outcome.sent is Sent.MAYBE:
             await self._doubt(flight, str(outcome.error), outcome.error.__cause__)
         else:
@@ -305,6 +310,7 @@ class Submissions:
             else:
                 await self._note("refused", flight, str(outcome.error))
             self._release(flight, outcome.error)
+            self._tell("not_sent" if outcome.sent is Sent.NO else "refused", flight)
 
     async def _doubt(self, flight: Flight, why: str, cause: BaseException | None = None) -> None:
         await self._note("unknown", flight)
@@ -313,6 +319,7 @@ class Submissions:
         logger.warning("a submission is in doubt: request %s", flight.fingerprint)
         for book in self._books:
             book.hold(flight.credits)
+        self._tell("unknown", flight)
 
     async def _divert(self, flight: Flight) -> None:
         """Book a flight that was cancelled: by its last caller, by the closing client, or with its event loop."""
@@ -321,6 +328,11 @@ class Submissions:
             return
         await self._note("withdraw", flight)
         self._release(flight, ConnectionFailed(_WITHDRAWN))
+        self._tell("not_sent", flight)
+
+    def _tell(self, fate: Fate, flight: Flight) -> None:
+        if self._observer is not None:
+            self._observer.submission(fate, flight.request, flight.credits)
 
     def _release(self, flight: Flight, error: Exception | None) -> None:
         flight.error = error

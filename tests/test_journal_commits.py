@@ -63,6 +63,13 @@ def insert(number: int) -> Work:
     return lambda db: db.execute("INSERT INTO numbers VALUES (?)", (number,)).lastrowid
 
 
+def failing(error: Exception) -> Work:
+    def fail(_: sqlite3.Connection) -> None:
+        raise error
+
+    return fail
+
+
 def numbers(commits: Commits) -> list[int]:
     return [number for (number,) in commits.read(lambda db: db.execute("SELECT number FROM numbers").fetchall())]
 
@@ -253,12 +260,8 @@ def test_closing_pays_what_is_owed(path: str) -> None:
 
 def test_misuse_is_not_owed(commits: Commits) -> None:
     """What was wrong the first time is wrong the second time."""
-
-    def misuse(_: sqlite3.Connection) -> None:
-        raise ValueError("no")
-
     with pytest.raises(ValueError, match="no"):
-        commits.write(misuse, owed=True)
+        commits.write(failing(ValueError("no")), owed=True)
     assert commits._owed == []
 
 
@@ -341,28 +344,23 @@ CODES = sorted(
 
 
 @pytest.mark.parametrize("cls", sorted(exceptions(sqlite3.Error), key=str))
-@pytest.mark.parametrize("code", [None, *CODES])
-def test_every_error_of_sqlite_is_explained(commits: Commits, cls: type[sqlite3.Error], code: int | None) -> None:
+def test_every_error_of_sqlite_is_explained(commits: Commits, cls: type[sqlite3.Error]) -> None:
     """Each becomes a JournalFailed that names the file and the fix, wherever it comes from."""
-    error = cls("disk I/O error")
-    if code is not None:
-        error.sqlite_errorcode = code | 0x0300  # an extended code, as SQLite gives them
-    advice = _ADVICE.get(code or 0, _ANYTHING)
-    for call in (commits.read, commits.write):
-
-        def fail(_: sqlite3.Connection) -> None:
-            raise error
-
-        with pytest.raises(JournalFailed) as caught:
-            call(fail)
-        assert advice in str(caught.value)
-        assert repr(commits._path) in str(caught.value)
-        assert caught.value.task_id is None
-    for statement in ("BEGIN", "SAVEPOINT", "RELEASE", "COMMIT"):
-        writer(commits).faults[statement] = [error]
-        with pytest.raises(JournalFailed):
-            commits.write(lambda _: None)
-    commits.write(lambda _: None)
+    for code in [None, *CODES]:
+        error = cls("disk I/O error")
+        if code is not None:
+            error.sqlite_errorcode = code | 0x0300  # an extended code, as SQLite gives them
+        for call in (commits.read, commits.write):
+            with pytest.raises(JournalFailed) as caught:
+                call(failing(error))
+            assert _ADVICE.get(code or 0, _ANYTHING) in str(caught.value)
+            assert repr(commits._path) in str(caught.value)
+            assert caught.value.task_id is None
+        for statement in ("BEGIN", "SAVEPOINT", "RELEASE", "COMMIT"):
+            writer(commits).faults[statement] = [error]
+            with pytest.raises(JournalFailed):
+                commits.write(lambda _: None)
+        commits.write(lambda _: None)
 
 
 def test_every_advice_is_about_a_real_code() -> None:

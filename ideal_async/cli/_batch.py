@@ -46,8 +46,8 @@ EARLIER: dict[State, str] = {
     "failed": "failed in an earlier run and refunded; --retry-failed makes them anew",
     "unknown": "may have been paid in an earlier run, so they are not sent again",
 }
-#: Problems shown one by one; who has more fixes these first.
-MOST_SHOWN = 50
+#: Problems shown one by one: what fits on a screen; who has more fixes these first.
+MOST_SHOWN = 20
 
 
 @attrs.frozen(kw_only=True)
@@ -254,8 +254,18 @@ def exit_code(board: Board) -> int:
     return FAILED if counts["failed"] or counts["refused"] else DONE
 
 
+def tell_errors(board: Board) -> None:
+    """Say why jobs of this run have no video."""
+    errors = [job for job in board.jobs if job.error is not None and job not in board.ended_before]
+    for job in errors[:MOST_SHOWN]:
+        say(f"{job.key}: {job.state}: {job.error}", style="red")
+    if len(errors) > MOST_SHOWN:
+        say(f"and {len(errors) - MOST_SHOWN:,} more")
+
+
 def _sum_up(board: Board, wishes: Wishes, stopped_by: Exception | None, gallery: Path | None, code: int) -> None:
     results = Results(wishes.out)
+    tell_errors(board)
     if wishes.as_json:
         put_json(
             {
@@ -279,11 +289,6 @@ def _sum_up(board: Board, wishes: Wishes, stopped_by: Exception | None, gallery:
         put(f"results  {results.lines} and {results.table.name}")
         if gallery is not None:
             put(f"gallery  {gallery}")
-    errors = [job for job in board.jobs if job.error is not None]
-    for job in errors[:MOST_SHOWN]:
-        say(f"{job.key}: {job.state}: {job.error}", style="red")
-    if len(errors) > MOST_SHOWN:
-        say(f"and {len(errors) - MOST_SHOWN:,} more: see {results.lines}")
     if stopped_by is not None:
         say(f"Stopped: {stopped_by}", style="red")
     if board.counts["unknown"]:

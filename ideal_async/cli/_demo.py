@@ -12,7 +12,7 @@ import attrs
 from ideal_async import AsyncClient, ImageToVideo
 from ideal_async.sandbox import Sandbox, serve
 
-from ._batch import exit_code
+from ._batch import exit_code, tell_errors
 from ._files import alone_in
 from ._gallery import write_gallery
 from ._job import Board, Job
@@ -172,6 +172,7 @@ def _folder(images: Sequence[str]) -> Path | None:
 
 
 def _sum_up(board: Board, delay: float | None, page: Path, now: float, code: int, *, as_json: bool) -> None:
+    tell_errors(board)
     found = [job for job in board.jobs if job.found_at is not None]
     looks = sum(job.looks for job in found) / len(found) if found else None
     if as_json:
@@ -196,9 +197,6 @@ def _sum_up(board: Board, delay: float | None, page: Path, now: float, code: int
             put(f"found     {delay:.1f} s after its end, on average")
         put(f"time      {clock(now - board.started_at)}")
         put(f"gallery   {page}")
-    for job in board.jobs:
-        if job.error is not None:
-            say(f"{job.key}: {job.state}: {job.error}", style="red")
 
 
 def mean_delay(jobs: Sequence[Job], sandbox: Sandbox) -> float | None:

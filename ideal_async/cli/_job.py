@@ -1,5 +1,6 @@
 """One job of a batch: what is wanted, where it stands, what came of it."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ State = Literal[
 ]
 RUNNING: tuple[State, ...] = ("queued", "rendering", "downloading")
 ENDED: tuple[State, ...] = ("done", "failed", "refused", "unknown", "unfinished")
+#: Ended jobs from which a pace can be read.
+ENOUGH = 3
 
 
 @attrs.define(eq=False)
@@ -90,6 +93,7 @@ class Board:
         on_end: Told of each job that ended.
         counts: Jobs by state.
         running: The paid jobs that did not end yet.
+        ended_before: The jobs that had ended when this run began.
         charged: Credits of the tasks that were paid, in this run or an earlier one.
         refunded: Credits of those of them that failed.
     """
@@ -101,14 +105,15 @@ class Board:
     running: set[Job] = attrs.field(init=False)
     charged: int = attrs.field(init=False)
     refunded: int = attrs.field(init=False)
-    _ended_before: int = attrs.field(init=False)
+    ended_before: frozenset[Job] = attrs.field(init=False)
+    _first_end: float | None = attrs.field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         self.counts = Counter(job.state for job in self.jobs)
         self.running = {job for job in self.jobs if job.state in RUNNING}
         self.charged = sum(job.credits for job in self.jobs if job.task_id is not None)
         self.refunded = sum(job.credits for job in self.jobs if job.state == "failed")
-        self._ended_before = self.ended
+        self.ended_before = frozenset(job for job in self.jobs if job.state in ENDED)
 
     def pay(self, job: Job, task_id: int) -> None:
         """Note the task of *job*, paid now."""
@@ -130,6 +135,8 @@ class Board:
         if state == "failed":
             self.refunded += job.credits
         if state in ENDED:
+            if self._first_end is None:
+                self._first_end = time.time()
             self.on_end(job)
 
     @property
@@ -140,11 +147,11 @@ class Board:
     def seconds_left(self, now: float) -> float | None:
         """Forecast the end of the batch; `None` while too little is known.
 
-        Running tasks end when the poller expects the last of them; the rest ends as fast as jobs ended so far. The
-        later of the two counts.
+        Running tasks end when the poller expects the last of them. Where it knows nothing, or where jobs wait to be
+        sent, the rest ends as fast as jobs ended so far, counted from the first end: what came before it was one wait.
         """
         left = [max(0.0, job.expected_at - now) for job in self.running if job.expected_at is not None]
-        ended = self.ended - self._ended_before
-        if ended:
-            left.append((now - self.started_at) / ended * (len(self.jobs) - self.ended))
+        ended = self.ended - len(self.ended_before)
+        if self._first_end is not None and ended >= ENOUGH and (self.counts["waiting"] or not left):
+            left.append((now - self._first_end) / (ended - 1) * (len(self.jobs) - self.ended))
         return max(left, default=None)

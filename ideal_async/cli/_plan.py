@@ -97,7 +97,7 @@ class _Seen:
         first, other = self.derived.setdefault(base, (row, request))
         if other != request:
             raise ValueError(
-                f"this and {first.source}:{first.line} differ only behind the ? of a URL, which changes: give both a key"
+                f"only what follows a ? differs from {first.source}:{first.line}, and that may change: give both a key"
             )
         key, count = base, 1
         while key in self.keys:

@@ -16,11 +16,13 @@ from ideal_async import (
     AsyncClient,
     BudgetExceeded,
     IdealError,
+    OutOfCredits,
     Submission,
     SubmissionUnknown,
     Task,
     TaskFailed,
     TaskStatus,
+    Unauthorized,
     batch,
 )
 
@@ -29,6 +31,8 @@ from ._job import Board, Job, State
 #: Finished videos waiting for their download, or in it. Reading outcomes stops there, and so does submitting: files
 #: should not fall far behind, since result URLs may expire.
 DOWNLOADS = 20
+#: What stops the whole batch: these jobs are as good as before, and one line tells all of them why.
+STOPS = (BudgetExceeded, OutOfCredits, Unauthorized)
 #: Signals that ask a process to end; there is no SIGHUP on Windows.
 _POLITE = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 #: Suffixes of cover pictures; one that has none of them is called .jpg, as on the vendor's page.
@@ -131,8 +135,9 @@ class Run:
             await self._slots.acquire()
             downloads.start_soon(self._download_and_leave, job, task)
         elif error is not None:
-            job.error = str(error)
             state = state_after(error)
+            if state != "waiting" or not isinstance(error, STOPS):
+                job.error = error.reason if isinstance(error, TaskFailed) else str(error)
             if state == "failed":
                 job.found_at = time.time()
             self.board.move(job, state)
@@ -203,11 +208,9 @@ def state_after(error: Exception) -> State:
             return "failed"
         case SubmissionUnknown():
             return "unknown"
-        case BudgetExceeded():
-            return "waiting"
         case IdealError() if error.task_id is not None:
             return "unfinished"
-        case ApiError():
+        case ApiError() if not isinstance(error, STOPS):
             return "refused"
         case _:
             return "waiting"
