@@ -149,7 +149,7 @@ class Poller:
             watched = self._watched[task_id] = _Watched(track, kind)
             if self._observer is not None:
                 self._observer.waiting(+1)
-            due = now + self._forecast.first(track, now=now, roll=random.random())  # noqa: S311 - phase
+            due = now + self._forecast.first(track, now=now, roll=random.random())
             left = self._left.pop(task_id, None)
             if left is not None:  # somebody was here a moment ago: his last look counts
                 watched.last, watched.looked_at = left.last, left.looked_at
@@ -271,7 +271,7 @@ class Poller:
             wait_number=task.wait_number,
             processing=status != TaskStatus.UNPROCESSED,
             now=now,
-            roll=random.random(),  # noqa: S311 - phase
+            roll=random.random(),
         )
         interval = watched.interval(self._forecast.pacing)
         self._schedule(task_id, now + (delay if interval is None else min(delay, interval)))
@@ -293,7 +293,7 @@ class Poller:
         if watched.outage is not is_outage(error):
             watched.outage, watched.failures = not watched.outage, 0
         watched.failures += 1
-        elapsed, roll = now - watched.failing_since, random.random()  # noqa: S311 - jitter
+        elapsed, roll = now - watched.failing_since, random.random()
         delay = self._retry.look(failure, attempt=watched.failures, elapsed=elapsed, roll=roll)
         if delay is not None:
             logger.debug("look at %d: %s, again in %.1f s", task_id, type(error).__name__, delay)

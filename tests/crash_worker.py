@@ -27,7 +27,7 @@ async def run_batch(url: str, journal: Journal, keys: list[str]) -> None:
         async with batch(client, [(key, request_of(key)) for key in keys], max_in_flight=IN_FLIGHT) as outcomes:
             async for outcome in outcomes:
                 # What an earlier crash left in doubt is the parent's to look into; anything else is a defect.
-                assert outcome.error is None or isinstance(outcome.error, SubmissionUnknown), outcome  # noqa: S101
+                assert outcome.error is None or isinstance(outcome.error, SubmissionUnknown), outcome
 
 
 def run(url: str, path: Path, keys: list[str]) -> None:

@@ -81,9 +81,7 @@ def test_generate_with_a_key_pays_once(service: Start, capsys: Capture) -> None:
         ([ROOM, *SMALL, "--generate-audio"], 'generate_audio needs model_type="Base"'),
     ],
 )
-def test_generate_refuses_before_spending(
-    service: Start, capsys: Capture, arguments: list[str], message: str
-) -> None:
+def test_generate_refuses_before_spending(service: Start, capsys: Capture, arguments: list[str], message: str) -> None:
     """What cannot work is told, with the fix; nothing is sent."""
     sandbox = service()
     assert main(["generate", *arguments]) == 2
@@ -487,7 +485,9 @@ def test_the_mix_of_a_hundred() -> None:
     jobs = mix(drawn_rooms(), 100)
     requests = [job.request for job in jobs]
     assert len({job.key for job in jobs}) == 100
-    quick = [r for r in requests if (r.resolution, r.duration, r.model_type, r.last_image_url) == ("480p", 5, "Flash", None)]
+    quick = [
+        r for r in requests if (r.resolution, r.duration, r.model_type, r.last_image_url) == ("480p", 5, "Flash", None)
+    ]
     assert len(quick) > 60
     assert sum(request.resolution == "720p" for request in requests) == 8
     assert sum(request.resolution == "1080p" for request in requests) == 2

@@ -202,7 +202,7 @@ LONG = b'{"code": 0, "message": "success", "data": 1234567890123456789' + b" " *
         answer(200, envelope(0, "12a")),
         answer(200, envelope(0, 0)),
         answer(200, envelope(0, -5)),
-        answer(200, envelope(0, True)),  # noqa: FBT003 - what a server could say
+        answer(200, envelope(0, True)),
         answer(200, envelope(0, 1.234567890123456789e18)),
         answer(200, envelope(0, {"id": 5})),
         answer(200, b"[" * 100_000),

@@ -207,4 +207,6 @@ def _likeness(a: Floats, b: Floats, flow: Flow) -> float:
     at = _grid(a)
     one, other = a[seen], sample(b, at.x + flow.x, at.y + flow.y)[seen]
     one, other = one - one.mean(), other - other.mean()
-    return float((one * other).sum() / (np.sqrt((one * one).sum() * (other * other).sum()) + 1e-6))  # flat is unlike all
+    return float(
+        (one * other).sum() / (np.sqrt((one * one).sum() * (other * other).sum()) + 1e-6)
+    )  # flat is unlike all
