@@ -75,7 +75,7 @@ def test_imports_only_go_down(path: Path) -> None:
         theirs = room_of(imported.removeprefix("."))
         if mine == "sandbox":
             assert theirs == "sandbox", f"the sandbox is an independent witness, but imports {imported}"
-        elif theirs != mine and theirs != "sandbox":
+        elif theirs not in {mine, "sandbox"}:
             assert FLOOR[theirs] < FLOOR[mine], f"{mine} imports {theirs}, which is not below it"
         elif theirs == "sandbox":
             assert FLOOR[mine] > FLOOR[""], f"{mine} imports the sandbox, which only stands beside the face"

@@ -69,8 +69,9 @@ async def test_a_crowd_of_impatient_callers_leaks_nothing(tmp_path: Path) -> Non
                 for number in range(CALLERS):
                     callers.start_soon(come_and_go, client, task, tmp_path, number, until)
             with anyio.fail_after(20):
+                await client.fetch(ID)
                 while client._session._slots.borrowed_tokens or client._downloads._slots.borrowed_tokens:
-                    await anyio.sleep(0.01)
+                    await anyio.wait_all_tasks_blocked()
                 assert (await client.fetch(ID)).id == ID
             assert len(client._poller) == 0
             busy = [connection for connection in pool._pool.connections if not connection.is_idle()]
