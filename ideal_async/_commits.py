@@ -150,7 +150,10 @@ class Commits:
         if leads:
             self._lead(write)
         if write.error is not None:
-            raise write.error
+            try:
+                raise write.error
+            finally:
+                del write  # or this frame and the exception keep each other alive, and with them an intent
         return write.result
 
     def close(self) -> None:
@@ -225,7 +228,10 @@ class Commits:
             if not self._writer.in_transaction:  # the disk is full: SQLite has rolled back what the others wrote, too
                 raise
             self._writer.execute("ROLLBACK TO write")
-            write.error = explain(error, self._path) if isinstance(error, (sqlite3.Error, OSError)) else error
+            if isinstance(error, (sqlite3.Error, OSError)):
+                write.error = explain(error, self._path)
+            else:
+                write.error = error.with_traceback(None)  # whose frames hold the write, which holds the exception
         self._writer.execute("RELEASE write")
 
     def _checkpoint(self) -> None:

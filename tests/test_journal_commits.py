@@ -1,10 +1,13 @@
 """The group commit: one fsync for many writes, and each write's failure its own."""
 
+import contextlib
+import gc
 import os
 import pathlib
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -216,6 +219,28 @@ def test_what_is_not_committed_is_not_read(commits: Commits) -> None:
     assert numbers(commits) == []
     crowd.disperse()
     assert numbers(commits) == [1]
+
+
+def test_a_failed_write_is_forgotten_at_once(commits: Commits) -> None:
+    """Whoever asks whether an intent is still held must not find it in the remains of an exception."""
+
+    class Held:
+        """Something that a write is about."""
+
+    held = Held()
+    there = weakref.ref(held)
+
+    def work(_: sqlite3.Connection, _held: Held = held) -> None:
+        raise ValueError("no")
+
+    gc.disable()
+    try:
+        with contextlib.suppress(ValueError):
+            commits.write(work)
+        del held, work
+        assert there() is None
+    finally:
+        gc.enable()
 
 
 # Debts: what has happened already is written down in the end.
