@@ -21,10 +21,12 @@ class Background:
 
     Args:
         services: Run from the start to the end.
-        on_end: Called when nothing runs here any more, however that came.
+        on_end: Run, shielded, when nothing else runs here any more, however that came.
     """
 
-    def __init__(self, *services: Callable[[], Coroutine[Any, Any, None]], on_end: Callable[[], None]) -> None:
+    def __init__(
+        self, *services: Callable[[], Coroutine[Any, Any, None]], on_end: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
         self._services = services
         self._on_end = on_end
         self._group: anyio.abc.TaskGroup | None = None
@@ -32,6 +34,7 @@ class Background:
         self._loop: object = None
         self._ready: anyio.Event | None = None
         self._pid = 0
+        self._over = False
         self.closed = False
 
     async def open(self, *, scoped: bool = False) -> None:
@@ -40,31 +43,30 @@ class Background:
         Raises:
             RuntimeError: Closed, forked, in another event loop, or on trio without `async with`.
         """
+        if self._ready is None and not self.closed:
+            self._ready = await self._start(scoped=scoped)
+        elif not self.closed:
+            self._check()
+        if self._ready is not None and not self._ready.is_set():
+            await self._ready.wait()  # closing meanwhile waits for this too
         if self.closed:
             raise RuntimeError("this AsyncClient is closed: make a new one")
-        if self._ready is None:
-            await self._start(scoped=scoped)
-            return
-        self._check()
-        if not self._ready.is_set():
-            await self._ready.wait()
 
-    async def _start(self, *, scoped: bool) -> None:
+    async def _start(self, *, scoped: bool) -> anyio.Event:
         self._loop, self._pid = anyio.lowlevel.current_token(), os.getpid()
+        ready = anyio.Event()
         if isinstance(self._loop.native_token, asyncio.AbstractEventLoop):
-            self._ready = anyio.Event()
             # An empty context: looks are shared, so no caller's context variables belong in them.
             self._host = asyncio.get_running_loop().create_task(
-                self._hold(self._ready), name="ideal_async", context=contextvars.Context()
+                self._hold(ready), name="ideal_async", context=contextvars.Context()
             )
-            await self._ready.wait()
         elif scoped:
             self._group = await anyio.create_task_group().__aenter__()
-            self._ready = anyio.Event()
-            self._ready.set()
             self._serve()
+            ready.set()
         else:
             raise RuntimeError("on trio an AsyncClient works inside its block: use `async with AsyncClient(...)`")
+        return ready
 
     def _check(self) -> None:
         if self._pid != os.getpid():
@@ -77,11 +79,12 @@ class Background:
             async with anyio.create_task_group() as self._group:
                 self._serve()
                 ready.set()
+                if self.closed:  # before it had begun
+                    self._group.cancel_scope.cancel()
                 await anyio.sleep_forever()
         finally:
             # Reached without `aclose` too, when the event loop is torn down around us.
-            self.closed = True
-            self._on_end()
+            await self._end()
 
     def _serve(self) -> None:
         for service in self._services:
@@ -94,35 +97,64 @@ class Background:
         self._group.start_soon(function, *args)
 
     async def call(self, function: Callable[..., Awaitable[T]], *args: object) -> T | None:
-        """Run *function* here and return its result; `None`: the client was closed before it came."""
+        """Run *function* here and return its result; `None`: the client was closed before it came.
+
+        Unlike what `start_soon` runs, it ends when its caller leaves.
+        """
         result: list[T] = []
-        over = anyio.Event()
+        scope, over = anyio.CancelScope(), anyio.Event()
 
         async def run() -> None:
             try:
-                result.append(await function(*args))
+                with scope:
+                    result.append(await function(*args))
             finally:
                 over.set()
 
         self.start_soon(run)
-        await over.wait()
+        try:
+            await over.wait()
+        finally:
+            scope.cancel()
         return result[0] if result else None
 
     async def aclose(self) -> None:
-        """Stop: what is shielded is waited for, the rest is cancelled."""
-        if self.closed:
+        """Stop: what is shielded is waited for, the rest is cancelled.
+
+        Raises:
+            RuntimeError: In another process or event loop than it was opened in.
+        """
+        if self._over:
             return
-        if self._group is None:
-            self.closed = True
+        if self._ready is None:
+            await self._end()
             return
         self._check()
-        self.closed = True
-        self._group.cancel_scope.cancel()
-        if self._host is None:
+        first, self.closed = not self.closed, True
+        if self._group is not None:
+            self._group.cancel_scope.cancel()
+        if self._host is not None:
+            await _outlast(self._host)
+        elif first and self._group is not None:
             try:
                 await self._group.__aexit__(None, None, None)
             finally:
-                self._on_end()
-        else:
+                await self._end()
+
+    async def _end(self) -> None:
+        self.closed = self._over = True
+        with anyio.CancelScope(shield=True):
+            await self._on_end()
+
+
+async def _outlast(task: asyncio.Task[None]) -> None:
+    """Wait until *task* is done, and only then be cancelled: requests that may cost money are finished first."""
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
             with anyio.CancelScope(shield=True):
-                await asyncio.wait([self._host])
+                await asyncio.wait([task])
+        except asyncio.CancelledError as error:  # asyncio's own passes our shield
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from functools import partial
 from inspect import isasyncgen
 from typing import Self
@@ -75,8 +75,8 @@ class _Job:
     run: Callable[[OnSubmit, float | None], Awaitable[Task]]
 
 
-class Outcomes:
-    """The outcomes of a batch, as they complete.
+class Outcomes(anyio.AsyncContextManagerMixin):
+    """The outcomes of a batch, as they complete; made by `batch` and `resume`.
 
     Attributes:
         stopped_by: The error that closed the intake before the requests were used up: the account or the budget is
@@ -85,16 +85,20 @@ class Outcomes:
         in_flight: Requests taken in whose outcome has not been read yet.
     """
 
-    def __init__(self, max_in_flight: int, deadline: float | None, on_submit: OnSubmission | None) -> None:
+    def __init__(
+        self, jobs: AsyncGenerator[_Job], max_in_flight: int, deadline: float | None, on_submit: OnSubmission | None
+    ) -> None:
         if max_in_flight < 1:
             raise ValueError(f"max_in_flight must be 1 or more, not {max_in_flight}")
         self.stopped_by: Exception | None = None
         self.submitted = 0
         self.in_flight = 0
+        self._jobs = jobs
         self._deadline = deadline
         self._on_submit = on_submit
         self._broken_by: Exception | None = None
         self._window = anyio.Semaphore(max_in_flight)
+        self._intake = anyio.CancelScope()
         # Unbounded by itself: the window counts outcomes until they are read.
         self._send, self._receive = anyio.create_memory_object_stream[Outcome](math.inf)
 
@@ -105,22 +109,27 @@ class Outcomes:
         try:
             outcome = await self._receive.receive()
         except anyio.EndOfStream:
-            if self._broken_by is not None:
-                error, self._broken_by = self._broken_by, None
-                raise error from None
-            raise StopAsyncIteration from None
-        self.in_flight -= 1
-        self._window.release()
-        return outcome
+            end, self._broken_by = self._broken_by or StopAsyncIteration(), None
+        except anyio.ClosedResourceError:
+            end = RuntimeError("read the outcomes inside of the block `async with batch(...)`")
+        else:
+            self.in_flight -= 1
+            self._window.release()
+            return outcome
+        raise end  # out here, so that it keeps the cause it was raised with
 
     @asynccontextmanager
-    async def _run(self, jobs_to_do: AsyncGenerator[_Job]) -> AsyncGenerator[Self]:
-        raised: Exception | None = None
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        raised: BaseException | None = None
+        if self._deadline is not None:
+            self._intake.deadline = self._deadline
         async with anyio.create_task_group() as jobs:
-            jobs.start_soon(self._take_in, jobs_to_do, jobs)
+            jobs.start_soon(self._take_in, jobs)
             try:
                 yield self
-            except Exception as error:  # noqa: BLE001 - raised again below, but not inside a group of one
+            except anyio.get_cancelled_exc_class():
+                raise
+            except BaseException as error:  # noqa: BLE001 - raised again below, but not inside a group of one
                 raised = error
             finally:
                 jobs.cancel_scope.cancel()
@@ -128,29 +137,25 @@ class Outcomes:
         if raised is not None:
             raise raised
 
-    async def _take_in(self, jobs_to_do: AsyncGenerator[_Job], jobs: anyio.abc.TaskGroup) -> None:
+    async def _take_in(self, jobs: anyio.abc.TaskGroup) -> None:
         """Read jobs while there is room, and start them."""
         index = 0
         with self._send:  # each job holds a clone; the last one to close ends the iteration
             try:
-                async with aclosing(jobs_to_do):
-                    while await self._has_room():
-                        job = await anext(jobs_to_do, None)
-                        if job is None:
-                            return
-                        self.in_flight += 1
-                        jobs.start_soon(self._do, index, job, self._send.clone())
-                        index += 1
+                with self._intake:
+                    async with aclosing(self._jobs):
+                        while True:
+                            await self._window.acquire()
+                            job = await anext(self._jobs, None)
+                            if job is None:
+                                return
+                            self.in_flight += 1
+                            jobs.start_soon(self._do, index, job, self._send.clone())
+                            index += 1
             except Exception as error:  # noqa: BLE001 - the reader's to see, once everything before it is out
                 self._broken_by = error
-
-    async def _has_room(self) -> bool:
-        """Wait for a place in the window; no more requests are read when the intake is closed."""
-        with anyio.CancelScope(deadline=math.inf if self._deadline is None else self._deadline) as scope:
-            await self._window.acquire()
-        if scope.cancelled_caught:
-            self.stopped_by = self.stopped_by or TimeoutError("the batch's deadline passed: nothing more was read")
-        return self.stopped_by is None
+        if self._intake.cancelled_caught and self.stopped_by is None:
+            self.stopped_by = TimeoutError("the batch's deadline passed: nothing more was read")
 
     async def _do(self, index: int, job: _Job, send: MemoryObjectSendStream[Outcome]) -> None:
         """One job, whose end is always an outcome."""
@@ -171,9 +176,11 @@ class Outcomes:
             except Exception as error:  # noqa: BLE001 - one failed job never stops the others
                 task_id = error.task_id if isinstance(error, IdealError) else None
                 outcome = attrs.evolve(outcome, error=error, task_id=task_id or outcome.task_id)
-                if isinstance(error, CLOSES_THE_INTAKE) and self.stopped_by is None:
-                    self.stopped_by = error
-            send.send_nowait(outcome)
+                if isinstance(error, CLOSES_THE_INTAKE):
+                    self.stopped_by = self.stopped_by or error
+                    self._intake.cancel()  # also when the next request is still to come, perhaps never
+            with suppress(anyio.BrokenResourceError):  # the block was left this very moment
+                send.send_nowait(outcome)
 
 
 def batch(
@@ -212,8 +219,7 @@ def batch(
         ...                 await client.download(outcome.task, f"{outcome.index}.mp4")
     """
     deadline = None if timeout is None else anyio.current_time() + timeout
-    # The class is public for its attributes, not to be made by hand.
-    return Outcomes(max_in_flight, deadline, on_submit)._run(_to_generate(client, requests))  # noqa: SLF001
+    return Outcomes(_to_generate(client, requests), max_in_flight, deadline, on_submit)
 
 
 def resume(client: AsyncClient, *, max_in_flight: int = 50) -> AbstractAsyncContextManager[Outcomes]:
@@ -239,7 +245,7 @@ def resume(client: AsyncClient, *, max_in_flight: int = 50) -> AbstractAsyncCont
         ...         async for outcome in outcomes:
         ...             print(outcome.key, outcome.task or outcome.error)
     """
-    return Outcomes(max_in_flight, None, None)._run(_to_resume(client))  # noqa: SLF001
+    return Outcomes(_to_resume(client), max_in_flight, None, None)
 
 
 async def _to_generate(client: AsyncClient, requests: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[_Job]:
@@ -267,8 +273,8 @@ async def _go_on(client: AsyncClient, entry: Entry, tell: OnSubmit, timeout: flo
     """Only ever look: what stands in the journal lacks its URLs' signatures, and somebody may be releasing it."""
     if entry.task_id is None:
         raise SubmissionUnknown(
-            f"key {entry.key!r} was sent at {entry.created_at:%Y-%m-%d %H:%M:%S} UTC and no answer came: it may have been "
-            "paid. Look for its task; if there is none, journal.release(key) frees the key",
+            f"key {entry.key!r} was sent at {entry.created_at:%Y-%m-%d %H:%M:%S} UTC and no answer came: it may have "
+            "been paid. Look for its task; if there is none, journal.release(key) frees the key",
             key=entry.key,
             fingerprint=fingerprint(entry.request),
             sent_at=entry.created_at,

@@ -1,12 +1,13 @@
 """The disk: a file that is there is complete; a file that is not can be continued."""
 
+import errno
 import json
 import logging
 import os
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import anyio
 import attrs
@@ -21,11 +22,16 @@ logger = logging.getLogger("ideal_async")
 #: Bytes handed to the disk at once: large enough that leaving the event loop costs little.
 CHUNK = 1 << 18
 #: Seconds; between two chunks, so a slow download may take its time and a dead one may not.
-TIMEOUT = httpx.Timeout(10.0, read=60.0)
+#: To connect, read, write, and get a connection.
+TIMEOUT = (10.0, 60.0, 10.0, 10.0)
 #: What storage services answer for a signed URL that is no longer valid.
 EXPIRED = {400, 401, 403, 404, 410}
 
-type_of_leaving = Callable[..., Awaitable[Any]]
+LeaveLoop = Callable[..., Awaitable[Any]]
+
+
+class _DiskFailed(Exception):
+    """The disk said no; what else raises an `OSError` is the network."""
 
 
 @attrs.frozen
@@ -51,9 +57,11 @@ class Part:
             received = self.file.stat().st_size
         except (OSError, ValueError):
             return Held()
-        if not isinstance(note, dict) or note.get("identity") != identity:
-            return Held()
-        return Held(received, note.get("total"), note.get("etag"))
+        match note:
+            case {"identity": str() as whose, "total": int() | None as total, "etag": str() | None as etag}:
+                return Held(received, total, etag) if whose == identity else Held()
+            case _:
+                return Held()
 
     def open(self, identity: str, start: Start) -> BinaryIO:
         """Note what comes, and open the file where it belongs."""
@@ -62,6 +70,9 @@ class Part:
             note = {"identity": identity, "total": start.total, "etag": start.etag}
             self.note.write_text(json.dumps(note), "utf-8")
         file = self.file.open("ab")
+        if file.tell() < start.offset:
+            file.close()
+            raise OSError(errno.ESTALE, "somebody else took bytes away")
         file.truncate(start.offset)
         return file
 
@@ -94,7 +105,7 @@ class Downloads:
         leave_loop: Runs a blocking function outside of the event loop.
     """
 
-    def __init__(self, client: httpx.AsyncClient, *, at_once: int, retry: Retry, leave_loop: type_of_leaving) -> None:
+    def __init__(self, client: httpx.AsyncClient, *, at_once: int, retry: Retry, leave_loop: LeaveLoop) -> None:
         self._client = client
         self._slots = anyio.CapacityLimiter(at_once)
         self._retry = retry
@@ -135,8 +146,10 @@ class Downloads:
             try:
                 async with self._slots:
                     problem = await self._attempt(url, part, identity, held)
-            except OSError as error:
-                raise _failure(f"cannot write {part.file}: {error.strerror or error}", part, held, task_id) from error
+            except _DiskFailed as failed:
+                error = failed.__cause__
+                words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+                raise _failure(f"cannot write {part.file}: {words}", part, held, task_id) from error
             if problem is None:
                 return
             held = await self._leave_loop(part.held, identity)
@@ -144,7 +157,8 @@ class Downloads:
                 url, fresh = await refresh(), True
                 continue
             failures = 1 if held.received > before else failures + 1
-            if failures >= self._retry.attempts or (isinstance(problem, int) and problem in EXPIRED):
+            hopeless = self._client.is_closed or (isinstance(problem, int) and problem in EXPIRED)
+            if hopeless or failures >= self._retry.attempts:
                 what = f"HTTP {problem}" if isinstance(problem, int) else problem
                 raise _failure(f"the download broke off ({what})", part, held, task_id)
             logger.info("download for task %d: resumed at %d bytes", task_id, held.received)
@@ -161,26 +175,32 @@ class Downloads:
                     return response.status_code
                 start = begin(response.status_code, response.headers, held)
                 if start is None:
-                    await self._leave_loop(part.forget)
+                    await self._disk(part.forget)
                     return "it is another file now"
-                file = await self._leave_loop(part.open, identity, start)
+                file = sink = cast("BinaryIO", await self._disk(part.open, identity, start))
                 received = start.offset
                 if response.status_code != RANGE_NOT_SATISFIABLE:
                     async for chunk in response.aiter_bytes(CHUNK):
-                        await self._leave_loop(file.write, chunk)
+                        await self._disk(sink.write, chunk)
                         received += len(chunk)
                 if start.total is not None and received != start.total:
                     return f"{received} of {start.total} bytes"
-                await self._leave_loop(part.complete, file)
+                await self._disk(part.complete, sink)
                 return None
-        except OSError:
+        except _DiskFailed:
             raise
         except Exception as error:  # noqa: BLE001 - transports raise what they like; all of it means: not all came
             return type(error).__name__
         finally:
             if file is not None and not file.closed:
                 with anyio.CancelScope(shield=True):
-                    await self._leave_loop(file.close)
+                    await self._disk(file.close)
+
+    async def _disk(self, function: Callable[..., Any], *args: object) -> Any:
+        try:
+            return await self._leave_loop(function, *args)
+        except OSError as error:
+            raise _DiskFailed from error
 
 
 def _failure(message: str, part: Part, held: Held, task_id: int) -> DownloadFailed:

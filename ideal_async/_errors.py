@@ -21,6 +21,7 @@
 Misuse by the caller is `TypeError`, `ValueError` or `RuntimeError` instead. All of these can be pickled.
 """
 
+from copy import copy
 from datetime import datetime
 from typing import Any, Self
 
@@ -53,6 +54,12 @@ class IdealError(Exception):
         if self.task_id is None:
             self.task_id = task_id
         return self
+
+    def again(self) -> Self:
+        """Make a duplicate without a traceback: one exception raised in many tasks would collect all of theirs."""
+        duplicate = copy(self)
+        duplicate.__cause__ = self.__cause__
+        return duplicate
 
 
 class ConnectionFailed(IdealError):

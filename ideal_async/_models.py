@@ -39,7 +39,7 @@ def _check_url(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
         _ = parts.port  # a port that is no number is found only when it is read
     except ValueError:
         absolute = False
-    if not absolute or any(character <= " " or character == "\x7f" for character in value):
+    if not absolute or any(character <= " " or character == "\x7f" for character in value) or not _is_text(value):
         raise ValueError(f"{attribute.name} must be an http(s) URL, not {shorten(value)!r}: {_URLS_ONLY}")
 
 
@@ -53,6 +53,11 @@ def shorten(text: str) -> str:
     return bare if len(bare) <= _LONG else f"{bare[:_LONG]}…"
 
 
+def _is_text(value: str) -> bool:
+    """Half a surrogate pair, such as a badly cut string has at its end, cannot be sent as UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def _check_flag(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     if not isinstance(value, bool):
         raise TypeError(f"{attribute.name} must be True or False, not {value!r}")
@@ -61,6 +66,8 @@ def _check_flag(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
 def _check_prompt(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     if not isinstance(value, str):
         raise TypeError(f"{attribute.name} must be str or None, not {type(value).__name__}")
+    if not _is_text(value):
+        raise ValueError(f"{attribute.name} has half a surrogate pair in it: it was cut or decoded wrongly")
 
 
 @attrs.frozen

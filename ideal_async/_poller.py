@@ -3,16 +3,19 @@
 import logging
 import math
 import random
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Generator, Hashable
 from contextlib import contextmanager
 
 import anyio
 import attrs
 
+from ._agenda import Agenda
 from ._errors import ConnectionFailed, IdealError, TaskFailed, Unauthorized
 from ._models import Task, TaskStatus
-from ._pacing import Agenda, Forecast, Pacing, Track
-from ._retry import Failure, Retry
+from ._observer import Observer
+from ._pacing import Forecast, Pacing, Track
+from ._retry import Failure, Retry, is_outage
 
 logger = logging.getLogger("ideal_async")
 
@@ -30,7 +33,7 @@ class Waiter:
     """
 
     task: Task | None = None
-    error: Exception | None = None
+    error: IdealError | None = None
     news: anyio.Event = attrs.field(factory=anyio.Event)
     every_look: bool = False
     max_interval: float | None = None
@@ -59,12 +62,22 @@ class _Watched:
     looked_at: float | None = None
     looking: bool = False
     failures: int = 0
+    outage: bool = False
     failing_since: float = 0.0
 
     def interval(self, pacing: Pacing) -> float | None:
         """Seconds between looks that the most curious waiter asks for."""
         asked = [waiter.max_interval for waiter in self.waiters if waiter.max_interval is not None]
         return max(pacing.min_interval, min(asked)) if asked else None
+
+
+@attrs.frozen
+class _Left:
+    """The last look at a task that everybody left."""
+
+    looked_at: float
+    last: Task | None
+    left_at: float
 
 
 class Poller:
@@ -77,6 +90,7 @@ class Poller:
         looks_at_once: In flight, at most; when more are due, the most overdue goes first.
         start_soon: Runs a look in the client's own task.
         on_end: Told once of a task that ended (its id, the last look, a reason without one) before any waiter is.
+        observer: Told of each look, and of how many tasks are waited for.
     """
 
     def __init__(
@@ -86,8 +100,9 @@ class Poller:
         forecast: Forecast,
         retry: Retry,
         looks_at_once: int,
-        start_soon: Callable[..., None],
+        start_soon: Callable[..., object],
         on_end: Callable[[int, Task | None, str | None], Awaitable[None]],
+        observer: Observer | None = None,
     ) -> None:
         self._fetch = fetch
         self._forecast = forecast
@@ -95,10 +110,13 @@ class Poller:
         self._looks_at_once = looks_at_once
         self._start_soon = start_soon
         self._on_end = on_end
+        self._observer = observer
         self._watched: dict[int, _Watched] = {}
         self._agenda = Agenda()
         self._in_flight = 0
         self._wake = anyio.Event()
+        self._closed = False
+        self._left: OrderedDict[int, _Left] = OrderedDict()
         self._odd_statuses: set[str] = set()
         self.looks = 0
 
@@ -121,12 +139,22 @@ class Poller:
 
     def join(self, task_id: int, waiter: Waiter, *, kind: Hashable = None, submitted_at: float | None = None) -> None:
         """Let *waiter* hear of a task; looks begin with the first one and are shared by all."""
+        if self._closed:
+            _fail(waiter, ConnectionFailed(_CLOSED), task_id)
+            return
         now = anyio.current_time()
         watched = self._watched.get(task_id)
         if watched is None:
             track = self._forecast.track(kind, now=now, submitted_at=submitted_at)
             watched = self._watched[task_id] = _Watched(track, kind)
-            self._schedule(task_id, now + self._forecast.first(track, now=now, roll=random.random()))  # noqa: S311 - phase
+            if self._observer is not None:
+                self._observer.waiting(+1)
+            due = now + self._forecast.first(track, now=now, roll=random.random())  # noqa: S311 - phase
+            left = self._left.pop(task_id, None)
+            if left is not None:  # somebody was here a moment ago: his last look counts
+                watched.last, watched.looked_at = left.last, left.looked_at
+                due = max(due, left.looked_at + self._forecast.pacing.min_interval)
+            self._schedule(task_id, due)
         watched.waiters.append(waiter)
         if watched.last is not None:
             waiter.task = watched.last
@@ -135,7 +163,9 @@ class Poller:
         interval, pacing = watched.interval(self._forecast.pacing), self._forecast.pacing
         if interval is not None and not watched.looking and watched.failures == 0:
             looked_at = watched.looked_at if watched.looked_at is not None else now - pacing.min_interval
-            self._schedule(task_id, min(looked_at + interval, self._agenda.due(task_id)))
+            planned = self._agenda.due(task_id)
+            if planned is None or looked_at + interval < planned:
+                self._schedule(task_id, looked_at + interval)
 
     def leave(self, task_id: int, waiter: Waiter) -> None:
         """Stop hearing; with the last waiter the looks end."""
@@ -146,10 +176,23 @@ class Poller:
         if not watched.waiters:
             self._forecast.drop(watched.track)
             self._forget(task_id)
+            self._remember(task_id, watched)
+
+    def _remember(self, task_id: int, watched: _Watched) -> None:
+        """Keep the last look for `min_interval`: whoever comes back sooner must not look more often than agreed."""
+        now, min_interval = anyio.current_time(), self._forecast.pacing.min_interval
+        while self._left and next(iter(self._left.values())).left_at + min_interval <= now:
+            self._left.popitem(last=False)
+        looked_at = now if watched.looking else watched.looked_at
+        if looked_at is not None:
+            self._left[task_id] = _Left(looked_at, watched.last, now)
+            self._left.move_to_end(task_id)
 
     def _forget(self, task_id: int) -> None:
         del self._watched[task_id]
         self._agenda.discard(task_id)
+        if self._observer is not None:
+            self._observer.waiting(-1)
 
     def _schedule(self, task_id: int, due: float) -> None:
         earliest = self._agenda.next_due()
@@ -161,25 +204,28 @@ class Poller:
         """Look when it is time, until cancelled."""
         while True:
             while self._in_flight < self._looks_at_once:
-                task_id = self._agenda.pop(anyio.current_time())
-                if task_id is None:
+                now, due = anyio.current_time(), self._agenda.next_due()
+                task_id = self._agenda.pop(now)
+                if task_id is None or due is None:
                     break
                 self._watched[task_id].looking = True
                 self._in_flight += 1
-                self._start_soon(self._look, task_id, self._watched[task_id])
+                self._start_soon(self._look, task_id, self._watched[task_id], now - due)
             due = self._agenda.next_due() if self._in_flight < self._looks_at_once else None
             self._wake = anyio.Event()
             with anyio.CancelScope(deadline=math.inf if due is None else due):
                 await self._wake.wait()
 
-    async def _look(self, task_id: int, watched: _Watched) -> None:
+    async def _look(self, task_id: int, watched: _Watched, late: float) -> None:
         try:
             outcome = await self._fetch(task_id)
         finally:
+            if self._in_flight == self._looks_at_once:  # only then the loop waits for this, and not for the next due
+                self._wake.set()
             self._in_flight -= 1
-            self._wake.set()
         self.looks += 1
-        watched.looking = False
+        if self._observer is not None:
+            self._observer.looked(task_id, outcome.error if isinstance(outcome, Failure) else outcome, late)
         watched.looked_at = now = anyio.current_time()
         if not isinstance(outcome, Failure) and outcome.done:
             await self._finish(task_id, watched, outcome, None, now)
@@ -209,7 +255,7 @@ class Poller:
                 waiter.news.set()
 
     def _go_on(self, task_id: int, watched: _Watched, task: Task, now: float) -> None:
-        watched.failures = 0
+        watched.looking, watched.failures = False, 0
         status = task.status
         if not isinstance(status, TaskStatus) and status not in self._odd_statuses:
             self._odd_statuses.add(status)
@@ -237,12 +283,15 @@ class Poller:
                 waiter.news.set()
 
     def _ride_out(self, task_id: int, watched: _Watched, failure: Failure, now: float) -> None:
+        watched.looking = False
         error = failure.error
         if isinstance(error, Unauthorized):
             self.fail_all(error)  # the key is everybody's
             return
         if watched.failures == 0:
             watched.failing_since = now
+        if watched.outage is not is_outage(error):
+            watched.outage, watched.failures = not watched.outage, 0
         watched.failures += 1
         elapsed, roll = now - watched.failing_since, random.random()  # noqa: S311 - jitter
         delay = self._retry.look(failure, attempt=watched.failures, elapsed=elapsed, roll=roll)
@@ -257,7 +306,9 @@ class Poller:
 
     def fail_all(self, error: IdealError | None = None) -> None:
         """End every wait; without *error* because the client is closed."""
+        self._closed = self._closed or error is None
         for task_id, watched in list(self._watched.items()):
+            self._forecast.drop(watched.track)
             self._forget(task_id)
             for waiter in watched.waiters:
                 _fail(waiter, error or ConnectionFailed(_CLOSED), task_id)
@@ -268,9 +319,6 @@ _CLOSED = "the client was closed while this task still ran: it is paid, wait for
 
 def _fail(waiter: Waiter, error: IdealError, task_id: int) -> None:
     """Give each waiter an exception of its own: a shared one would collect everybody's traceback."""
-    rebuild, arguments = error.__reduce__()
-    own: IdealError = rebuild(*arguments)
-    own.task_id = task_id
-    own.__cause__ = error.__cause__
-    waiter.error = own
+    waiter.error = error.again()
+    waiter.error.task_id = task_id
     waiter.news.set()

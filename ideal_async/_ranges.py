@@ -58,15 +58,16 @@ def begin(status: int, headers: Mapping[str, str], held: Held) -> Start | None:
     """
     etag = headers.get("etag")
     etag = etag if etag and not etag.startswith("W/") else None
+    # Compressed in spite of `ask`: its lengths and ranges count other bytes than those on the disk.
+    compressed = headers.get("content-encoding", "identity") != "identity"
     if status == OK:
         length = headers.get("content-length", "")
-        compressed = headers.get("content-encoding", "identity") != "identity"
-        return Start(0, int(length) if length.isdecimal() and not compressed else None, etag)
+        return Start(0, int(length) if length.isdecimal() and not compressed else None, None if compressed else etag)
     found = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
-    if found is None or found["total"] == "*" or (held.etag is not None and etag not in (None, held.etag)):
+    if found is None or found["total"] == "*" or compressed or (held.etag and etag not in (None, held.etag)):
         return None
     total = int(found["total"])
-    if held.total not in (None, total):
+    if held.total != total and (held.total is not None or held.etag is None):
         return None
     if status == RANGE_NOT_SATISFIABLE:
         # Everything was there already: the process died between the last byte and the renaming.

@@ -21,6 +21,21 @@ from ._errors import (
 INTERNAL_ERROR = 1003  # vendor's page: "Retry after a short delay"
 
 
+TOO_MANY_REQUESTS = 429
+_SERVER_ERRORS = range(500, 600)
+
+
+def asks_to_slow_down(error: IdealError) -> bool:
+    """HTTP 429 says so whatever the envelope says."""
+    return isinstance(error, RateLimited) or (isinstance(error, ApiError) and error.http_status == TOO_MANY_REQUESTS)
+
+
+def is_outage(error: IdealError) -> bool:
+    """The service or the way to it is down: that ends by itself, while an answer to the question may be final."""
+    unnamed = type(error) is ApiError and error.http_status in _SERVER_ERRORS
+    return unnamed or asks_to_slow_down(error) or isinstance(error, ConnectionFailed | ServerError)
+
+
 class Sent(Enum):
     """What is known about a request that brought no result."""
 
@@ -82,7 +97,7 @@ class Retry:
 
     def submit(self, failure: Failure, *, attempt: int, roll: float) -> float | None:
         """Tell the delay before a *submit* is sent again; `None`: it must not be."""
-        refused = isinstance(failure.error, RateLimited) or (
+        refused = asks_to_slow_down(failure.error) or (
             isinstance(failure.error, ServerError) and failure.error.code == INTERNAL_ERROR
         )
         harmless = failure.sent is Sent.NO or (failure.sent is Sent.ANSWERED and refused)
@@ -95,14 +110,14 @@ class Retry:
 
         Args:
             failure: Of the last look.
-            attempt: How many looks failed in a row, from 1.
-            elapsed: Seconds since the first of them.
+            attempt: How many looks failed like this in a row, from 1: an outage, or an answer of the service.
+            elapsed: Seconds since the first failed look.
             roll: A number in [0, 1).
         """
         error = failure.error
         if isinstance(error, Unauthorized | InvalidRequest):
             return None  # the same question brings the same answer
-        if isinstance(error, ConnectionFailed | ServerError | RateLimited):
+        if is_outage(error):
             if elapsed >= self.outage:
                 return None  # an outage ends; the job it hides goes on meanwhile
         elif attempt >= _FEW:

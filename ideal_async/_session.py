@@ -3,24 +3,26 @@
 import json
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, cast
 
 import anyio
+import anyio.lowlevel
 import httpx
 
 from ._errors import (
     ApiError,
     ConnectionFailed,
     IdealError,
-    RateLimited,
     ServerError,
     TaskFailed,
     UnexpectedAnswer,
 )
 from ._models import Task
-from ._retry import INTERNAL_ERROR, Failure, Retry, Sent
+from ._observer import Observer
+from ._retry import INTERNAL_ERROR, Failure, Retry, Sent, asks_to_slow_down
 from ._wire import PROHIBITED_CONTENT, read_answer, read_task, read_task_id
 
 logger = logging.getLogger("ideal_async")
@@ -31,8 +33,9 @@ RESULT = "/api/v1/imageToVideo/result"
 #: Bytes. An answer of the vendor's page has about 600; a megabyte is a gateway gone wrong.
 LARGEST_ANSWER = 1 << 20
 #: Seconds. Connecting and writing a kilobyte are quick or broken; the answer to a POST may wait for the text review.
-LOOK_TIMEOUT = httpx.Timeout(10.0, read=30.0)
-SUBMIT_TIMEOUT = httpx.Timeout(10.0, read=60.0)
+#: To connect, read, write, and get a connection; a tuple, because a fork of httpx does not know httpx's own class.
+LOOK_TIMEOUT = (10.0, 30.0, 10.0, 10.0)
+SUBMIT_TIMEOUT = (10.0, 60.0, 10.0, 10.0)
 #: Seconds for a whole call, however slowly its answer drips in.
 LOOK_LIMIT = 45.0
 SUBMIT_LIMIT = 90.0
@@ -56,6 +59,10 @@ class _Key:
     def __repr__(self) -> str:
         return "<API key>"
 
+    def cover(self, text: str) -> str:
+        """Cover the key where somebody else's words repeat it."""
+        return text.replace(self.headers["APIKEY"], repr(self))
+
 
 def check_key(key: str | None) -> str:
     """Return a key that can be a header.
@@ -78,7 +85,7 @@ def check_base_url(base_url: str) -> httpx.URL:
     """
     try:
         url = httpx.URL(base_url.rstrip("/"))
-    except (httpx.InvalidURL, TypeError) as error:
+    except (httpx.InvalidURL, AttributeError, TypeError) as error:
         raise ValueError(f"base_url is no URL: {error}") from None
     if url.scheme not in {"http", "https"} or not url.host or url.query or url.fragment or url.userinfo:
         raise ValueError("base_url must look like https://api.ideal.house")
@@ -130,6 +137,7 @@ class Session:
         looks: Sends everything else. May be the same object.
         requests_at_once: API requests in flight, at most.
         retry: What is sent again.
+        observer: Told of the brake.
     """
 
     def __init__(
@@ -141,13 +149,15 @@ class Session:
         looks: httpx.AsyncClient,
         requests_at_once: int,
         retry: Retry,
+        observer: Observer | None = None,
     ) -> None:
         self._key = _Key(api_key)
-        self._generate_url = base_url.copy_with(path=base_url.path.rstrip("/") + GENERATE)
-        self._result_url = base_url.copy_with(path=base_url.path.rstrip("/") + RESULT)
+        self._generate_url = str(base_url.copy_with(path=base_url.path.rstrip("/") + GENERATE))
+        self._result_url = str(base_url.copy_with(path=base_url.path.rstrip("/") + RESULT))
         self._posts = posts
         self._looks = looks
         self._retry = retry
+        self._observer = observer
         # Held until the body is read: httpcore 1.0.9 loses pool slots for ever when requests that queue in the pool
         # are cancelled, so the pool must never queue.
         self._slots = anyio.CapacityLimiter(requests_at_once)
@@ -177,7 +187,7 @@ class Session:
                 timeout=SUBMIT_TIMEOUT,
                 mark=mark,
                 content=content,
-                headers={**self._key.headers, "Content-Type": "application/json"},
+                headers={"Content-Type": "application/json"},
             )
             if isinstance(outcome, Failure):
                 failure = self._doubt(outcome)
@@ -211,11 +221,9 @@ class Session:
         outcome = await self._call(
             self._looks,
             "GET",
-            self._result_url,
+            f"{self._result_url}?taskId={task_id:d}",
             limit=LOOK_LIMIT,
             timeout=LOOK_TIMEOUT,
-            params={"taskId": task_id},
-            headers=self._key.headers,
         )
         try:
             if not isinstance(outcome, Failure):
@@ -244,29 +252,41 @@ class Session:
         self,
         client: httpx.AsyncClient,
         method: str,
-        url: httpx.URL,
+        url: str,
         *,
         limit: float,
-        timeout: httpx.Timeout,
+        timeout: tuple[float, float, float, float],
         mark: Callable[[bool], None] | None = None,
         **more: Any,
     ) -> Any | Failure:
         """Make one request: return the `data` of its answer, or what became of it."""
-        await self._heed_brake()
-        async with self._slots:
+        outcome: Any | Failure = None
+        try:
+            self._slots.acquire_nowait()  # saves a turn of the event loop
+        except anyio.WouldBlock:
+            await self._slots.acquire()
+        try:
+            await self._heed_brake()  # it may have been put on while this waited for its slot
+            if client.is_closed:
+                return Failure(Sent.NO, ConnectionFailed("the http client is closed: nothing was sent"))
             request = client.build_request(method, url, timeout=timeout, **more)
+            # Here, and not among the arguments above, so that no frame of ours has the key in a printable variable.
+            request.headers.update(self._key.headers)
             if mark is not None:
+                await anyio.lowlevel.checkpoint_if_cancelled()  # the last moment to withdraw
                 mark(True)
             try:
                 # Shielded: whoever asked may go, a submit on its way is never torn in two.
-                with anyio.CancelScope(shield=mark is not None), anyio.fail_after(limit):
-                    response, content = await self._exchange(client, request)
+                with anyio.fail_after(limit, shield=mark is not None):
+                    outcome = self._read(*await self._exchange(client, request))
             except Exception as error:  # noqa: BLE001 - transports raise what they like; all of it means: no answer
                 reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-                failure = ConnectionFailed(f"the API could not be reached ({reason})")
+                failure = ConnectionFailed(f"the API could not be reached ({self._key.cover(reason)})")
                 failure.__cause__ = error
                 return Failure(judge(error), failure)
-        return self._read(response, content)
+        finally:
+            self._slots.release()
+        return outcome
 
     async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request) -> tuple[httpx.Response, bytes]:
         """Send, and read the answer up to a limit."""
@@ -274,10 +294,11 @@ class Session:
         response = await client.send(request, stream=True, follow_redirects=False)
         try:
             content = bytearray()
-            async for chunk in response.aiter_bytes():
-                content += chunk
-                if len(content) > LARGEST_ANSWER:
-                    break
+            async with aclosing(cast("AsyncGenerator[bytes]", response.aiter_bytes())) as chunks:
+                async for chunk in chunks:
+                    content += chunk
+                    if len(content) > LARGEST_ANSWER:
+                        break
             return response, bytes(content)
         finally:
             await response.aclose()
@@ -290,6 +311,8 @@ class Session:
                 raise UnexpectedAnswer([f"more than {LARGEST_ANSWER} bytes @ $"], http_status=status)
             data = read_answer(status, content, retry_after=retry_after)
         except IdealError as error:
+            if isinstance(error, ApiError):  # there are services that repeat a wrong key in their message
+                error.message, error.args = self._key.cover(error.message), (self._key.cover(str(error)),)
             self._brake(error)
             return Failure(Sent.ANSWERED, error)
         self._braked = 0
@@ -297,13 +320,15 @@ class Session:
 
     def _brake(self, error: IdealError) -> None:
         """Slow every request of this client when one of them was told to slow down."""
-        if not isinstance(error, ApiError) or not (isinstance(error, RateLimited) or error.retry_after is not None):
+        if not isinstance(error, ApiError) or not (asks_to_slow_down(error) or error.retry_after is not None):
             return
         self._braked += 1
         # In an exception's handler, not its cause: the roll only spreads several clients.
         pause = self._retry.pause(attempt=self._braked + 1, roll=random.random(), retry_after=error.retry_after)  # noqa: S311
         self._brake_until = max(self._brake_until, anyio.current_time() + pause)
         logger.warning("the API asks to slow down: no requests for %.1f s", pause)
+        if self._observer is not None:
+            self._observer.braked(pause)
 
     async def _heed_brake(self) -> None:
         while (pause := self._brake_until - anyio.current_time()) > 0:  # noqa: ASYNC110 - it may be put on again

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import math
 import re
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import attrs
 import cattrs
@@ -35,6 +36,7 @@ ERRORS: dict[int, type[ApiError]] = {
 PROHIBITED_CONTENT = 9038
 TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = range(500, 600)
+_BEYOND_64_BITS = 2**64
 _LONGEST_ID = 20  # digits of the largest unsigned 64-bit number
 
 
@@ -48,22 +50,27 @@ def _refuse(what: str, value: object) -> NoReturn:
 
 def _read_id(value: object, _: Any) -> int:
     """64-bit ids exactly: JavaScript gateways send them as strings, and a float has lost digits already."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
+    number = value
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _LONGEST_ID:
-        return int(value)
-    _refuse("integer", value)
+        number = int(value)
+    if isinstance(number, int) and not isinstance(number, bool) and abs(number) < _BEYOND_64_BITS:
+        return number
+    _refuse("64-bit integer", value)
 
 
 def _read_count(value: object, _: Any) -> int:
-    """Read a percentage, a place in the queue or a number of pixels; a `null` counts as 0."""
-    if isinstance(value, float) and value.is_integer():
+    """Read a percentage, a place in the queue or a number of pixels; a `null` counts as 0, a fraction is cut off."""
+    if isinstance(value, float) and math.isfinite(value):
         return int(value)
     return 0 if value is None else _read_id(value, int)
 
 
+def _keep(value: Any, _: Any) -> Any:
+    return value
+
+
 def _read_flag(value: object, _: Any) -> bool:
-    return value if isinstance(value, bool) else _refuse("boolean", value)
+    return value if isinstance(value, bool) else _refuse("true or false", value)
 
 
 def _read_text(value: object, _: Any) -> str:
@@ -88,7 +95,7 @@ def _build_converter() -> cattrs.Converter:
         names = {field.name: override(rename=_camel(field.name)) for field in attrs.fields(model)}
         if model is Task:
             names["id"] = override(struct_hook=_read_id)
-            names["raw"] = override(struct_hook=lambda value, _: value)
+            names["raw"] = names["input"] = override(struct_hook=_keep)
             names["eta"] = override(omit=True)
         hook = make_dict_structure_fn(model, converter, **names)  # type: ignore[arg-type]  # overrides by field name
         converter.register_structure_hook(model, hook)
@@ -137,18 +144,22 @@ def read_answer(http_status: int, content: bytes, *, retry_after: float | None =
         UnexpectedAnswer: There is no envelope.
     """
     try:
-        envelope = json.loads(content)
-    except (ValueError, RecursionError):
-        envelope = None
-    try:
-        code = _read_id(envelope["code"], int)  # what is not an object is caught here
-    except (KeyError, TypeError, ValueError):
+        envelope: dict[str, Any] = json.loads(content)
+        code = _read_id(envelope["code"], int)
+    except (KeyError, TypeError, ValueError, RecursionError):  # a TypeError: it was JSON, but no object
         raise _without_envelope(http_status, retry_after) from None
     if code == 0:
         return envelope.get("data")
     message = str(envelope.get("message") or "no message")
-    cls = ERRORS.get(code, RateLimited if TOO_MANY_REQUESTS in (http_status, code) else ApiError)
-    raise cls(code, message, http_status=http_status, retry_after=retry_after)
+    raise _class_of(code, http_status)(code, message, http_status=http_status, retry_after=retry_after)
+
+
+def _class_of(code: int, http_status: int) -> type[ApiError]:
+    if code in ERRORS:
+        return ERRORS[code]
+    if code in _SERVER_ERRORS:  # no code of the vendor's: a gateway that speaks JSON
+        return ServerError
+    return RateLimited if TOO_MANY_REQUESTS in (http_status, code) else ApiError
 
 
 def _without_envelope(http_status: int, retry_after: float | None) -> ApiError | UnexpectedAnswer:
@@ -170,22 +181,55 @@ def read_task_id(data: Any) -> int:
     return task_id if task_id > 0 else _refuse("positive integer", data)
 
 
+def _read_input(echo: Any) -> TaskInput:
+    """Read what the API repeats of a request; an echo that cannot be read is no reason to lose sight of a paid task."""
+    try:
+        return _CONVERTER.structure({} if echo is None else echo, TaskInput)
+    except (cattrs.BaseValidationError, TypeError):
+        return TaskInput()
+
+
+def _say(error: BaseException, _: Any) -> str:
+    """Put a problem into words that repeat nothing of the answer."""
+    match error:
+        case KeyError():
+            return "required field missing"
+        case ValueError():
+            return str(error)
+        case _:
+            return "object expected"
+
+
+def _in_their_words(problem: str) -> str:
+    """Cattrs names our fields; whoever reads this looks for the vendor's."""
+    what, at, where = problem.partition(" @ ")
+    return what + at + _camel(where)
+
+
+def _has_result(output: Any) -> bool:
+    match output:
+        case {"resultUrl": url}:
+            return bool(url)
+        case _:
+            return False
+
+
 def read_task(data: Any, *, http_status: int = 200) -> Task:
-    """Read a task out of the `data` of *Get Task Result*.
+    """Read a task out of the `data` of *Get Task Result*; what is not needed to follow it is read leniently.
 
     Raises:
         UnexpectedAnswer: It is no task; `.problems` lists why.
     """
     if not isinstance(data, dict):
         raise UnexpectedAnswer(["object expected @ $.data"], http_status=http_status)
-    fields: dict[str, Any] = {"raw": data, **data}
-    if fields.get("input") is None:
-        fields["input"] = {}
+    data = cast("dict[str, Any]", data)
+    fields: dict[str, Any] = {**data, "raw": data, "input": _read_input(data.get("input"))}
+    if fields.get("status") != TaskStatus.SUCCESS and not _has_result(fields.get("output")):
+        fields["output"] = None  # the frame of an output that is not there yet
     try:
         task = _CONVERTER.structure(fields, Task)
     except cattrs.BaseValidationError as error:
-        # cattrs names our fields; whoever reads this looks for the vendor's.
-        problems = [_camel(problem) for problem in cattrs.transform_error(error, path="$.data")]
+        problems = [_in_their_words(line) for line in cattrs.transform_error(error, "$.data", format_exception=_say)]
         raise UnexpectedAnswer(problems, http_status=http_status) from None
     if task.succeeded and task.output is None:
         raise UnexpectedAnswer(["required field missing @ $.data.output"], http_status=http_status)

@@ -4,8 +4,22 @@ import asyncio
 import selectors
 from typing import Any
 
+import hypothesis
 import pytest
 from trio.testing import MockClock
+
+#: Ours as users have it, only loaded by its name; pytester runs the projects of others.
+pytest_plugins = ["ideal_async.pytest_plugin", "pytester"]
+
+
+# Shared machines are slow at random: a property fails for what it says, never for how long it took, and alike each time.
+hypothesis.settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large],
+)
+hypothesis.settings.load_profile("suite")
 
 
 class JumpSelector(selectors.DefaultSelector):

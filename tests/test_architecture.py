@@ -11,9 +11,9 @@ PACKAGE = Path(__file__).parent.parent / "ideal_async"
 
 #: Each room may import only from the floors below its own. The sandbox is a house of its own.
 FLOORS: list[set[str]] = [
-    {"_models", "_ranges"},
-    {"_errors", "_pacing"},
-    {"_wire", "_retry", "_pricing"},
+    {"_models", "_ranges", "_agenda", "_laws"},
+    {"_errors", "_checking", "_learned"},
+    {"_wire", "_retry", "_pricing", "_pacing", "_observer"},
     {"_session", "_poller", "_download", "_background", "_commits", "_entries", "_owners"},
     {"_rows", "_schema"},
     {"_journal"},
@@ -21,11 +21,14 @@ FLOORS: list[set[str]] = [
     {"_client"},
     {"_batch"},
     {""},  # the face: ideal_async itself
-    {"cli"},
-    {"__main__"},
+    {"cli", "pytest_plugin", "opentelemetry", "webdemo"},
+    {"__main__", "pytest_ideal_async"},
 ]
 #: The deciders: no network, no disk, no clock, no dice, no await.
-PURE = {"_models", "_ranges", "_errors", "_pacing", "_wire", "_retry", "_pricing", "sandbox._world"}
+PURE = {
+    *("_models", "_ranges", "_errors", "_wire", "_retry", "_pricing", "_observer", "sandbox._world"),
+    *("_pacing", "_agenda", "_laws", "_checking", "_learned"),
+}
 HANDS = {"anyio", "asyncio", "httpx", "os", "pathlib", "random", "socket", "sqlite3", "tempfile", "time"}
 
 FLOOR = {room: number for number, floor in enumerate(FLOORS) for room in floor}
@@ -38,9 +41,9 @@ def name_of(path: Path) -> str:
 
 
 def room_of(name: str) -> str:
-    """The cli and the sandbox each count as one room seen from outside."""
+    """The cli, the sandbox and the demo each count as one room seen from outside."""
     head = name.partition(".")[0]
-    return head if head in {"cli", "sandbox"} else name
+    return head if head in {"cli", "sandbox", "webdemo"} else name
 
 
 def imports_of(path: Path) -> Iterator[str]:

@@ -222,3 +222,17 @@ def test_kill_while_the_request_is_on_its_way(server: CountingServer, tmp_path: 
     with Journal(path) as journal:
         assert [entry.state for entry in journal.entries()] == ["unknown"]
     assert server.created == Counter("a")
+
+
+def test_the_same_keys_in_several_processes_at_once(server: CountingServer, tmp_path: Path) -> None:
+    """Who comes second waits for the first one's task: one POST a key, and everybody gets all videos."""
+    path, keys = tmp_path / "orders.journal", [str(number) for number in range(KEYS)]
+    children = [FORKS.Process(target=crash_worker.run, args=(url_of(server), path, keys)) for _ in range(4)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+        assert child.exitcode == 0
+    assert server.created == Counter(keys)
+    with Journal(path) as journal:
+        assert Counter(entry.state for entry in journal.entries()) == {"succeeded": KEYS}

@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, unquote, urlsplit
 
-import anyio
 import attrs
-from rich.console import Console
-from rich.table import Table
 
 from ideal_async import AsyncClient, ImageToVideo
 from ideal_async.sandbox import Sandbox, serve
 
+from ._batch import exit_code, tell_errors
+from ._files import alone_in
+from ._gallery import write_gallery
 from ._job import Board, Job
+from ._plan import safe_name
 from ._progress import clock, show
-from ._run import Run
+from ._results import Results
+from ._run import Run, run_unless_interrupted
+from ._terminal import INTERRUPTED, Refused, people, put, put_json, say
 
 Resolution = Literal["480p", "720p", "1080p"]
 
@@ -49,6 +52,7 @@ SPECIAL: dict[int, dict[str, Any]] = {
 }
 #: One in so many jobs goes from a first to a last frame, where there is one.
 PAIRS = 8
+HUNDRED = 100
 PHOTOGRAPHS = {".jpg", ".jpeg", ".png", ".webp"}
 
 
@@ -64,10 +68,7 @@ class Picture:
 def drawn_rooms() -> list[Picture]:
     """List the rooms the sandbox draws."""
     day, night = "https://example.com/{}-day.jpg", "https://example.com/{}-night.jpg"
-    rooms: list[Picture] = []
-    for style in ("", "-2", "-3"):
-        rooms += [Picture(room, day.format(room + style), night.format(room + style)) for room in ROOMS]
-    return rooms
+    return [Picture(room, day.format(room), night.format(room)) for room in ROOMS]
 
 
 def photographs(names: Sequence[str], base_url: str) -> list[Picture]:
@@ -111,7 +112,6 @@ def mix(pictures: Sequence[Picture], count: int, *, resolution: Resolution | Non
 
 
 def run_demo(
-    console: Console,
     out: Path,
     *,
     jobs: int,
@@ -119,29 +119,46 @@ def run_demo(
     speed: float,
     workers: int,
     resolution: Resolution | None,
-) -> Board:
-    """Start a sandbox, have it make *jobs* videos over real HTTP, and save them in *out*.
+    as_json: bool,
+) -> int:
+    """Start a sandbox, have it make *jobs* videos over real HTTP, and save them in *out*; return the exit code.
 
     Raises:
-        ValueError: *images* names nothing that can be used.
+        Refused: *images* names nothing that can be used, or *out* cannot be.
     """
     folder = _folder(images)
-    with Sandbox(credits=0, speed=speed, workers=workers, images=folder) as sandbox, serve(sandbox) as base_url:
+    with (
+        alone_in(out),
+        Sandbox(credits=0, speed=speed, workers=workers, images=folder) as sandbox,
+        serve(sandbox) as base_url,
+    ):
         if folder is not None:
             pictures = photographs(sandbox.images, f"{base_url}/images")
             if not pictures:
-                raise ValueError(f"{folder} holds no JPEG, PNG or WebP photographs")
+                raise Refused(f"{folder} holds no JPEG, PNG or WebP photographs")
         else:
             pictures = linked(images) if images else drawn_rooms()
         planned = mix(pictures, jobs, resolution=resolution)
         credits = sum(job.credits for job in planned)
         sandbox.grant(credits)
-        out.mkdir(parents=True, exist_ok=True)
-        console.print(f"{jobs:,} videos for {credits:,} credits, from a sandbox on {base_url}", highlight=False)
+        say(f"{jobs:,} videos for {credits:,} credits, from a sandbox on {base_url}")
         board = Board(planned, time.time())
-        anyio.run(_make, console, board, sandbox.api_key, base_url, out)
-        _sum_up(console, board, sandbox, out, time.time())
-    return board
+        client = AsyncClient(sandbox.api_key, base_url=base_url)
+        run = Run(client, board, out, stem=lambda job: safe_name(job.key))
+
+        async def work() -> None:
+            async with client, show(board, people()):
+                await run.make_all()
+
+        interrupted = not run_unless_interrupted(work)
+        for job in list(board.running):
+            board.move(job, "unfinished")
+        delay = mean_delay(planned, sandbox)
+        Results(out).finish(board)
+        page = write_gallery(board, out, title="A hundred videos, offline" if jobs == HUNDRED else "Videos, offline")
+    code = INTERRUPTED if interrupted else exit_code(board)
+    _sum_up(board, delay, page, time.time(), code, as_json=as_json)
+    return code
 
 
 def _folder(images: Sequence[str]) -> Path | None:
@@ -150,44 +167,51 @@ def _folder(images: Sequence[str]) -> Path | None:
         return None
     folder = Path(images[0])
     if len(images) > 1 or not folder.is_dir():
-        raise ValueError(f"--images takes one folder of photographs, or http(s) URLs, not {' '.join(images)}")
+        raise Refused(f"--images takes one folder of photographs, or http(s) URLs, not {' '.join(images)}")
     return folder
 
 
-async def _make(console: Console, board: Board, api_key: str, base_url: str, out: Path) -> None:
-    async with AsyncClient(api_key, base_url=base_url) as client, show(board, console):
-        await Run(client, board, out, stem=lambda job: job.key).make_all()
-
-
-def _sum_up(console: Console, board: Board, sandbox: Sandbox, out: Path, now: float) -> None:
+def _sum_up(board: Board, delay: float | None, page: Path, now: float, code: int, *, as_json: bool) -> None:
+    tell_errors(board)
     found = [job for job in board.jobs if job.found_at is not None]
-    delay = mean_delay(found, sandbox)
-    table = Table.grid(padding=(0, 2))
-    table.add_row("videos", f"{board.counts['done']:,} of {len(board.jobs):,}, in {out}/")
-    table.add_row("credits", f"{board.charged:,} charged, {board.refunded:,} refunded")
-    if found:
-        table.add_row("looks per job", f"{sum(job.looks for job in found) / len(found):.1f}")
-    if delay is not None:
-        table.add_row("from end to discovery", f"{delay:.1f} s, mean")
-    table.add_row("wall time", clock(now - board.started_at))
-    console.print(table)
-    for job in board.jobs:
-        if job.error is not None:
-            console.print(f"{job.key}: {job.state}: {job.error}", style="red", soft_wrap=True)
+    looks = sum(job.looks for job in found) / len(found) if found else None
+    if as_json:
+        put_json(
+            {
+                "jobs": len(board.jobs),
+                "counts": {state: count for state, count in board.counts.items() if count},
+                "credits": {"charged": board.charged, "refunded": board.refunded},
+                "looks_per_job": looks,
+                "seconds_from_end_to_discovery": delay,
+                "seconds": round(now - board.started_at, 3),
+                "gallery": str(page),
+                "exit_code": code,
+            }
+        )
+    else:
+        put(f"videos    {board.counts['done']:,} of {len(board.jobs):,}, in {page.parent}")
+        put(f"credits   {board.charged:,} charged, {board.refunded:,} refunded")
+        if looks is not None:
+            put(f"looks     {looks:.1f} per job")
+        if delay is not None:
+            put(f"found     {delay:.1f} s after its end, on average")
+        put(f"time      {clock(now - board.started_at)}")
+        put(f"gallery   {page}")
 
 
-def mean_delay(found: Sequence[Job], sandbox: Sandbox) -> float | None:
-    """Tell the mean seconds from the end of a task in the sandbox to its discovery; `None` without any.
+def mean_delay(jobs: Sequence[Job], sandbox: Sandbox) -> float | None:
+    """Note when each task ended in the sandbox; return the mean seconds until it was found, `None` without any.
 
     The sandbox counts from its first request. An id is heard of no earlier than its task was created, so the smallest
     difference between the two is where the sandbox's count began, but for the way of one answer.
     """
-    ends = {task.id: (task.created_at, task.ended_at) for task in sandbox.created}
-    began: list[float] = []
+    paid = {job.task_id: job for job in jobs if job.queued_at is not None}
+    receipts = [receipt for receipt in sandbox.created if receipt.id in paid]
+    began = min(((paid[receipt.id].queued_at or 0.0) - receipt.created_at for receipt in receipts), default=0.0)
     waits: list[float] = []
-    for job in found:
-        created, ended = ends.get(job.task_id or 0, (0.0, None))
-        if job.queued_at is not None and job.found_at is not None and ended is not None:
-            began.append(job.queued_at - created)
-            waits.append(job.found_at - ended)
-    return sum(waits) / len(waits) - min(began) if waits else None
+    for receipt in receipts:
+        job = paid[receipt.id]
+        if receipt.ended_at is not None and job.found_at is not None:
+            job.ended_at = began + receipt.ended_at
+            waits.append(job.found_at - job.ended_at)
+    return sum(waits) / len(waits) if waits else None

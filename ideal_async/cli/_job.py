@@ -1,5 +1,6 @@
 """One job of a batch: what is wanted, where it stands, what came of it."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ State = Literal[
 ]
 RUNNING: tuple[State, ...] = ("queued", "rendering", "downloading")
 ENDED: tuple[State, ...] = ("done", "failed", "refused", "unknown", "unfinished")
+#: Ended jobs from which a pace can be read.
+ENOUGH = 3
 
 
 @attrs.define(eq=False)
@@ -30,17 +33,19 @@ class Job:
 
     Attributes:
         index: From 0, in the order of the input.
-        key: Names the job, in the journal and in file names.
+        key: Names the job in files and on the screen.
         request: What is asked for.
         line: In the input file, from 1; `None` where there is none.
+        flight_key: Its idempotency key: `key`, or that of its latest repetition; `None`: it may be sent any time.
         state: Where it stands.
         task_id: Once it is paid.
         percentage: Of the last look, 0 to 100.
         wait_number: Of the last look: tasks ahead in the queue.
-        left: Seconds to its end, as the poller expects it.
+        expected_at: When the poller expects its end.
         looks: How often it was looked at in this run.
         queued_at: The id came.
         started_at: First seen rendering.
+        ended_at: The video was made, where somebody knows: the sandbox does, the real service does not tell.
         found_at: The end was discovered.
         downloaded_at: The files stood on the disk.
         video: The MP4.
@@ -54,14 +59,16 @@ class Job:
     key: str
     request: ImageToVideo
     line: int | None = None
+    flight_key: str | None = attrs.field(default=attrs.Factory(lambda job: job.key, takes_self=True))
     state: State = "waiting"
     task_id: int | None = None
     percentage: int = 0
     wait_number: int = 0
-    left: float | None = None
+    expected_at: float | None = None
     looks: int = 0
     queued_at: float | None = None
     started_at: float | None = None
+    ended_at: float | None = None
     found_at: float | None = None
     downloaded_at: float | None = None
     video: Path | None = None
@@ -75,11 +82,6 @@ class Job:
         """What it costs, by the price table."""
         return estimate(self.request)
 
-    @property
-    def paid(self) -> int:
-        """What it cost, as far as is known: a failed task is refunded."""
-        return self.credits if self.task_id is not None and self.state != "failed" else 0
-
 
 @attrs.define(eq=False)
 class Board:
@@ -87,22 +89,37 @@ class Board:
 
     Attributes:
         jobs: In the order of the input.
+        started_at: When this run began, seconds since 1970.
+        on_end: Told of each job that ended.
         counts: Jobs by state.
-        started_at: When the batch began, seconds since 1970.
-        charged: Credits of the tasks this run paid for.
-        refunded: Credits of those that failed.
-        on_move: Told of each job that came to another state.
+        running: The paid jobs that did not end yet.
+        ended_before: The jobs that had ended when this run began.
+        charged: Credits of the tasks that were paid, in this run or an earlier one.
+        refunded: Credits of those of them that failed.
     """
 
     jobs: Sequence[Job]
     started_at: float
+    on_end: Callable[[Job], object] = attrs.field(default=lambda _: None)
     counts: Counter[State] = attrs.field(init=False)
-    charged: int = 0
-    refunded: int = 0
-    on_move: Callable[[Job], object] | None = None
+    running: set[Job] = attrs.field(init=False)
+    charged: int = attrs.field(init=False)
+    refunded: int = attrs.field(init=False)
+    ended_before: frozenset[Job] = attrs.field(init=False)
+    _first_end: float | None = attrs.field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         self.counts = Counter(job.state for job in self.jobs)
+        self.running = {job for job in self.jobs if job.state in RUNNING}
+        self.charged = sum(job.credits for job in self.jobs if job.task_id is not None)
+        self.refunded = sum(job.credits for job in self.jobs if job.state == "failed")
+        self.ended_before = frozenset(job for job in self.jobs if job.state in ENDED)
+
+    def pay(self, job: Job, task_id: int) -> None:
+        """Note the task of *job*, paid now."""
+        job.task_id = task_id
+        self.charged += job.credits
+        self.move(job, "queued")
 
     def move(self, job: Job, state: State) -> None:
         """Note that *job* came to *state*."""
@@ -111,8 +128,16 @@ class Board:
         self.counts[job.state] -= 1
         self.counts[state] += 1
         job.state = state
-        if self.on_move is not None:
-            self.on_move(job)
+        if state in RUNNING:
+            self.running.add(job)
+        else:
+            self.running.discard(job)
+        if state == "failed":
+            self.refunded += job.credits
+        if state in ENDED:
+            if self._first_end is None:
+                self._first_end = time.time()
+            self.on_end(job)
 
     @property
     def ended(self) -> int:
@@ -122,10 +147,11 @@ class Board:
     def seconds_left(self, now: float) -> float | None:
         """Forecast the end of the batch; `None` while too little is known.
 
-        Running tasks end when the poller expects the last of them; the rest leaves the queue as fast as jobs ended so
-        far. The later of the two counts.
+        Running tasks end when the poller expects the last of them. Where it knows nothing, or where jobs wait to be
+        sent, the rest ends as fast as jobs ended so far, counted from the first end: what came before it was one wait.
         """
-        pace = (now - self.started_at) / self.ended if self.ended else None
-        rest = None if pace is None else pace * (len(self.jobs) - self.ended)
-        forecasts = [job.left for job in self.jobs if job.left is not None and job.state in RUNNING]
-        return max([*forecasts, *([] if rest is None else [rest])], default=None)
+        left = [max(0.0, job.expected_at - now) for job in self.running if job.expected_at is not None]
+        ended = self.ended - len(self.ended_before)
+        if self._first_end is not None and ended >= ENOUGH and (self.counts["waiting"] or not left):
+            left.append((now - self._first_end) / (ended - 1) * (len(self.jobs) - self.ended))
+        return max(left, default=None)

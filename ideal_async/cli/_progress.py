@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ._job import Board, Job
+from ._terminal import printable
 
 #: Seconds between two pictures; faster is not seen, slower looks stuck.
 REFRESH = 0.2
@@ -72,7 +73,7 @@ def picture(board: Board, now: float, *, width: int) -> RenderableType:
         head.add_row(bar, f"{share} · {times}")
     lines: list[RenderableType] = [head]
     lines += [Text(line, no_wrap=True, overflow="ellipsis") for line in (counts_of(board), credits_of(board))]
-    running = [job for job in board.jobs if job.state in ("rendering", "downloading")]
+    running = [job for job in board.running if job.state != "queued"]
     running.sort(key=lambda job: (job.state != "downloading", -job.percentage, job.index))
     lines += [_line(job) for job in running[:SHOWN]]
     return Group(*lines)
@@ -80,7 +81,7 @@ def picture(board: Board, now: float, *, width: int) -> RenderableType:
 
 def _line(job: Job) -> Text:
     where = "saving" if job.state == "downloading" else f"{job.percentage:3} %"
-    return Text(f"  {where:>6}  {job.key}", style="dim", no_wrap=True, overflow="ellipsis")
+    return Text(f"  {where:>6}  {printable(job.key)}", style="dim", no_wrap=True, overflow="ellipsis")
 
 
 @asynccontextmanager

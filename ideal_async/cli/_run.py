@@ -1,7 +1,9 @@
 """A batch from the first submit to the last file: downloads run while other videos are still being made."""
 
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -14,12 +16,13 @@ from ideal_async import (
     AsyncClient,
     BudgetExceeded,
     IdealError,
-    Outcome,
+    OutOfCredits,
     Submission,
     SubmissionUnknown,
     Task,
     TaskFailed,
     TaskStatus,
+    Unauthorized,
     batch,
 )
 
@@ -28,19 +31,24 @@ from ._job import Board, Job, State
 #: Finished videos waiting for their download, or in it. Reading outcomes stops there, and so does submitting: files
 #: should not fall far behind, since result URLs may expire.
 DOWNLOADS = 20
+#: What stops the whole batch: these jobs are as good as before, and one line tells all of them why.
+STOPS = (BudgetExceeded, OutOfCredits, Unauthorized)
+#: Signals that ask a process to end; there is no SIGHUP on Windows.
+_POLITE = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 #: Suffixes of cover pictures; one that has none of them is called .jpg, as on the vendor's page.
 PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
 @attrs.define(eq=False)
 class Run:
-    """Makes every waiting job of a board.
+    """Makes every job of a board that is not made yet.
 
     Attributes:
         client: Does the work.
         board: Its jobs are brought up to date all the time.
         out: The folder for the files; it exists.
         stem: Names the files of a job, without a suffix.
+        known: The jobs that were paid before, with their task if it is known to have succeeded.
         stopped_by: What closed the intake before all jobs were submitted, if something did.
     """
 
@@ -48,6 +56,7 @@ class Run:
     board: Board
     out: Path
     stem: Callable[[Job], str]
+    known: Mapping[Job, Task | None] = attrs.field(factory=dict[Job, Task | None])
     stopped_by: Exception | None = None
     _slots: anyio.Semaphore = attrs.field(factory=lambda: anyio.Semaphore(DOWNLOADS))
 
@@ -58,33 +67,42 @@ class Run:
             max_in_flight: Jobs submitted and not ended, at most.
             timeout: Seconds for making the videos.
         """
-        waiting = [job for job in self.board.jobs if job.state == "waiting"]
+        new = [job for job in self.board.jobs if job.state == "waiting"]
         async with anyio.create_task_group() as followers:
 
             def begin(submission: Submission) -> None:
-                job = waiting[submission.index]
-                self._queue(job, submission.task_id)
+                job = new[submission.index]
+                job.queued_at = time.time()
+                self.board.pay(job, submission.task_id)
                 followers.start_soon(self._follow, job, submission.task_id)
 
-            requests = ((job.key, job.request) for job in waiting)
-            async with (
-                anyio.create_task_group() as downloads,
-                batch(self.client, requests, max_in_flight=max_in_flight, timeout=timeout, on_submit=begin) as outcomes,
-            ):
-                async for outcome in outcomes:
-                    job = waiting[outcome.index]
-                    self._settle(job, outcome)
-                    if outcome.task is not None:
-                        await self._slots.acquire()
-                        downloads.start_soon(self._download, job, outcome.task)
-            self.stopped_by = outcomes.stopped_by
+            async with anyio.create_task_group() as rest:
+                for job, task in self.known.items():
+                    if task is None and job.task_id is not None:
+                        followers.start_soon(self._follow, job, job.task_id)
+                        rest.start_soon(self._go_on, job, job.task_id, timeout, rest)
+                    elif task is not None:
+                        rest.start_soon(self._download, job, task)
+                async with batch(
+                    self.client,
+                    ((job.flight_key, job.request) for job in new),
+                    max_in_flight=max_in_flight,
+                    timeout=timeout,
+                    on_submit=begin,
+                ) as outcomes:
+                    async for outcome in outcomes:
+                        await self._settle(new[outcome.index], outcome.task, outcome.error, rest)
+                self.stopped_by = outcomes.stopped_by
             followers.cancel_scope.cancel()
 
-    def _queue(self, job: Job, task_id: int) -> None:
-        job.task_id = task_id
-        job.queued_at = time.time()
-        self.board.charged += job.credits
-        self.board.move(job, "queued")
+    async def _go_on(self, job: Job, task_id: int, timeout: float | None, downloads: anyio.abc.TaskGroup) -> None:
+        """Wait for a task of an earlier run; it is paid, so no budget stands in its way."""
+        try:
+            task = await self.client.wait(task_id, timeout=timeout)
+        except IdealError as error:
+            await self._settle(job, None, error, downloads)
+        else:
+            await self._settle(job, task, None, downloads)
 
     async def _follow(self, job: Job, task_id: int) -> None:
         """See what the shared poller sees; it looks no more often for that."""
@@ -99,26 +117,36 @@ class Run:
 
     def _see(self, job: Job, task: Task) -> None:
         job.percentage, job.wait_number = task.percentage, task.wait_number
-        job.left = None if task.eta is None else task.eta.seconds
+        job.expected_at = None if task.eta is None else time.time() + task.eta.seconds
         # "percentage above 0 outweighs waitNumber": the vendor's page shows 30 % with two ahead.
         if task.percentage > 0 or (task.status == TaskStatus.PROCESSING and task.wait_number == 0):
             if job.started_at is None:
                 job.started_at = time.time()
             self.board.move(job, "rendering")
 
-    def _settle(self, job: Job, outcome: Outcome) -> None:
-        job.task_id = outcome.task_id
-        job.left = None
-        if outcome.task is not None:
+    async def _settle(
+        self, job: Job, task: Task | None, error: Exception | None, downloads: anyio.abc.TaskGroup
+    ) -> None:
+        """A job is over for the service: what is left is to fetch its files, or to say why there are none."""
+        job.expected_at = None
+        if task is not None:
             job.found_at = time.time()
             self.board.move(job, "downloading")
-        elif outcome.error is not None:
-            job.error = str(outcome.error)
-            state = state_after(outcome.error)
+            await self._slots.acquire()
+            downloads.start_soon(self._download_and_leave, job, task)
+        elif error is not None:
+            state = state_after(error)
+            if state != "waiting" or not isinstance(error, STOPS):
+                job.error = error.reason if isinstance(error, TaskFailed) else str(error)
             if state == "failed":
                 job.found_at = time.time()
-                self.board.refunded += job.credits
             self.board.move(job, state)
+
+    async def _download_and_leave(self, job: Job, task: Task) -> None:
+        try:
+            await self._download(job, task)
+        finally:
+            self._slots.release()
 
     async def _download(self, job: Job, task: Task) -> None:
         """Bring the video and its cover to the disk."""
@@ -130,8 +158,6 @@ class Run:
         else:
             job.downloaded_at = time.time()
             self.board.move(job, "done")
-        finally:
-            self._slots.release()
 
     async def _bring(self, job: Job, task: Task) -> None:
         if task.output is None:
@@ -147,6 +173,34 @@ class Run:
             job.cover = cover
 
 
+def run_unless_interrupted(work: Callable[[], Awaitable[None]]) -> bool:
+    """Run *work* in an event loop; `False`: Ctrl-C, or a polite kill, came first, and it was cancelled.
+
+    A second Ctrl-C ends it at once, also the requests under way that may cost money; the journal has them.
+    """
+    try:
+        with _terminable():
+            anyio.run(work)
+    except KeyboardInterrupt:
+        return False
+    return True
+
+
+@contextmanager
+def _terminable() -> Generator[None]:
+    """Let SIGTERM and a closed terminal do what Ctrl-C does."""
+
+    def interrupt(_: int, __: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    former = [(number, signal.signal(number, interrupt)) for number in _POLITE]
+    try:
+        yield
+    finally:
+        for number, handler in former:
+            signal.signal(number, handler)
+
+
 def state_after(error: Exception) -> State:
     """Tell where a job stands that ended with *error*."""
     match error:
@@ -154,11 +208,9 @@ def state_after(error: Exception) -> State:
             return "failed"
         case SubmissionUnknown():
             return "unknown"
-        case BudgetExceeded():
-            return "waiting"
         case IdealError() if error.task_id is not None:
             return "unfinished"
-        case ApiError():
+        case ApiError() if not isinstance(error, STOPS):
             return "refused"
         case _:
             return "waiting"

@@ -1,5 +1,8 @@
 """One picture under a moving camera, directed by the words of a prompt."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# (numpy's stubs leave what is taken from an array of floats unknown)
+
 import math
 from collections.abc import Iterator
 
@@ -78,7 +81,7 @@ class Plate:
         corner = top * self.wide + left
         coloured = ((top + middle) >> 1) * half + ((left + middle) >> 1)
         pieces = np.empty((tile * tile * 3 // 2, *corner.shape), np.uint8)
-        each = iter(pieces)
+        index = 0
         for samples, row, at, side in (
             (self.luma, self.wide, corner, tile),
             (self.blue, half, coloured, tile // 2),
@@ -86,7 +89,8 @@ class Plate:
         ):
             for down in range(side):
                 for across in range(side):
-                    samples[apart * (down * row + across) :].take(at, out=next(each), mode="clip")
+                    np.take(samples[apart * (down * row + across) :], at, out=pieces[index], mode="clip")
+                    index += 1
         return pieces
 
     def develop(self, pieces: Bytes) -> av.VideoFrame:
@@ -105,7 +109,8 @@ class Plate:
 def plane(frame: av.VideoFrame, index: int) -> Bytes:
     """One plane of a frame as an array that shares its memory."""
     raw = frame.planes[index]
-    return np.frombuffer(raw, np.uint8).reshape(raw.height, raw.line_size)[:, : raw.width]
+    result: Bytes = np.frombuffer(memoryview(raw), np.uint8).reshape(raw.height, raw.line_size)[:, : raw.width]
+    return result
 
 
 def _inside(at: Floats, last: int) -> np.ndarray[tuple[int, ...], np.dtype[np.intp]]:
@@ -178,7 +183,7 @@ def fly(plate: Plate, move: Move, frames: int) -> Iterator[av.VideoFrame]:
         y = cosine * v + np.float32(move.y * gone * room_y / 2)
         if move.roll:
             x, y = x - sine * v, y + sine * u
-        near = depth.reshape(-1).take(
+        near: Floats = depth.reshape(-1).take(
             np.clip(y + np.float32(rows / 2), 0, rows - 1).astype(np.intp) * columns
             + np.clip(x + np.float32(columns / 2), 0, columns - 1).astype(np.intp)
         )

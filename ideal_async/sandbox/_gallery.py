@@ -1,15 +1,15 @@
-"""The sandbox's own pictures: rooms it draws, and a folder of the user's photographs."""
+"""The sandbox's own pictures: rooms that come with it, and a folder of the user's photographs."""
 
 import re
 import zlib
 from base64 import b64decode
-from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from ._files import File, file_on_disk, media_type_of
+from ._rooms import photograph
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,10 +41,10 @@ def is_example(host: str) -> bool:
 
 
 class Gallery:
-    """Pictures by name. Files of *folder* come first; any other name with a picture's suffix is drawn as a room.
+    """Pictures by name. Files of *folder* come first; any other name with a picture's suffix is shown as a room.
 
     Two kinds of names are for trying what goes wrong: `missing…` is never there, `broken…` is no picture. Looking one
-    up blocks: it reads or draws.
+    up blocks: it reads.
     """
 
     def __init__(self, folder: Path | None, *, draw: bool) -> None:
@@ -57,7 +57,7 @@ class Gallery:
         )
         #: Whether looking up blocks too briefly to matter.
         self.instant = folder is None and not draw
-        self._draw: Callable[[str], bytes] = _draw if draw else _draw_nothing
+        self._draw: Callable[[str], bytes] = photograph if draw else _draw_nothing
 
     def find(self, name: str) -> File | None:
         """The picture called *name*."""
@@ -74,20 +74,13 @@ class Gallery:
         parts = urlsplit(url)
         own = parts.netloc.lower() == own_host.lower() and parts.path.startswith(FOLDER)
         if own or is_example(parts.hostname or ""):
-            return name_of(parts.path)
+            return name_of(unquote(parts.path))
         return None
 
 
 def name_of(path: str) -> str:
-    """The file name at the end of a URL's path."""
-    return unquote(path.rpartition("/")[2])
-
-
-@lru_cache(maxsize=32)  # a picture is about 100 kB, and a demo asks for the same few again and again
-def _draw(name: str) -> bytes:
-    from ._rooms import draw_room  # noqa: PLC0415 - needs the extra "sandbox", wanted only now
-
-    return draw_room(name)
+    """The file name at the end of a URL's path, which is decoded already."""
+    return path.rpartition("/")[2]
 
 
 def _draw_nothing(_: str) -> bytes:

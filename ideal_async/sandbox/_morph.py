@@ -1,7 +1,11 @@
 """From a first picture to a last one: along what moved between them, or by a dissolve where nothing corresponds."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# (numpy's stubs leave what is taken from an array of floats unknown)
+
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import av
 import numpy as np
@@ -22,7 +26,7 @@ PUSH = 1.16
 
 #: Columns and rows, from the centre, in output pixels.
 Places = tuple[Floats, Floats]
-Affine = NDArray[np.float64]  # shape (3, 3), of (x, y, 1)
+Affine = NDArray[np.floating[Any]]  # shape (3, 3), of (x, y, 1)
 
 
 def morph(first: Plate, last: Plate, frames: int) -> Iterator[av.VideoFrame]:
@@ -99,7 +103,8 @@ def _meet(here: Places, whole: Affine, rest: Flow, t: float) -> tuple[Places, Pl
     # the rest of the flow belongs to places of the picture: look it up where the whole says this one came from
     nearest = np.clip((y / TILE + rows / 2).astype(np.intp), 0, rows - 1) * columns
     nearest += np.clip((x / TILE + columns / 2).astype(np.intp), 0, columns - 1)
-    aside, down = rest.x.take(nearest), rest.y.take(nearest)
+    aside: Floats = rest.x.take(nearest)
+    down: Floats = rest.y.take(nearest)
     one = _moved(half, here[0] - np.float32(t) * aside, here[1] - np.float32(t) * down)
     x, y = _moved(whole, *one)
     return one, (x + aside, y + down)
@@ -136,7 +141,8 @@ def _dissolve(first: Plate, last: Plate, turns: Floats, *, still: bool) -> Calla
 def _share(t: float, turns: Floats) -> Floats:
     """How much of the last picture each place shows: what darkens goes ahead of what lights up, as at dusk."""
     part = np.clip(np.float32((1 + 2 * SPREAD) * t - SPREAD) - np.float32(SPREAD) * turns, 0, 1)
-    return part * part * (3 - 2 * part)
+    result: Floats = part * part * (3 - 2 * part)
+    return result
 
 
 def _mixed(before: Bytes, after: Bytes, share: Floats) -> Bytes:

@@ -1,21 +1,28 @@
 """Still pictures: fetched bytes in, the video's shape out; JPEG; grids of numbers blurred, sampled and resized."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# (what PyAV's stubs say of packets is not complete)
+
 import io
 import struct
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
+from av.error import FFmpegError
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 #: Largest file read, in bytes: a 48-megapixel phone photograph takes 10 to 25 MB.
 MAX_BYTES = 40_000_000
 #: Largest picture decoded, in pixels: today's phones reach 50 million; above it a small file can ask for gigabytes.
 MAX_PIXELS = 50_000_000
+#: Longest side, in pixels; WebP ends at 16,383, and no camera makes a longer one.
+MAX_SIDE = 20_000
 #: Least share of a photograph that a crop to the video's shape may keep; 4:3 (0.75) is cropped, 1:1 (0.56) is framed.
 KEPT = 0.7
 #: How the eight EXIF orientations are undone: transpose, flip top to bottom, flip left to right, in this order.
@@ -30,9 +37,11 @@ UPRIGHT = {
     8: (True, True, False),
 }
 ORIENTATION = 0x0112  # the tag's number in EXIF 2.3, table 4
+APP1, START_OF_SCAN, END_OF_IMAGE = 0xE1, 0xDA, b"\xff\xd9"  # markers of ITU-T T.81, table B.1
+GIF_EXTENSION, GIF_IMAGE = 0x21, 0x2C  # block introducers of GIF89a, appendix A
 
 
-class BadImage(ValueError):
+class BadImage(ValueError):  # noqa: N818 - a settled name, as the public errors are
     """The bytes are not a picture that can be read."""
 
 
@@ -55,15 +64,17 @@ def read(data: bytes, width: int, height: int) -> Bytes:
     if len(data) > MAX_BYTES:
         raise BadImage(f"{len(data)} bytes are over the limit of {MAX_BYTES}; send a smaller picture")
     demuxer = _recognise(data)
+    _check_whole(data)
+    limit = {"max_pixels": str(MAX_PIXELS)}  # twice: libav decodes a frame to probe the file, before the one we ask for
     try:
         # The demuxer is named: left to guess, libav would follow a playlist in the bytes to other files and hosts.
-        with av.open(io.BytesIO(data), format=demuxer) as container:
-            still = container.streams.video[0].codec_context
-            _check_pixels(still.width, still.height)
-            still.options = {"max_pixels": str(MAX_PIXELS)}
+        with av.open(io.BytesIO(data), "r", format=demuxer, options=limit) as container:
+            container.streams.video[0].codec_context.options = limit
             frame = next(container.decode(video=0))
-    except (av.FFmpegError, StopIteration, IndexError) as error:
-        raise BadImage(f"the picture is damaged or empty ({demuxer}: {type(error).__name__})") from error
+    except (FFmpegError, StopIteration, IndexError) as error:
+        raise BadImage(f"the picture is damaged, empty or over {MAX_PIXELS} pixels ({demuxer})") from error
+    if max(frame.width, frame.height) > MAX_SIDE:
+        raise BadImage(f"{frame.width}x{frame.height} is longer than {MAX_SIDE} pixels; send a smaller picture")
     turned, flip_rows, flip_columns = UPRIGHT.get(_orientation(data), UPRIGHT[1])
     rgb = _opaque(frame, *((height, width) if turned else (width, height)))
     rgb = rgb.transpose(1, 0, 2) if turned else rgb
@@ -77,6 +88,8 @@ def _recognise(data: bytes) -> str:
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "png_pipe"
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        if data[12:16] == b"VP8X" and int.from_bytes(data[20:21]) & 2:
+            raise BadImage("an animated WebP cannot be read; send a still picture")
         return "webp_pipe"
     if data.startswith((b"GIF87a", b"GIF89a")):
         return "gif"
@@ -85,9 +98,39 @@ def _recognise(data: bytes) -> str:
     raise BadImage(f"not a JPEG, PNG, WebP, GIF or BMP picture: it begins with {data[:12]!r}")
 
 
-def _check_pixels(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise BadImage(f"{width}x{height} is over the limit of {MAX_PIXELS} pixels; send a smaller picture")
+def _check_whole(data: bytes) -> None:
+    """Refuse what libav would complete with grey: a JPEG or a GIF whose end is missing."""
+    if data.startswith(b"\xff\xd8"):
+        scan = next((at for marker, at, _ in _jpeg_segments(data) if marker == START_OF_SCAN), len(data))
+        whole = data.find(END_OF_IMAGE, scan) >= 0  # within a scan, 0xff is always followed by another byte
+    else:
+        whole = not data.startswith(b"GIF8") or _gif_ends(data)
+    if not whole:
+        raise BadImage("the picture is truncated; send the whole file")
+
+
+def _gif_ends(data: bytes) -> bool:
+    """Whether the blocks of a GIF reach the end of its first picture."""
+
+    def table(flags: int) -> int:  # size of the colour table that these flags announce
+        return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+    try:
+        at = 13 + table(data[10])
+        while data[at] == GIF_EXTENSION:
+            at = _gif_chain(data, at + 2)
+        if data[at] == GIF_IMAGE:
+            _gif_chain(data, at + 11 + table(data[at + 9]))
+    except IndexError:
+        return False
+    return True
+
+
+def _gif_chain(data: bytes, at: int) -> int:
+    """Follow sub-blocks to the empty one that ends them, and past it."""
+    while size := data[at]:
+        at += 1 + size
+    return at + 1
 
 
 def _opaque(frame: av.VideoFrame, width: int, height: int) -> Bytes:
@@ -103,7 +146,12 @@ def _opaque(frame: av.VideoFrame, width: int, height: int) -> Bytes:
     if shrink < 1:
         smaller = max(1, round(frame.width * shrink)), max(1, round(frame.height * shrink))
         frame = frame.reformat(*smaller, format="rgb24", interpolation="AREA")
-    return frame.to_ndarray(format="rgb24")
+    return to_rgb(frame)
+
+
+def to_rgb(frame: av.VideoFrame) -> Bytes:
+    """The red, green and blue of a frame."""
+    return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
 
 
 def _orientation(data: bytes) -> int:
@@ -117,12 +165,9 @@ def _orientation(data: bytes) -> int:
 def _exif_blocks(data: bytes) -> Iterator[bytes]:
     """The TIFF structures in which JPEG, PNG and WebP keep EXIF."""
     if data.startswith(b"\xff\xd8"):
-        at = 2
-        while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:  # noqa: PLR2004 - marker, start of scan
-            (size,) = struct.unpack_from(">H", data, at + 2)
-            if data[at + 1] == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":  # noqa: PLR2004 - APP1
-                yield data[at + 10 : at + 2 + size]
-            at += 2 + size
+        for marker, at, size in _jpeg_segments(data):
+            if marker == APP1 and data[at : at + 6] == b"Exif\0\0":
+                yield data[at + 6 : at + size]
     elif data.startswith(b"\x89PNG"):
         at = 8
         while at + 8 <= len(data):
@@ -137,6 +182,17 @@ def _exif_blocks(data: bytes) -> Iterator[bytes]:
             if name == b"EXIF":
                 yield data[at + 8 : at + 8 + size].removeprefix(b"Exif\0\0")
             at += 8 + size + size % 2
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Marker, place and size of what comes before a JPEG's first scan, and of the scan's header."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:  # noqa: PLR2004 - every marker begins with it
+        marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4])
+        yield marker, at + 4, size - 2
+        if marker == START_OF_SCAN:
+            return
+        at += 2 + size
 
 
 def _orientation_tag(tiff: bytes) -> int:
@@ -172,7 +228,7 @@ def shape(rgb: Bytes, width: int, height: int) -> Bytes:
     near[top // 4 : (top + down) // 4, left // 4 : (left + across) // 4] = 0
     lit = 0.45 + 0.55 * resize(blur(blur(near, tall // 80), tall // 60), tall, wide)
     result = (result * lit[..., None]).astype(np.uint8)
-    result[top : top + down, left : left + across] = front.to_ndarray(format="rgb24")
+    result[top : top + down, left : left + across] = to_rgb(front)
     return result
 
 
@@ -182,7 +238,7 @@ def _backdrop(rgb: Bytes, width: int, height: int) -> Bytes:
     tall, wide = min(rows, max(1, columns * height // width)), min(columns, max(1, rows * width // height))
     top, left = (rows - tall) // 2, (columns - wide) // 2
     middle = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb[top : top + tall, left : left + wide]), format="rgb24")
-    small = middle.reformat(64, 36, interpolation="AREA").to_ndarray(format="rgb24")
+    small = to_rgb(middle.reformat(64, 36, interpolation="AREA"))
     soft = np.moveaxis(small, 2, 0).astype(np.float32)
     for _ in range(3):  # three means in a row are nearly a Gaussian
         soft = blur(soft, 3)
@@ -190,12 +246,12 @@ def _backdrop(rgb: Bytes, width: int, height: int) -> Bytes:
 
 
 def surround(rgb: Bytes, share: float) -> Bytes:
-    """Add a border, a share of the picture's size, on every side: its mirror image, more out of focus the farther out."""
+    """Add a border, a share of the size, on every side: the mirror image, more out of focus the farther out."""
     rows, columns = rgb.shape[:2]
     down, across = round(rows * share), round(columns * share)
     wide = np.pad(rgb, ((down, down), (across, across), (0, 0)), mode="symmetric")
     frame = av.VideoFrame.from_ndarray(wide, format="rgb24")
-    small = frame.reformat(160, 90, interpolation="AREA").to_ndarray(format="rgb24")
+    small = to_rgb(frame.reformat(160, 90, interpolation="AREA"))
     soft = blur(blur(np.moveaxis(small, 2, 0).astype(np.float32), 2), 2)
     y = np.abs(np.linspace(-1, 1, len(wide), dtype=np.float32))[:, None] * np.float32(1 + 2 * share) - 1
     x = np.abs(np.linspace(-1, 1, wide.shape[1], dtype=np.float32))[None, :] * np.float32(1 + 2 * share) - 1
@@ -239,8 +295,8 @@ def sample(values: Floats, x: Floats, y: Floats) -> Floats:
     left, top = x.astype(np.intp), y.astype(np.intp)
     x, y = x - left.astype(np.float32), y - top.astype(np.float32)
     at, flat = top * columns + left, np.ascontiguousarray(values).reshape(-1)
-    above = flat.take(at) * (1 - x) + flat.take(at + 1) * x
-    below = flat.take(at + columns) * (1 - x) + flat.take(at + columns + 1) * x
+    above: Floats = flat.take(at) * (1 - x) + flat.take(at + 1) * x
+    below: Floats = flat.take(at + columns) * (1 - x) + flat.take(at + columns + 1) * x
     mixed: Floats = above * (1 - y) + below * y
     return mixed
 

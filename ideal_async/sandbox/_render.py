@@ -1,7 +1,9 @@
 """A scene in, an MP4 and its cover out."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# (what PyAV's stubs say of streams and packets is not complete)
+
 import hashlib
-import os
 import pathlib
 import tempfile
 import threading
@@ -110,7 +112,7 @@ def render(scene: Scene, folder: pathlib.Path) -> Clip:
         return future.result()
     try:
         future.set_result(_render(scene, folder))
-    except BaseException as error:  # whoever waits must hear of it, whatever it is; we do through result()
+    except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is; so do we below
         future.set_exception(error)
     finally:
         with _boarding:
@@ -128,8 +130,8 @@ def _render(scene: Scene, folder: pathlib.Path) -> Clip:
         video, cover = pathlib.Path(desk, "video.mp4"), pathlib.Path(desk, "cover.jpg")
         frames = _shoot(scene, width, height, rate * scene.duration)
         _write(scene, frames, video, cover)
-        os.replace(cover, clip.cover)
-        os.replace(video, clip.video)
+        cover.replace(clip.cover)
+        video.replace(clip.video)
     return clip
 
 

@@ -85,13 +85,15 @@ class Sandbox:
         http_errors: bool = False,
         allow_private: bool | None = None,
     ) -> None:
-        for key in (api_key, *(accounts or ())):
+        first = {api_key: credits}
+        purses = first | dict(accounts or {}) | first
+        for key in purses:
             if not key or not key.isascii() or not key.isprintable() or key != key.strip():
                 raise ValueError("an API key travels in a header: give it printable ASCII characters, no outer spaces")
         self._api_key = api_key
         self._studio = Studio() if render else None
         world = World(workers=workers, speed=speed, seed=seed, pictures=render)
-        self._service = Service(world, {**(accounts or {}), api_key: credits}, self._studio)
+        self._service = Service(world, purses, self._studio)
         self._service.disturb(read_faults(faults))
         gallery = Gallery(None if images is None else Path(images), draw=render)
         self._shelf = Shelf(self._service, gallery, url_lifetime=url_lifetime, allow_private=allow_private)

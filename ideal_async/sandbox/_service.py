@@ -38,10 +38,6 @@ class Service:
         self._lock = threading.RLock()
         self._epoch: anyio.lowlevel.RunVar[float] = anyio.lowlevel.RunVar("ideal_async.sandbox")
 
-    def __repr__(self) -> str:
-        """Without the keys."""
-        return f"<Service tasks={len(self.world.tasks)}>"
-
     def clock(self) -> float:
         """Seconds since the first request.
 

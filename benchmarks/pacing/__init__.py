@@ -1,0 +1,1 @@
+"""Pacing against services of many behaviours; run ``python -m benchmarks.pacing``."""

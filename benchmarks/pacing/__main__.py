@@ -1,0 +1,170 @@
+"""Print how well the library paces its looks, and draw the picture.
+
+``python -m benchmarks.pacing`` takes a few minutes, ``--quick`` some seconds, ``--held-out`` adds services of other
+durations, spreads and workers than any choice in the rules was made on.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from pathlib import Path
+from random import Random
+
+import attrs
+
+from benchmarks.pacing import picture, scale
+from benchmarks.pacing.optimum import Optimal, optimum
+from benchmarks.pacing.services import Service, services
+from benchmarks.pacing.simulation import Life, Loop, Ours, Pacer, live
+
+LOOPS = {"2 s": Loop(2.0), "5 s": Loop(5.0), "10 s": Loop(10.0), "6±1.5": Loop(6.0, 1.5)}
+PROMISES = {
+    "truth": "at most half of the 5 s loop's cost",
+    "law": "at least 70 % of the optimum's gain over the 5 s loop",
+    "distorted": "at least 1.3 times better than the 5 s loop",
+    "nothing": "at most 1.05 times the 5 s loop's cost",
+}
+
+
+@attrs.frozen
+class World:
+    """Which services, and how much of them."""
+
+    median: float = 75.0
+    sigma: float = 0.35
+    workers: int = 4
+    seeds: tuple[int, ...] = (101, 102, 103, 104)
+    jobs: int = 300
+
+    def __str__(self) -> str:
+        return f"median {self.median:g} s, sigma {self.sigma:g}, {self.workers} workers"
+
+
+@attrs.frozen
+class Result:
+    """One behaviour: the lives it gave each pacer."""
+
+    service: str
+    group: str
+    lives: dict[str, Life]
+
+    def ratio(self, start: int = 0, stop: int | None = None) -> float:
+        """Return our cost over that of the 5 s loop."""
+        return self.lives["ours"].cost(start, stop) / self.lives["5 s"].cost(start, stop)
+
+    @property
+    def gain(self) -> float | None:
+        """Our share of what the optimum saves over the 5 s loop."""
+        if "optimum" not in self.lives:
+            return None
+        fixed = self.lives["5 s"].cost()
+        return (fixed - self.lives["ours"].cost()) / (fixed - self.lives["optimum"].cost())
+
+    @property
+    def kept(self) -> bool:
+        """Whether the promise of the group holds."""
+        if self.group == "law":
+            return (self.gain or 0.0) >= 0.7  # noqa: PLR2004
+        return self.ratio() <= {"truth": 0.5, "distorted": 1 / 1.3, "nothing": 1.05}[self.group]
+
+
+@cache
+def schedule(world: World, name: str) -> Optimal | None:
+    """Return the optimum for a service's law, if that is all there is to know."""
+    service = find(world, name)
+    return None if service.law is None else optimum(service.law)
+
+
+def find(world: World, name: str) -> Service:
+    """Return a service by its name."""
+    return next(s for s in services(world.median, world.sigma, world.workers) if s.name == name)
+
+
+def run(world: World, name: str) -> Result:
+    """Let every pacer live the same lives."""
+    service = find(world, name)
+    pacers: dict[str, Callable[[], Pacer]] = {key: lambda loop=loop: loop for key, loop in LOOPS.items()}  # type: ignore[misc]
+    best = schedule(world, name)
+    if best is not None:
+        pacers["optimum"] = lambda: best
+    pacers["ours"] = Ours
+    lives = {}
+    for key, pacer in pacers.items():
+        lives[key] = Life(
+            [live(pacer(), service.live(Random(str(seed)), world.jobs), Random(seed)) for seed in world.seeds]
+        )
+    return Result(service.name, service.group, lives)
+
+
+def table(results: list[Result]) -> Iterator[str]:
+    """Say what came out, line by line."""
+    for group, promise in PROMISES.items():
+        yield ""
+        yield f"{group}: {promise}"
+        yield (
+            f"{'':24}|{'cost of loops':^27}| opti- |{'ours':^29}|{'ours / 5 s':^24}|\n"
+            f"{'service':24}|{'2 s':>6}{'5 s':>7}{'10 s':>7}{'6±1.5':>7}| mum   "
+            f"|{'looks':>6}{'delay':>7}{'worst':>7}{'cost':>7}  |{'life':>7}{'first':>8}{'warm':>7}  | gain"
+        )
+        for result in results:
+            if result.group == group:
+                lives, ours = result.lives, result.lives["ours"]
+                loops = "".join(f"{lives[key].cost():7.2f}" for key in LOOPS)[1:]
+                best = f"{lives['optimum'].cost():6.2f}" if "optimum" in lives else "      "
+                gain = "" if result.gain is None else f"{result.gain:5.0%}"
+                yield (
+                    f"{result.service:24}|{loops}|{best} |{ours.looks:6.2f}{ours.delay:7.2f}{ours.worst:7.1f}"
+                    f"{ours.cost():7.2f}  |{result.ratio():7.2f}{result.ratio(0, 10):8.2f}{result.ratio(50):7.2f}  |"
+                    f"{gain:5} {'' if result.kept else ' missed'}"
+                )
+
+
+def main() -> None:
+    """Measure, print, draw."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pacing", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one short life per service, no picture")
+    parser.add_argument("--held-out", action="store_true", help="other durations, spreads and workers too")
+    arguments = parser.parse_args()
+    world = World(seeds=(101,), jobs=100) if arguments.quick else World()
+    names = [service.name for service in services()]
+    with ProcessPoolExecutor() as pool:
+        print(f"{world}; {len(world.seeds)} lives of {world.jobs} jobs. Looks and cost per job, seconds.")
+        print("first: the first 10 jobs of a client, warm: after 50.")
+        results = list(pool.map(run, [world] * len(names), names))
+        print("\n".join(table(results)), flush=True)
+        if arguments.held_out:
+            print("\nheld out: promises kept, and the worst of each group (cost over that of the 5 s loop)")
+            for other in held_out():
+                print(summary(other, list(pool.map(run, [other] * len(names), names))), flush=True)
+        if not arguments.quick:
+            path = Path(__file__).parent.parent / "pacing.svg"
+            path.write_text(picture.draw(results), encoding="utf-8")
+            print(f"\ndrawn: {path.name}")
+    print("\n" + "\n".join(scale.report()))
+
+
+def held_out() -> Iterator[World]:
+    """Name the services no choice was made on."""
+    seeds = (201, 202)
+    for median in (20.0, 40.0, 150.0, 400.0):
+        yield World(median=median, seeds=seeds)
+    for sigma in (0.15, 0.6):
+        yield World(sigma=sigma, seeds=seeds)
+    for workers in (2, 12):
+        yield World(workers=workers, seeds=seeds)
+
+
+def summary(world: World, results: list[Result]) -> str:
+    """Say how the groups fared, in a line."""
+    said = []
+    for group in PROMISES:
+        members = [result for result in results if result.group == group]
+        worst = max(members, key=lambda result: result.ratio())
+        kept = sum(result.kept for result in members)
+        said.append(f"{group} {kept}/{len(members)}, worst {worst.ratio():.2f} {worst.service}")
+    return f"{world!s:40} " + "; ".join(said)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""A client's life in virtual time: every look at its moment, in order, as the poller would do it."""
+
+from collections.abc import Iterable, Sequence
+from random import Random
+from typing import Any, Protocol
+
+import attrs
+
+from benchmarks.pacing.services import Job
+from ideal_async._agenda import Agenda
+from ideal_async._pacing import Forecast, Pacing
+
+LOOK_COST = 1 / 6  # seconds of delay that one look is worth
+
+
+@attrs.frozen
+class Toll:
+    """What waiting for one job came to."""
+
+    looks: int
+    delay: float  # seconds from its end to its discovery
+
+    @property
+    def cost(self) -> float:
+        """The yardstick, seconds."""
+        return self.looks * LOOK_COST + self.delay
+
+
+class Pacer(Protocol):
+    """What decides when to look; `first` and `after` return delays in seconds."""
+
+    def first(self, job: Job, now: float, random: Random) -> tuple[Any, float]:
+        """Return whatever it wants to remember of the job, and the delay."""
+        ...
+
+    def after(self, track: Any, job: Job, now: float, random: Random) -> float:
+        """Look at a job that runs."""
+        ...
+
+    def finish(self, track: Any, now: float) -> None:
+        """Look at a job that has ended."""
+        ...
+
+
+@attrs.frozen
+class Loop:
+    """Sleeps *interval* seconds, give or take *spread*, before each look."""
+
+    interval: float
+    spread: float = 0.0
+
+    def first(self, job: Job, now: float, random: Random) -> tuple[Any, float]:
+        """Sleep first."""
+        return None, self.after(None, job, now, random)
+
+    def after(self, track: Any, job: Job, now: float, random: Random) -> float:  # noqa: ARG002 - a pacer's signature
+        """Sleep again."""
+        return self.interval + random.uniform(-self.spread, self.spread)
+
+    def finish(self, track: Any, now: float) -> None:
+        """Learn nothing."""
+
+
+class Ours:
+    """The library's rules, called as the poller calls them."""
+
+    def __init__(self, pacing: Pacing | None = None) -> None:
+        self.forecast = Forecast(pacing or Pacing())
+
+    def first(self, job: Job, now: float, random: Random) -> tuple[Any, float]:
+        """Track a new job."""
+        track = self.forecast.track(job.kind, now=now, submitted_at=now)
+        return track, self.forecast.first(track, now=now, roll=random.random())
+
+    def after(self, track: Any, job: Job, now: float, random: Random) -> float:
+        """Say what the look saw."""
+        percentage, wait_number, processing = job.look(now)
+        return self.forecast.after(
+            track,
+            percentage=percentage,
+            wait_number=wait_number,
+            processing=processing,
+            now=now,
+            roll=random.random(),
+        )
+
+    def finish(self, track: Any, now: float) -> None:
+        """Learn."""
+        self.forecast.finish(track, now=now, success=True)
+
+
+def live(pacer: Pacer, jobs: Iterable[Job], random: Random) -> list[Toll]:
+    """Wait for all *jobs*, and return each one's toll in the order of submission."""
+    everyone = sorted(jobs, key=lambda job: job.submitted_at)
+    agenda, arrived = Agenda(), 0
+    tracks: dict[int, Any] = {}
+    looks = [0] * len(everyone)
+    tolls: dict[int, Toll] = {}
+    while len(tolls) < len(everyone):
+        due = agenda.next_due()
+        if arrived < len(everyone) and (due is None or everyone[arrived].submitted_at <= due):
+            now = everyone[arrived].submitted_at
+            tracks[arrived], delay = pacer.first(everyone[arrived], now, random)
+            agenda.put(arrived, now + delay)
+            arrived += 1
+        elif due is not None and (index := agenda.pop(due)) is not None:
+            looks[index] += 1
+            if due < everyone[index].ended_at:
+                agenda.put(index, due + pacer.after(tracks[index], everyone[index], due, random))
+            else:
+                tolls[index] = Toll(looks[index], due - everyone[index].ended_at)
+                pacer.finish(tracks.pop(index), due)
+    return [tolls[index] for index in range(len(everyone))]
+
+
+@attrs.frozen
+class Life:
+    """The tolls of several lives under one pacer."""
+
+    tolls: Sequence[Sequence[Toll]]
+
+    def _mean(self, what: str, start: int = 0, stop: int | None = None) -> float:
+        values = [getattr(toll, what) for life in self.tolls for toll in life[start:stop]]
+        return float(sum(values) / len(values))
+
+    @property
+    def looks(self) -> float:
+        """Looks per job."""
+        return self._mean("looks")
+
+    @property
+    def delay(self) -> float:
+        """Mean seconds from end to discovery."""
+        return self._mean("delay")
+
+    @property
+    def worst(self) -> float:
+        """The longest time an end went unnoticed, seconds."""
+        return max(toll.delay for life in self.tolls for toll in life)
+
+    def cost(self, start: int = 0, stop: int | None = None) -> float:
+        """Return the mean cost per job, of some of the jobs of each life, seconds."""
+        return self._mean("cost", start, stop)

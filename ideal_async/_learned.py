@@ -1,0 +1,200 @@
+"""What finished jobs teach: how long jobs take, and what a percentage is worth. Recent jobs count most."""
+
+import math
+from collections.abc import Sequence
+
+import attrs
+
+# A job's end as it is known between two looks: moments and their chances, which sum to 1.
+Ends = Sequence[tuple[float, float]]
+
+_RATIO = math.log(1.06)  # a cell of the histogram: 5 s between two looks tell no finer about a job of 80 s
+
+KW = 0.4
+_LEAST = 1.0  # seconds; the lower edge of cell 0
+_CELLS = 160  # up to 1.06 ** 160 s, three hours
+_EDGES = [_LEAST * math.exp(_RATIO * i) for i in range(_CELLS + 1)]
+_FORGET = 0.975  # a job counts half as much as one that finished 23 jobs later
+_SIGMA = 0.35  # of the logarithm of durations, before any was seen
+
+
+class Durations:
+    """How long jobs took: a histogram over the logarithm of seconds, each job spread by what is not known about it."""
+
+    __slots__ = ("_cells", "_gain", "_lived", "_mean", "_running", "_square", "_total", "count")
+
+    def __init__(self) -> None:
+        self.count = 0.0  # of jobs, each weighing less with age: at most 33
+        self._mean = self._square = 0.0  # of the logarithm
+        self._cells = [0.0] * _CELLS
+        self._total = 0.0
+        self._gain = 1.0  # what a new job weighs; it grows, so that the old need no touch to weigh less
+        self._running: list[float] = []  # share still running at each edge
+        self._lived: list[float] = []  # and its integral
+
+    def learn(self, ends: Ends) -> None:
+        """Add a job that took so many seconds."""
+        self.count = self.count * _FORGET + 1.0
+        logs = sum(math.log(max(seconds, _LEAST)) * chance for seconds, chance in ends)
+        off = logs - self._mean
+        self._mean += off / self.count
+        self._square = self._square * _FORGET + off * (logs - self._mean)
+        self._gain /= _FORGET
+        if self._gain > 1e100:  # noqa: PLR2004 - long before floats run out
+            self._cells = [cell / self._gain for cell in self._cells]
+            self._total /= self._gain
+            self._gain = 1.0
+        # The next job will be like this one, but not the same. How alike, the earlier ones say; one alone says little.
+        sigma = math.sqrt((_SIGMA * _SIGMA + self._square) / self.count)
+        width = min(max(KW * sigma * self.count**-0.33, 0.6 * self.count**-0.75, 0.05), 0.4)
+        reach = int(3.0 * width / _RATIO) + 1
+        kernel = [math.exp(-0.5 * (i * _RATIO / width) ** 2) for i in range(-reach, reach + 1)]
+        norm = self._gain / sum(kernel)
+        for seconds, chance in ends:
+            if chance > 1e-3:  # noqa: PLR2004 - not worth a kernel
+                first = int(math.log(max(seconds, _LEAST) / _LEAST) / _RATIO) - reach
+                for i, weight in enumerate(kernel, first):
+                    self._cells[min(max(i, 0), _CELLS - 1)] += weight * norm * chance
+        self._total = sum(self._cells)
+        self._lived = []
+
+    def _add_up(self) -> None:
+        left, area = self._total, _LEAST
+        self._running, self._lived = [1.0], [area]
+        for i, cell in enumerate(self._cells):
+            before, left = left, max(left - cell, 0.0)
+            area += (before + left) / (2.0 * self._total) * (_EDGES[i + 1] - _EDGES[i])
+            self._running.append(left / self._total)
+            self._lived.append(area)
+
+    def alive(self, seconds: float) -> float:
+        """Return the share of jobs that take longer than *seconds*."""
+        if not self._lived:
+            self._add_up()
+        if seconds <= _LEAST:
+            return 1.0
+        i = int(math.log(seconds / _LEAST) / _RATIO)
+        if i >= _CELLS:
+            return 0.0
+        left = self._running[i]
+        return left + (self._running[i + 1] - left) * (seconds - _EDGES[i]) / (_EDGES[i + 1] - _EDGES[i])
+
+    def lived(self, seconds: float) -> float:
+        """Return the integral of `alive` from 0 to *seconds*."""
+        alive = self.alive(seconds)
+        if seconds <= _LEAST:
+            return seconds
+        i = int(math.log(seconds / _LEAST) / _RATIO)
+        if i >= _CELLS:
+            return self._lived[_CELLS]
+        return self._lived[i] + (self._running[i] + alive) / 2.0 * (seconds - _EDGES[i])
+
+    @property
+    def mean(self) -> float:
+        """The mean duration, seconds."""
+        return self.lived(_EDGES[-1])
+
+
+class Elapsed:
+    """The law of a job of *age* seconds that is like those which took *durations*."""
+
+    __slots__ = ("_age", "_alive", "_durations", "_lived")
+
+    def __init__(self, durations: Durations, age: float) -> None:
+        self._durations, self._age = durations, age
+        self._alive, self._lived = durations.alive(age), durations.lived(age)
+
+    def alive(self, x: float) -> float:
+        """Return the chance to run longer than *x* seconds."""
+        return self._durations.alive(self._age + x) / self._alive
+
+    def lived(self, x: float) -> float:
+        """Return how many of the next *x* seconds the job is expected to run."""
+        return (self._durations.lived(self._age + x) - self._lived) / self._alive
+
+
+@attrs.define
+class Errors:
+    """How far forecasts were off: a running mean and sum of squares."""
+
+    count: float = 0.0
+    mean: float = 0.0
+    square: float = 0.0
+
+    def learn(self, off: float, *, weight: float, noise: float) -> None:
+        """Add that a forecast already corrected by the mean was still *off*, as far as is known up to a variance of *noise*."""
+        keep = 1.0 - 0.05 * weight
+        self.count = self.count * keep + weight
+        step = off * weight / self.count
+        self.mean += step
+        self.square = self.square * keep + weight * (off * (off - step) + noise)
+
+    def estimate(self, mean: float, variance: float) -> tuple[float, float]:
+        """Return mean and variance of the next error, *mean* and *variance* being what was believed before any.
+
+        The predictive law of a normal with unknown mean and variance, where the earlier belief counts as one error.
+        """
+        n = self.count
+        off = self.mean - mean
+        spread = (variance + self.square + off * off * n / (n + 1.0)) / (n + 1.0)
+        return mean + off * n / (n + 1.0), spread * (1.0 + 1.0 / (n + 1.0))
+
+
+_KNOTS = (1, 3, 6, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99, 100)
+
+
+def _weigh(percentage: int) -> tuple[tuple[int, float], ...]:
+    """Return the knots around *percentage* and how near it is to each."""
+    right = next(i for i, knot in enumerate(_KNOTS) if knot >= percentage)
+    if right == 0 or _KNOTS[right] == percentage:
+        return ((right, 1.0),)
+    share = (percentage - _KNOTS[right - 1]) / (_KNOTS[right] - _KNOTS[right - 1])
+    return ((right - 1, 1.0 - share), (right, share))
+
+
+_WEIGHTS = tuple(_weigh(percentage) for percentage in range(101))
+
+
+def told(percentage: int) -> float:
+    """Return the share of the work that *percentage* stands for: the middle of what is cut down to that integer."""
+    return min(percentage + 0.5, 99.9) / 100.0
+
+
+class Curve:
+    """Which share of its time a job has used up when it shows a percentage.
+
+    Believed to be the straight line until jobs finish; then a broken line through what they showed, with its uncertainty.
+    """
+
+    __slots__ = ("_errors", "_others")
+
+    def __init__(self, others: "Curve | None" = None) -> None:
+        self._errors: list[Errors | None] = [None] * len(_KNOTS)
+        self._others = others  # the curve of all kinds: what a kind believes before it has seen
+
+    def learn(self, percentage: int, share: float, noise: float) -> None:
+        """Add that a job had used up *share* of its time, known up to a variance of *noise*, when it showed *percentage*."""
+        off = share - told(percentage) - self._estimate(percentage, 0.0)[0]
+        for i, weight in _WEIGHTS[percentage]:
+            errors = self._errors[i] = self._errors[i] or Errors()
+            errors.learn(off, weight=weight, noise=noise)
+        if self._others is not None:
+            self._others.learn(percentage, share, noise)
+
+    def share(self, percentage: int, doubt: float) -> tuple[float, float]:
+        """Return the share used up at *percentage* and its variance, *doubt* being the variance before any evidence."""
+        mean, variance = self._estimate(percentage, doubt)
+        return min(max(told(percentage) + mean, 0.01), 1.0), variance
+
+    def _estimate(self, percentage: int, doubt: float) -> tuple[float, float]:
+        mean = variance = 0.0
+        for i, weight in _WEIGHTS[percentage]:
+            at_knot = self._knot(i, doubt)
+            mean += weight * at_knot[0]
+            variance += weight * at_knot[1]
+        return mean, variance
+
+    def _knot(self, i: int, doubt: float) -> tuple[float, float]:
+        believed = (0.0, doubt) if self._others is None else self._others._knot(i, doubt)  # noqa: SLF001 - a curve too
+        errors = self._errors[i]
+        return believed if errors is None else errors.estimate(*believed)

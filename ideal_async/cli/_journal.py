@@ -1,0 +1,88 @@
+"""`ideal-async journal`: what was sent, what was paid, what is in doubt, and freeing a key that is."""
+
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ideal_async import Entry, Journal
+
+from ._batch import JOURNAL
+from ._terminal import DONE, Refused, put, put_json, put_table, say
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@contextmanager
+def opened(path: Path) -> Generator[Journal]:
+    """Open the journal at *path*, or that of the batch in the folder *path*; one that is not there is not made."""
+    file = path / JOURNAL if path.is_dir() else path
+    if not file.exists():
+        raise Refused(f"there is no journal {file}")
+    with Journal(file) as journal:
+        yield journal
+
+
+def show_entries(path: Path, *, state: str | None, as_json: bool) -> int:
+    """Write the entries, oldest first."""
+    with opened(path) as journal:
+        entries = [entry for entry in journal.entries() if state in (None, entry.state)]
+    if as_json:
+        for entry in entries:
+            put_json(_record(entry))
+        return DONE
+    put_table(
+        ("key", "state", "task", "credits", "sent (UTC)", "why"),
+        (
+            (
+                entry.key,
+                entry.state,
+                entry.task_id or "",
+                entry.credits,
+                f"{entry.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+                entry.reason or "",
+            )
+            for entry in entries
+        ),
+        right=(3,),
+    )
+    return DONE
+
+
+def _record(entry: Entry) -> dict[str, object]:
+    return {
+        "key": entry.key,
+        "state": entry.state,
+        "task_id": entry.task_id,
+        "credits": entry.credits,
+        "created_at": entry.created_at.isoformat(),
+        "updated_at": entry.updated_at.isoformat(),
+        "origin": entry.origin,
+        "reason": entry.reason,
+        "image_url": entry.request.image_url,
+    }
+
+
+def release(path: Path, keys: tuple[str, ...]) -> int:
+    """Let unknown keys be sent again."""
+    with opened(path) as journal:
+        for key in keys:
+            try:
+                journal.release(key)
+            except ValueError as error:
+                raise Refused(str(error)) from None
+            say(f"{key} will be sent when it is used again")
+    return DONE
+
+
+def prune(path: Path, older_than: str) -> int:
+    """Forget what was settled some time ago."""
+    found = re.fullmatch(r"(\d{1,6}) ?([smhdw])", older_than.strip())
+    if found is None:
+        raise Refused(f"--older-than takes a number and a unit, such as 90d or 12h, not {older_than!r}")
+    before = datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})
+    with opened(path) as journal:
+        count = journal.prune(before=before)
+    put(f"{count:,} entries deleted; their keys are forgotten, so using one again pays again")
+    return DONE

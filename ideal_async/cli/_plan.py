@@ -1,0 +1,172 @@
+"""From rows to jobs: every field checked, every job named, before anything is spent."""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import attrs
+
+from ideal_async import ImageToVideo
+
+from ._job import Job
+from ._rows import Problem, Row
+
+#: Characters of a key; it names rows of a journal and files.
+LONGEST_KEY = 200
+#: Bytes of the part of a file name that comes from a key. File systems take 255, and `-ID.mp4.part.json` needs 40.
+LONGEST_NAME = 120
+#: Ends the keys of repeated jobs: see `attempt_of`.
+AGAIN = re.compile(r"~\d+$", re.ASCII)
+#: Names that Windows keeps for itself, whatever their suffix.
+DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
+
+
+def plan(rows: Iterable[Row | Problem], defaults: Mapping[str, Any]) -> tuple[list[Job], list[Problem]]:
+    """Make a job of each row, and collect what is wrong with the others.
+
+    Args:
+        rows: As read.
+        defaults: For what a row leaves out.
+    """
+    jobs: list[Job] = []
+    problems: list[Problem] = []
+    seen = _Seen()
+    for row in rows:
+        if isinstance(row, Problem):
+            problems.append(row)
+            continue
+        try:
+            request = make_request({**defaults, **{k: v for k, v in row.fields.items() if k != "key"}})
+            key = seen.name(row, request)
+        except (TypeError, ValueError) as error:
+            problems.append(Problem(row.source, row.line, str(error)))
+        else:
+            jobs.append(Job(len(jobs), key, request, line=row.line))
+    if not jobs and not problems:
+        problems.append(Problem("jobs", None, "there are none"))
+    return jobs, problems
+
+
+def make_request(fields: Mapping[str, Any]) -> ImageToVideo:
+    """Check the fields of one request.
+
+    Raises:
+        TypeError: A value is of the wrong type.
+        ValueError: A value is missing or not allowed; the message names the fix.
+    """
+    for name in ("image_url", "duration", "resolution"):
+        if name not in fields:
+            option = "" if name == "image_url" else f", or pass --{name} for all"
+            raise ValueError(f"{name} is missing: add it{option}")
+    for name, value in fields.items():
+        if isinstance(value, str) and not _is_text(value):
+            raise ValueError(f"{name} holds half a character: it cannot be sent")
+    return ImageToVideo(**fields)
+
+
+def _is_text(text: str) -> bool:
+    """JSON can spell half of a surrogate pair, UTF-8 cannot."""
+    return not re.search("[\ud800-\udfff]", text)
+
+
+@attrs.define
+class _Seen:
+    """The keys given so far, and where; the requests of jobs without one."""
+
+    keys: dict[str, Row] = attrs.field(factory=dict[str, Row])
+    derived: dict[str, tuple[Row, ImageToVideo]] = attrs.field(factory=dict[str, tuple[Row, ImageToVideo]])
+
+    def name(self, row: Row, request: ImageToVideo) -> str:
+        """Take the key of a row, or make one that will be the same in the next run."""
+        if "key" not in row.fields:
+            return self._derive(row, request)
+        key = _read_key(row.fields["key"])
+        if key in self.keys:
+            first = self.keys[key]
+            raise ValueError(f"key {key!r} is that of {first.source}:{first.line} already: a key names one job")
+        self.keys[key] = row
+        return key
+
+    def _derive(self, row: Row, request: ImageToVideo) -> str:
+        base = derive_key(request)
+        first, other = self.derived.setdefault(base, (row, request))
+        if other != request:
+            raise ValueError(
+                f"only what follows a ? differs from {first.source}:{first.line}, and that may change: give both a key"
+            )
+        key, count = base, 1
+        while key in self.keys:
+            count += 1
+            key = f"{base}-{count}"
+        self.keys[key] = row
+        return key
+
+
+def _read_key(key: object) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"key must be text, not {key!r}")
+    if not key.strip() or len(key) > LONGEST_KEY or not _is_text(key):
+        raise ValueError(f"key must be text of 1 to {LONGEST_KEY} characters")
+    if AGAIN.search(key):
+        raise ValueError(f"key {key!r} ends like that of a repeated job: leave out the ~ and the number")
+    return key
+
+
+def bare(request: ImageToVideo) -> dict[str, Any]:
+    """Tell what a request asks for, without what may change from run to run or need not be said.
+
+    What follows the `?` of a URL may be a signature. What has its default is left out, so that a field the vendor adds
+    one day does not rename old jobs: renamed, they would be paid again.
+    """
+    fields = {name: value for name, value in attrs.asdict(request).items() if value not in (None, False)}
+    for name in ("image_url", "last_image_url"):
+        if name in fields:
+            fields[name] = re.sub("//[^/@]*@", "//", re.split("[?#]", fields[name], maxsplit=1)[0])
+    return fields
+
+
+def derive_key(request: ImageToVideo) -> str:
+    """Name a request by what it asks for; query strings do not count, since presigned URLs change.
+
+    >>> derive_key(ImageToVideo("https://example.com/room.jpg?signature=1", duration=5, resolution="480p"))
+    'room-5f0bd6c8'
+    """
+    fields = bare(request)
+    digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:8]
+    return f"{safe_name(stem_of(request.image_url))[:40]}-{digest}"
+
+
+def stem_of(url: str) -> str:
+    """Tell the name of a URL's file without its suffix."""
+    return PurePosixPath(unquote(urlsplit(url).path, errors="replace")).stem
+
+
+def safe_name(text: str) -> str:
+    """Make a file name of any text: one part of a path, on any system.
+
+    >>> safe_name("../../etc/passwd"), safe_name("Küche 3"), safe_name("con"), safe_name("")
+    ('etc_passwd', 'Küche 3', '_con', 'job')
+    """
+    name = re.sub(r"[^\w .-]+", "_", unicodedata.normalize("NFC", text))
+    name = re.sub(r"_*(?:\.{2,}_*)+", "_", name).strip("._ -")
+    while len(name.encode()) > LONGEST_NAME:
+        name = name[:-1]
+    name = name.rstrip("._ -") or "job"
+    return f"_{name}" if name.partition(".")[0].lower() in DEVICES else name
+
+
+def attempt_of(key: str, known: Mapping[str, Any]) -> tuple[str, int]:
+    """Find the latest attempt at a job: a key is one task for ever, so repeating a failed one takes another key.
+
+    >>> attempt_of("kitchen", {"kitchen": ..., "kitchen~2": ...})
+    ('kitchen~2', 2)
+    """
+    number = 1
+    while f"{key}~{number + 1}" in known:
+        number += 1
+    return (key if number == 1 else f"{key}~{number}"), number

@@ -1,0 +1,47 @@
+"""`ideal-async sandbox`: the whole service on a port, until Ctrl-C."""
+
+from pathlib import Path
+
+from ._terminal import DONE, Refused, put, say
+
+
+def serve_sandbox(
+    host: str,
+    port: int,
+    *,
+    api_key: str,
+    credits: int,
+    workers: int,
+    speed: float,
+    seed: int,
+    images: Path | None,
+    faults: Path | None,
+    render: bool,
+) -> int:
+    """Serve, and tell how to use it."""
+    import sys
+
+    from ideal_async.sandbox import Sandbox, serve_forever
+
+    def tell(base_url: str) -> None:
+        put(base_url)
+        sys.stdout.flush()  # a script may be waiting for this line
+        say(f"export IDEAL_HOUSE_BASE_URL={base_url} IDEAL_HOUSE_API_KEY={api_key}")
+        say("Ctrl-C ends it.")
+
+    try:
+        script = faults.read_text("utf-8") if faults is not None else ()
+        with Sandbox(
+            api_key=api_key,
+            credits=credits,
+            workers=workers,
+            speed=speed,
+            seed=seed,
+            faults=script,
+            render=render,
+            images=images,
+        ) as sandbox:
+            serve_forever(sandbox, host, port, on_ready=tell)
+    except (OSError, ValueError) as error:
+        raise Refused(str(error)) from None
+    return DONE

@@ -1,0 +1,409 @@
+"""What a client answers for each state of a key, and what it writes down."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import httpx
+import pytest
+
+from ideal_async import (
+    AsyncClient,
+    Budget,
+    ConnectionFailed,
+    ContentRejected,
+    ImageToVideo,
+    Journal,
+    JournalFailed,
+    OutOfCredits,
+    Outcome,
+    SubmissionUnknown,
+    TaskFailed,
+    batch,
+    resume,
+)
+from ideal_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+ORIGIN = "https://api.ideal.house:443"
+
+
+def room(number: int = 0, **more: Any) -> ImageToVideo:
+    return ImageToVideo(f"https://example.com/{number}.jpg?signature=1", duration=5, resolution="480p", **more)
+
+
+async def inline(function: Callable[..., Any], *args: object) -> Any:
+    """Stay in the event loop: threads and virtual time do not mix."""
+    await anyio.lowlevel.checkpoint()
+    return function(*args)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal(tmp_path / "orders.journal") as journal:
+        yield journal
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(render=False) as sandbox:
+        yield sandbox
+
+
+def client_of(transport: httpx.AsyncBaseTransport, journal: Journal, **more: Any) -> AsyncClient:
+    return AsyncClient("sandbox", transport=transport, journal=journal, _leave_loop=inline, **more)
+
+
+def states(journal: Journal) -> dict[str, str]:
+    return {entry.key: entry.state for entry in journal.entries()}
+
+
+class Answering(httpx.AsyncBaseTransport):
+    """Answers POSTs with *answer*, or raises it; looks find the task failed."""
+
+    def __init__(self, answer: Any, *, delay: float = 0.0) -> None:
+        self.answer = answer
+        self.delay = delay
+        self.posts = 0
+        self.looks = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            self.posts += 1
+            await anyio.sleep(self.delay)
+            if isinstance(self.answer, Exception):
+                raise self.answer
+            return httpx.Response(200, json=self.answer)
+        self.looks += 1
+        task = {"id": int(request.url.params["taskId"]), "status": "Failed"}
+        return httpx.Response(200, json={"code": 0, "message": "success", "data": task})
+
+
+def paid(task_id: int = 5) -> dict[str, Any]:
+    return {"code": 0, "message": "success", "data": task_id}
+
+
+async def test_a_generated_video_is_remembered(sandbox: Sandbox, journal: Journal) -> None:
+    """After a restart the same key brings the stored task: no POST, no look, nothing spent."""
+    async with client_of(sandbox.transport, journal) as client:
+        task = await client.generate(room(), key="a")
+    assert states(journal) == {"a": "succeeded"}
+
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise AssertionError("nothing is sent")
+
+    async with client_of(httpx.MockTransport(fail), journal) as client:
+        again = await client.generate(room(), key="a")
+        assert await client.submit(room(), key="a") == task.id
+        assert client.ledger.spent == 0
+    assert again.id == task.id
+    assert again.succeeded
+    assert len(sandbox.created) == 1
+
+
+async def test_a_submitted_key_waits_for_its_task(sandbox: Sandbox, journal: Journal) -> None:
+    """A client that starts anew goes on waiting, and tells `on_submit` the id it knows."""
+    async with client_of(sandbox.transport, journal) as client:
+        task_id = await client.submit(room(), key="a")
+    told: list[int] = []
+    async with client_of(sandbox.transport, journal) as client:
+        task = await client.generate(room(), key="a", on_submit=told.append)
+    assert (task.id, told, len(sandbox.created)) == (task_id, [task_id], 1)
+    assert states(journal) == {"a": "succeeded"}
+
+
+async def test_a_failed_key_stays_failed(journal: Journal) -> None:
+    """A task that failed is not paid again under the same key."""
+    transport = Answering(paid())
+    for _ in range(2):
+        async with client_of(transport, journal) as client:
+            with pytest.raises(TaskFailed) as failed:
+                await client.generate(room(), key="a")
+            assert failed.value.task_id == 5
+    assert (transport.posts, transport.looks) == (1, 1)
+    assert states(journal) == {"a": "failed"}
+
+
+async def test_a_failed_task_is_refunded_once(journal: Journal) -> None:
+    """What a failed task cost comes back to the ledger and the budget; an earlier client's costs are not counted here."""
+    budget = Budget(25)
+    for earlier in (0, 10):
+        async with client_of(Answering(paid()), journal, budget=budget) as client:
+            with pytest.raises(TaskFailed):
+                await client.generate(room(), key="a")
+            assert (client.ledger.spent, client.ledger.refunded) == (0, 10 - earlier)
+    assert (budget.left, budget.refunded) == (25, 10)
+
+
+async def test_a_refused_key_is_sent_again(sandbox: Sandbox, journal: Journal) -> None:
+    """A refusal costs nothing, so the same request may go again under its key."""
+    refusing = Answering({"code": 9010, "message": "no", "data": None})
+    async with client_of(refusing, journal) as client:
+        with pytest.raises(ContentRejected):
+            await client.submit(room(), key="a")
+    assert states(journal) == {"a": "refused"}
+    async with client_of(sandbox.transport, journal) as client:
+        await client.submit(room(), key="a")
+    assert states(journal) == {"a": "submitted"}
+
+
+async def test_an_unknown_key_is_not_sent_until_released(sandbox: Sandbox, journal: Journal) -> None:
+    """A lost answer blocks its key, across restarts, until a person has looked; then it is sent once."""
+    losing = Answering(httpx.ReadTimeout("lost"))
+    for _ in range(3):
+        async with client_of(losing, journal) as client:
+            with pytest.raises(SubmissionUnknown, match=r"journal\.release|not sent again"):
+                await client.submit(room(), key="a")
+    assert losing.posts == 1
+    assert states(journal) == {"a": "unknown"}
+    journal.release("a")
+    async with client_of(sandbox.transport, journal) as client:
+        await client.submit(room(), key="a")
+    assert states(journal) == {"a": "submitted"}
+
+
+async def test_release_works_within_one_client(journal: Journal) -> None:
+    """The journal's word counts, not what the client remembers."""
+    transport = Answering(httpx.ReadError("lost"))
+    async with client_of(transport, journal) as client:
+        with pytest.raises(SubmissionUnknown):
+            await client.submit(room(), key="a")
+        journal.release("a")
+        transport.answer = paid(7)
+        assert await client.submit(room(), key="a") == 7
+
+
+async def test_a_request_without_a_key_is_found_again(journal: Journal) -> None:
+    """It gets a key of its own, which the error names."""
+    async with client_of(Answering(httpx.ReadError("lost")), journal) as client:
+        with pytest.raises(SubmissionUnknown) as lost:
+            await client.submit(room())
+    (entry,) = journal.entries("unknown")
+    assert lost.value.key == entry.key
+    journal.release(entry.key)
+
+
+async def test_one_key_is_one_request(sandbox: Sandbox, journal: Journal) -> None:
+    """The same key with another request is a mistake; a new signature in its URL is not."""
+    async with client_of(sandbox.transport, journal) as client:
+        task_id = await client.submit(room(), key="a")
+    async with client_of(sandbox.transport, journal) as client:
+        with pytest.raises(ValueError, match="key 'a' was used for a different request"):
+            await client.submit(room(1), key="a")
+        fresh = ImageToVideo("https://example.com/0.jpg?signature=2", duration=5, resolution="480p")
+        assert await client.submit(fresh, key="a") == task_id
+        assert client.ledger.reserved == 0
+
+
+async def test_the_sandbox_never_answers_for_production(sandbox: Sandbox, journal: Journal) -> None:
+    """Rows are scoped by the API's origin."""
+    async with client_of(sandbox.transport, journal) as client:
+        await client.submit(room(), key="a")
+    async with client_of(sandbox.transport, journal, base_url="https://other.example") as client:
+        await client.submit(room(), key="a")
+    assert len(sandbox.created) == 2
+    assert {entry.origin for entry in journal.entries()} == {ORIGIN, "https://other.example:443"}
+
+
+async def test_an_intended_key_of_a_living_process_is_waited_for(journal: Journal, tmp_path: Path) -> None:
+    """Two processes with one key: the second gets the first one's task."""
+    with Journal(tmp_path / "orders.journal") as other:
+        first = Answering(paid(7), delay=3.0)
+        second = Answering(paid(8))
+        ids: list[int] = []
+
+        async def submit(client: AsyncClient) -> None:
+            ids.append(await client.submit(room(), key="a"))
+
+        async with client_of(first, journal) as one, client_of(second, other) as two:
+            async with anyio.create_task_group() as group:
+                group.start_soon(submit, one)
+                await anyio.wait_all_tasks_blocked()
+                group.start_soon(submit, two)
+    assert ids == [7, 7]
+    assert (first.posts, second.posts) == (1, 0)
+
+
+async def test_a_journal_that_cannot_be_written_costs_nothing(sandbox: Sandbox, journal: Journal) -> None:
+    """Without a durable intent nothing is sent."""
+    journal.close()
+    async with client_of(sandbox.transport, journal, budget=Budget(10)) as client:
+        with pytest.raises((JournalFailed, RuntimeError, ValueError)) as failed:
+            await client.submit(room(), key="a")
+        assert getattr(failed.value, "task_id", None) is None
+        assert (client.ledger.reserved, client.ledger.spent) == (0, 0)
+    assert not sandbox.created
+
+
+async def test_an_id_that_cannot_be_written_is_in_the_exception(sandbox: Sandbox, journal: Journal) -> None:
+    """The disk fills up behind the POST: the task is paid, told to `on_submit`, and named by the error."""
+
+    class Full(Journal):
+        def submitted(self, intent: Any, task_id: int) -> None:
+            raise JournalFailed("the disk is full", task_id=task_id)
+
+    told: list[int] = []
+    journal.__class__ = Full
+    async with client_of(sandbox.transport, journal) as client:
+        with pytest.raises(JournalFailed) as failed:
+            await client.generate(room(), key="a", on_submit=told.append)
+        assert failed.value.task_id == sandbox.created[0].id
+        assert told == [failed.value.task_id]
+        assert client.ledger.spent == 10
+    journal.__class__ = Journal
+
+
+async def test_an_end_that_cannot_be_written_is_no_error(sandbox: Sandbox, journal: Journal) -> None:
+    """The video is there and paid: a full disk does not take it away, the row stays open."""
+
+    class Full(Journal):
+        def settle(self, *_: Any, **__: Any) -> None:
+            raise JournalFailed("the disk is full")
+
+    journal.__class__ = Full
+    async with client_of(sandbox.transport, journal) as client:
+        assert (await client.generate(room(), key="a")).succeeded
+    journal.__class__ = Journal
+    assert states(journal) == {"a": "submitted"}
+
+
+async def test_a_cancelled_caller_withdraws_what_was_not_sent(journal: Journal) -> None:
+    """All POST slots are taken: a caller that goes before its turn leaves no trace, and nothing is spent."""
+    transport = Answering(paid(), delay=50.0)
+    async with client_of(transport, journal, max_requests_at_once=1) as client, anyio.create_task_group() as group:
+        group.start_soon(client.submit, room())
+        await anyio.wait_all_tasks_blocked()
+        with anyio.move_on_after(1):
+            await client.submit(room(1), key="b")
+        await anyio.wait_all_tasks_blocked()
+        assert client.ledger.reserved == 10
+        assert "b" not in states(journal)
+    assert transport.posts == 1
+
+
+async def test_a_caller_cancelled_at_its_intent_withdraws_it(journal: Journal) -> None:
+    """The intent stands in the journal, the request has not left: the row goes again."""
+    transport = Answering(paid())
+    reached = anyio.Event()
+
+    async def slowly(function: Callable[..., Any], *args: object) -> Any:
+        result = function(*args)
+        reached.set()
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(1)
+        return result
+
+    client = AsyncClient("sandbox", transport=transport, journal=journal, _leave_loop=slowly)
+    async with client, anyio.create_task_group() as group:
+        group.start_soon(client.submit, room())
+        await reached.wait()
+        assert list(states(journal).values()) == ["intended"]
+        group.cancel_scope.cancel()
+    assert states(journal) == {}
+    assert transport.posts == 0
+
+
+async def test_an_answer_behind_the_deadline_is_written_down(journal: Journal) -> None:
+    """The deadline ends during the POST: the caller is told of the doubt, the id is journalled when it comes."""
+    told: list[int] = []
+    async with client_of(Answering(paid(7), delay=20.0), journal) as client:
+        with pytest.raises(SubmissionUnknown):
+            await client.generate(room(), key="a", timeout=5, on_submit=told.append)
+        assert states(journal) == {"a": "intended"}
+    assert states(journal) == {"a": "submitted"}
+    assert told == [7]
+
+
+async def test_closing_waits_for_the_post_and_writes_its_id(journal: Journal) -> None:
+    """A client that is closed finishes the POST on its way, journals it, and lets nothing new in."""
+    transport = Answering(paid(7), delay=20.0)
+    raised: list[Exception] = []
+
+    async def submit(number: int, client: AsyncClient) -> None:
+        try:
+            await client.submit(room(number), key=str(number))
+        except ConnectionFailed as error:
+            raised.append(error)
+
+    async with anyio.create_task_group() as group:
+        async with client_of(transport, journal, max_requests_at_once=1) as client:
+            for number in range(2):
+                group.start_soon(submit, number, client)
+                await anyio.wait_all_tasks_blocked()
+        with pytest.raises(RuntimeError, match="closed"):
+            await client.submit(room())
+    assert states(journal) == {"0": "submitted"}
+    assert len(raised) == 1
+    assert transport.posts == 1
+
+
+async def test_resume_goes_on_without_a_post(sandbox: Sandbox, journal: Journal) -> None:
+    """What was paid is waited for, what is in doubt is reported first, what is settled is left alone."""
+    async with client_of(Answering(httpx.ReadError("lost")), journal) as client:
+        with pytest.raises(SubmissionUnknown):
+            await client.submit(room(), key="lost")
+    async with client_of(sandbox.transport, journal) as client:
+        await client.generate(room(), key="done")
+        for number in range(5):
+            await client.submit(room(number), key=f"open-{number}")
+    created = len(sandbox.created)
+    outcomes: list[Outcome] = []
+    async with client_of(sandbox.transport, journal) as client, resume(client, max_in_flight=2) as resumed:
+        async for outcome in resumed:
+            outcomes.append(outcome)
+            assert resumed.in_flight <= 2
+    assert [outcome.key for outcome in outcomes if outcome.error] == ["lost"]
+    assert isinstance(outcomes[0].error, SubmissionUnknown)
+    assert {outcome.key for outcome in outcomes if outcome.task} == {f"open-{number}" for number in range(5)}
+    assert len(sandbox.created) == created
+    assert states(journal) == {"lost": "unknown", "done": "succeeded"} | {f"open-{n}": "succeeded" for n in range(5)}
+
+
+async def test_resume_needs_a_journal(sandbox: Sandbox) -> None:
+    """Without one there is nothing to resume, and the message names the fix."""
+    async with AsyncClient("sandbox", transport=sandbox.transport) as client, resume(client) as resumed:
+        with pytest.raises(ValueError, match="journal="):
+            await anext(aiter(resumed))
+
+
+async def test_a_batch_over_the_same_keys_goes_on(sandbox: Sandbox, journal: Journal) -> None:
+    """Credits run out in the middle; after topping up, the same batch pays only for what is missing."""
+
+    async def run(transport: httpx.AsyncBaseTransport) -> tuple[int, Exception | None]:
+        succeeded = 0
+        async with client_of(transport, journal) as client:
+            async with batch(client, [(str(n), room(n)) for n in range(10)], max_in_flight=3) as outcomes:
+                async for outcome in outcomes:
+                    succeeded += outcome.task is not None
+            return succeeded, outcomes.stopped_by
+
+    with Sandbox(render=False, credits=40) as poor:
+        succeeded, stopped_by = await run(poor.transport)
+    assert (succeeded, type(stopped_by)) == (4, OutOfCredits)
+    succeeded, stopped_by = await run(sandbox.transport)
+    assert (succeeded, stopped_by) == (10, None)
+    assert len(sandbox.created) == 6
+
+
+async def test_the_key_is_nowhere_in_the_journal(sandbox: Sandbox, journal: Journal, tmp_path: Path) -> None:
+    """Neither the API key nor a URL's signature is written to disk."""
+    async with AsyncClient("sandbox", transport=sandbox.transport, journal=journal, _leave_loop=inline) as client:
+        await client.generate(room(), key="a")
+    journal.close()
+    content = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+    assert b"example.com/0.jpg" in content
+    assert b"signature" not in content
+    assert json.dumps("sandbox").encode() not in content
+
+
+async def test_a_fetched_end_is_written_down(sandbox: Sandbox, journal: Journal) -> None:
+    """Who looks by himself settles the row as well."""
+    async with client_of(sandbox.transport, journal) as client:
+        task_id = await client.submit(room(), key="a")
+        while not (await client.fetch(task_id)).done:
+            await anyio.sleep(5)
+    assert states(journal) == {"a": "succeeded"}

@@ -1,0 +1,860 @@
+"""One call, one answer: what is sent, what is known when nothing usable comes back, and who slows down."""
+
+import logging
+import socket
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import anyio.abc
+import httpcore
+import httpx
+import pytest
+from fakes import BASE_URL, GENERATE, ID, KEY, RESULT, Service, answer, envelope, http, look, loopback, read_request
+
+from ideal_async import (
+    ApiError,
+    ConnectionFailed,
+    InvalidRequest,
+    OutOfCredits,
+    RequestFailed,
+    Retry,
+    ServerError,
+    Task,
+    TaskFailed,
+    TaskStatus,
+    Unauthorized,
+    UnexpectedAnswer,
+)
+from ideal_async._retry import Failure, Sent
+from ideal_async._session import LARGEST_ANSWER, Session, check_base_url, check_key, judge
+
+BODY = {"imageUrl": "https://example.com/room.jpg", "duration": 5, "resolution": "720p", "prompt": "Grüße 🏠"}
+
+
+def session_of(
+    transport: httpx.AsyncBaseTransport | httpx.AsyncClient, base_url: str = BASE_URL, **more: Any
+) -> Session:
+    client = transport if isinstance(transport, httpx.AsyncClient) else httpx.AsyncClient(transport=transport)
+    more = {"requests_at_once": 10, "retry": Retry(), **more}
+    return Session(api_key=KEY, base_url=check_base_url(base_url), posts=client, looks=client, **more)
+
+
+def ignore(on_the_wire: bool) -> None:
+    """Nobody wants to know."""
+
+
+async def submit(session: Session) -> int | Failure:
+    return await session.submit(BODY, mark=ignore)
+
+
+#: httpx 0.28.1 and httpcore 1.0.9 leave their own generators behind when a body is not read to its end; trio says so.
+HALF_READ = pytest.mark.filterwarnings("ignore:Exception ignored in. <async_generator object")
+
+# What is sent
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("base_url", [BASE_URL, f"{BASE_URL}/"])
+async def test_a_submit_is_the_pages_post(base_url: str) -> None:
+    """Path, header and body; UTF-8 as it is."""
+    service = Service(submit=answer(ID))
+    assert await submit(session_of(service, base_url)) == ID
+    (request,) = service.requests
+    assert (request.method, str(request.url)) == ("POST", f"{BASE_URL}{GENERATE}")
+    assert request.headers["APIKEY"] == KEY
+    assert request.headers["Content-Type"] == "application/json"
+    assert request.headers["Accept"] == "application/json"
+    assert service.submits == [BODY]
+    assert "Grüße 🏠".encode() in request.content
+
+
+@pytest.mark.anyio
+async def test_a_look_is_the_pages_get() -> None:
+    """Path, header and query; nothing else."""
+    service = Service(look=look(percentage=30))
+    task = await session_of(service).look(ID)
+    assert isinstance(task, Task)
+    assert (task.id, task.status, task.percentage) == (ID, TaskStatus.PROCESSING, 30)
+    (request,) = service.requests
+    assert (request.method, str(request.url)) == ("GET", f"{BASE_URL}{RESULT}?taskId={ID}")
+    assert request.headers["APIKEY"] == KEY
+    assert request.content == b""
+
+
+@pytest.mark.anyio
+async def test_a_base_url_may_have_a_path() -> None:
+    """Company gateways put the API under one."""
+    service = Service()
+    with pytest.raises(AssertionError, match=f"/ideal{GENERATE}"):
+        await service.handle_async_request(httpx.Request("POST", f"{BASE_URL}/ideal{GENERATE}"))
+    await submit(session_of(service, f"{BASE_URL}/ideal/"))
+    assert service.requests[-1].url.path == f"/ideal{GENERATE}"
+
+
+@pytest.mark.anyio
+async def test_every_request_has_its_timeouts() -> None:
+    """Whatever the http client's own are."""
+    service = Service(submit=answer(ID), look=look())
+    session = session_of(httpx.AsyncClient(transport=service, timeout=1.0))
+    await submit(session)
+    await session.look(ID)
+    assert [request.extensions["timeout"] for request in service.requests] == [
+        {"connect": 10.0, "read": 60.0, "write": 10.0, "pool": 10.0},
+        {"connect": 10.0, "read": 30.0, "write": 10.0, "pool": 10.0},
+    ]
+
+
+# What is known when nothing usable comes back: the rule
+
+NOT_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout"}
+#: Every exception a transport of httpx can raise. A new one has to be judged here before it is believed.
+TRANSPORT_ERRORS = {
+    "CloseError",
+    "ConnectError",
+    "ConnectTimeout",
+    "DecodingError",
+    "LocalProtocolError",
+    "NetworkError",
+    "PoolTimeout",
+    "ProtocolError",
+    "ProxyError",
+    "ReadError",
+    "ReadTimeout",
+    "RemoteProtocolError",
+    "RequestError",
+    "TimeoutException",
+    "TooManyRedirects",
+    "TransportError",
+    "UnsupportedProtocol",
+    "WriteError",
+    "WriteTimeout",
+}
+
+
+def test_every_exception_of_httpx_has_been_judged() -> None:
+    """This fails when httpx grows a new one."""
+    errors = {
+        name for name, value in vars(httpx).items() if isinstance(value, type) and issubclass(value, httpx.RequestError)
+    }
+    assert errors == TRANSPORT_ERRORS
+
+
+@pytest.mark.parametrize("name", sorted(TRANSPORT_ERRORS))
+def test_only_three_errors_of_httpcore_mean_not_sent(name: str) -> None:
+    """Those it raises before the first byte of a request is written."""
+    error: Exception = getattr(httpx, name)("broken")
+    core = getattr(httpcore, name, httpcore.NetworkError)
+    error.__cause__ = core("broken")
+    assert judge(error) is (Sent.NO if name in NOT_SENT else Sent.MAYBE)
+
+
+def imitate(cls: str, module: str, base: type[BaseException] = Exception) -> BaseException:
+    error: BaseException = type(cls, (base,), {"__module__": module})("broken")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "sent"),
+    [
+        # a call-compatible fork, by its classes' names
+        (imitate("ConnectError", "httpx2"), imitate("ConnectError", "httpcore2"), Sent.NO),
+        (imitate("ReadError", "httpx2"), imitate("ReadError", "httpcore2"), Sent.MAYBE),
+        # httpx-aiohttp 0.2.0 says ConnectTimeout when the answer is reset, so only aiohttp's own word counts
+        (httpx.ConnectTimeout(""), imitate("ServerTimeoutError", "aiohttp.client_exceptions"), Sent.MAYBE),
+        (httpx.ConnectTimeout(""), imitate("ClientOSError", "aiohttp.client_exceptions"), Sent.MAYBE),
+        (httpx.ConnectError(""), imitate("ClientConnectorError", "aiohttp.client_exceptions"), Sent.NO),
+        (
+            httpx.ConnectError(""),
+            imitate("DNSError", "aiohttp", type(imitate("ClientConnectorError", "aiohttp"))),
+            Sent.NO,
+        ),
+        # a transport nobody has looked into
+        (httpx.ConnectError(""), None, Sent.MAYBE),
+        (httpx.ConnectError(""), OSError("?"), Sent.MAYBE),
+        (httpx.ConnectError(""), httpcore.ReadError("?"), Sent.MAYBE),
+        (TimeoutError(), None, Sent.MAYBE),
+        (OSError(), httpcore.ConnectError(""), Sent.MAYBE),
+    ],
+)
+def test_not_sent_is_believed_only_where_it_was_proven(
+    error: Exception, cause: BaseException | None, sent: Sent
+) -> None:
+    """The name of an exception is no proof; money hangs on it."""
+    error.__cause__ = cause
+    assert judge(error) is sent
+
+
+# … and the facts, on real sockets
+
+
+async def hang_up(stream: anyio.abc.SocketStream) -> None:
+    """Close without reading a byte: the request may lie in a buffer."""
+
+
+async def reset(stream: anyio.abc.SocketStream) -> None:
+    await read_request(stream)
+    raw = stream.extra(anyio.abc.SocketAttribute.raw_socket)  # noqa: S610 - no Django here
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+
+async def no_answer(stream: anyio.abc.SocketStream) -> None:
+    await read_request(stream)
+
+
+def say(content: bytes) -> Callable[[anyio.abc.SocketStream], Awaitable[None]]:
+    async def serve(stream: anyio.abc.SocketStream) -> None:
+        await read_request(stream)
+        await stream.send(content)
+
+    return serve
+
+
+@pytest.mark.anyio
+@pytest.mark.slow
+@pytest.mark.usefixtures("real_time")
+@HALF_READ
+@pytest.mark.parametrize(
+    "serve",
+    [
+        hang_up,
+        reset,
+        no_answer,
+        say(b"\x16\x03\x01 nonsense"),
+        say(b"HTTP/1.1 200 OK\r\n"),
+        say(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"code": 0, "data": 12345'),
+        say(http(b'{"code": 0', "200 OK")),
+        say(http(b"<html>Bad Gateway</html>", "502 Bad Gateway")),
+        say(http(b"not gzip", Content_Encoding="gzip")),
+    ],
+)
+async def test_a_request_that_may_have_been_received_is_sent_once(
+    serve: Callable[[anyio.abc.SocketStream], Awaitable[None]],
+) -> None:
+    """Whatever becomes of its connection: over real sockets, with httpcore's real errors."""
+    connections = 0
+
+    async def count(stream: anyio.abc.SocketStream) -> None:
+        nonlocal connections
+        connections += 1
+        await serve(stream)
+
+    async with loopback(count) as base_url, httpx.AsyncClient() as client:
+        failure = await submit(session_of(client, base_url, retry=Retry(wait_initial=0.0)))
+    assert isinstance(failure, Failure)
+    assert (failure.sent, connections) == (Sent.MAYBE, 1)
+
+
+def closed_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+@pytest.mark.anyio
+@pytest.mark.slow
+@pytest.mark.usefixtures("real_time")
+async def test_a_refused_connection_is_tried_again_and_then_told() -> None:
+    """Nothing was sent, five times."""
+    marks: list[bool] = []
+    async with httpx.AsyncClient() as client:
+        session = session_of(client, f"http://127.0.0.1:{closed_port()}", retry=Retry(wait_initial=0.0))
+        failure = await session.submit(BODY, mark=marks.append)
+    assert isinstance(failure, Failure)
+    assert failure.sent is Sent.NO
+    assert isinstance(failure.error, ConnectionFailed)
+    assert marks == [True, False] * 4 + [True]
+
+
+@pytest.mark.anyio
+@pytest.mark.slow
+@pytest.mark.usefixtures("real_time")
+async def test_a_service_that_comes_up_late_gets_one_request() -> None:
+    """The repetition that gets through is the only one that was received."""
+    port = closed_port()
+    received: list[bytes] = []
+
+    async def serve(stream: anyio.abc.SocketStream) -> None:
+        received.append(await read_request(stream))
+        await stream.send(http(b'{"code":0,"data":7}'))
+
+    async def come_up() -> None:
+        async with loopback(serve, port):
+            await anyio.sleep_forever()
+
+    class Retries(Retry):
+        """Starts the service when the first attempt has failed."""
+
+        def pause(self, **_: Any) -> float:
+            tasks.start_soon(come_up)
+            return 0.05
+
+    async with anyio.create_task_group() as tasks, httpx.AsyncClient() as client:
+        assert await submit(session_of(client, f"http://127.0.0.1:{port}", retry=Retries())) == 7
+        tasks.cancel_scope.cancel()
+    assert len(received) == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.slow
+@pytest.mark.usefixtures("real_time")
+async def test_no_connection_in_the_pool_means_not_sent() -> None:
+    """`PoolTimeout`, as httpcore raises it."""
+    held = anyio.Event()
+
+    async def hold(stream: anyio.abc.SocketStream) -> None:
+        await read_request(stream)
+        held.set()
+        await anyio.sleep_forever()
+
+    timeout = httpx.Timeout(5.0, pool=0.01)
+    async with (
+        loopback(hold) as url,
+        httpx.AsyncClient(limits=httpx.Limits(max_connections=1), timeout=timeout) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(client.get, url)
+        await held.wait()
+        with pytest.raises(httpx.PoolTimeout) as caught:
+            await client.post(url)
+        tasks.cancel_scope.cancel()
+    assert judge(caught.value) is Sent.NO
+
+
+async def speak_plainly(stream: anyio.abc.SocketStream) -> None:
+    await stream.receive()
+    await stream.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+@pytest.mark.anyio
+@pytest.mark.slow
+@pytest.mark.usefixtures("real_time")
+async def test_no_answer_to_a_handshake_means_not_sent() -> None:
+    """`ConnectTimeout` of TCP, and `ConnectError` of a TLS handshake with something else."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:  # a full backlog: further connections are left hanging
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        async with httpx.AsyncClient(timeout=httpx.Timeout(5.0, connect=0.05)) as client:
+            with pytest.raises(httpx.ConnectTimeout) as timeout:
+                await client.post(f"http://127.0.0.1:{port}")
+        for one in waiting:
+            one.close()
+    async with loopback(speak_plainly) as url, httpx.AsyncClient() as client:
+        with pytest.raises(httpx.ConnectError) as refused:
+            await client.post(url.replace("http:", "https:"))
+    assert [judge(timeout.value), judge(refused.value)] == [Sent.NO, Sent.NO]
+
+
+# Answers
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("status", [200, 400, 500])
+@pytest.mark.parametrize(
+    ("code", "cls"),
+    [
+        (1001, RequestFailed),
+        (1011, InvalidRequest),
+        (5002, Unauthorized),
+        (9051, OutOfCredits),
+        (7777, ApiError),
+    ],
+)
+async def test_a_refusal_is_told_at_once(code: int, cls: type[ApiError], status: int) -> None:
+    """One request, answered; nothing was created."""
+    service = Service(submit=answer(None, code, "no", status=status))
+    failure = await submit(session_of(service))
+    assert isinstance(failure, Failure)
+    assert (type(failure.error), failure.sent, len(service.requests)) == (cls, Sent.ANSWERED, 1)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "refusal", [answer(None, 1003), answer(None, 1003, status=500), answer(status=429, code=429), httpx.Response(429)]
+)
+async def test_a_refusal_that_passes_is_sent_again(refusal: httpx.Response) -> None:
+    """Internal error and too many requests: the vendor says retry, and an error answer creates nothing."""
+    service = Service(submit=[refusal, refusal, answer(ID)])
+    assert await submit(session_of(service)) == ID
+    assert len(service.requests) == 3
+
+
+@pytest.mark.anyio
+async def test_a_service_that_stays_broken_is_told_after_some_attempts() -> None:
+    """The last answer is the error."""
+    service = Service(submit=answer(None, 1003, "Internal server error", status=500))
+    failure = await submit(session_of(service, retry=Retry(attempts=4)))
+    assert isinstance(failure, Failure)
+    assert isinstance(failure.error, ServerError)
+    assert (failure.error.code, failure.sent, len(service.requests)) == (1003, Sent.ANSWERED, 4)
+
+
+@HALF_READ
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "strange",
+    [
+        answer(None),
+        answer("12a"),
+        answer(1.5e18),
+        answer(0),
+        answer({"taskId": ID}),
+        httpx.Response(200, html="<title>Sign in</title>"),
+        httpx.Response(200, content=b'{"code": 0, "data": 1234'),
+        httpx.Response(200),
+        httpx.Response(204),
+        httpx.Response(302, headers={"Location": "https://elsewhere.example/"}),
+        httpx.Response(307, headers={"Location": f"{BASE_URL}{GENERATE}"}),
+        httpx.Response(404, html="not found"),
+        httpx.Response(502, html="bad gateway"),
+        httpx.Response(504, json={"code": 504, "message": "upstream timed out"}),
+        httpx.Response(200, content=b"{" + b" " * LARGEST_ANSWER + b'"code": 0, "data": 7}'),
+    ],
+)
+async def test_an_answer_to_a_submit_that_is_neither_id_nor_error_is_in_doubt(strange: httpx.Response) -> None:
+    """A task may have been created, so it is never sent again."""
+    service = Service(submit=strange)
+    failure = await submit(session_of(service))
+    assert isinstance(failure, Failure)
+    assert (failure.sent, len(service.requests)) == (Sent.MAYBE, 1)
+
+
+@pytest.mark.anyio
+async def test_an_id_may_come_as_a_string() -> None:
+    """As gateways for JavaScript send it."""
+    assert await submit(session_of(Service(submit=answer(str(2**63 - 1))))) == 2**63 - 1
+
+
+@pytest.mark.anyio
+async def test_the_key_does_not_follow_a_redirect() -> None:
+    """Not even when the user's own client follows them: httpx would carry the header to another origin."""
+    service = Service(
+        submit=httpx.Response(307, headers={"Location": "https://thief.example/"}),
+        look=httpx.Response(302, headers={"Location": "https://thief.example/"}),
+        file=look(),
+    )
+    session = session_of(httpx.AsyncClient(transport=service, follow_redirects=True))
+    await submit(session)
+    outcome = await session.look(ID)
+    assert isinstance(outcome, Failure)
+    assert isinstance(outcome.error, UnexpectedAnswer)
+    assert {request.url.host for request in service.requests} == {"api.example"}
+
+
+@HALF_READ
+@pytest.mark.anyio
+async def test_an_answer_is_read_up_to_a_limit() -> None:
+    """An endless one does not fill the memory."""
+    read = 0
+
+    class Endless(httpx.AsyncByteStream):
+        """A gateway gone wrong."""
+
+        closed = False
+
+        async def __aiter__(self) -> Any:
+            nonlocal read
+            while True:
+                read += 1
+                yield b"x" * 65536
+
+        async def aclose(self) -> None:
+            self.closed = True
+
+    stream = Endless()
+
+    async def respond(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=stream)
+
+    outcome = await session_of(httpx.MockTransport(respond)).look(ID)
+    assert isinstance(outcome, Failure)
+    assert isinstance(outcome.error, UnexpectedAnswer)
+    assert outcome.error.problems == [f"more than {LARGEST_ANSWER} bytes @ $"]
+    assert read == LARGEST_ANSWER // 65536 + 1
+    assert stream.closed
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("call", "limit"), [("submit", 90.0), ("look", 45.0)])
+async def test_a_call_ends_however_slowly_its_answer_drips_in(call: str, limit: float) -> None:
+    """Each byte comes in time, and all of them never."""
+
+    class Drip(httpx.AsyncByteStream):
+        """A byte every ten seconds."""
+
+        async def __aiter__(self) -> Any:
+            while True:
+                await anyio.sleep(10)
+                yield b" "
+
+    async def respond(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=Drip())
+
+    session = session_of(httpx.MockTransport(respond))
+    began = anyio.current_time()
+    outcome = await (submit(session) if call == "submit" else session.look(ID))
+    assert anyio.current_time() - began == limit
+    assert isinstance(outcome, Failure)
+    assert isinstance(outcome.error, ConnectionFailed)
+    assert outcome.sent is Sent.MAYBE
+
+
+@pytest.mark.anyio
+async def test_a_look_that_answers_prohibited_content_is_a_failed_task() -> None:
+    """9038 comes in place of the task, so there is none to show."""
+    outcome = await session_of(Service(look=answer(None, 9038, "prohibited"))).look(ID)
+    assert isinstance(outcome, Failure)
+    assert isinstance(outcome.error, TaskFailed)
+    assert (outcome.error.task_id, outcome.error.task, outcome.error.reason) == (ID, None, "prohibited")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "reply", [answer(None, 1011), answer({"id": ID}), httpx.Response(200), httpx.Response(503), httpx.ReadError("lost")]
+)
+async def test_whatever_goes_wrong_with_a_look_names_its_task(reply: Any) -> None:
+    """So that the id is in the exception, whoever catches it."""
+    outcome = await session_of(Service(look=reply)).look(ID)
+    assert isinstance(outcome, Failure)
+    assert outcome.error.task_id == ID
+
+
+# Looking again
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "trouble", [httpx.ReadError("lost"), httpx.Response(503), answer(None, 1003), answer(None, 1001)]
+)
+async def test_a_single_look_is_repeated_over_a_hiccup(trouble: Any) -> None:
+    """It costs nothing."""
+    service = Service(look=[trouble, trouble, look("Success")])
+    task = await session_of(service).look_again(ID)
+    assert isinstance(task, Task)
+    assert task.succeeded
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("trouble", "looks"),
+    [
+        (httpx.ReadError("lost"), 5),
+        (answer(None, 1001), 3),
+        (httpx.Response(200), 3),
+        (answer(None, 5002), 1),
+        (answer(None, 1011), 1),
+        (answer(None, 9038), 1),
+    ],
+)
+async def test_a_single_look_gives_up_soon(trouble: Any, looks: int) -> None:
+    """Somebody waits for this one; only a wait rides out an outage."""
+    service = Service(look=trouble)
+    outcome = await session_of(service).look_again(ID)
+    assert isinstance(outcome, Failure)
+    assert len(service.requests) == looks
+
+
+# The brake
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("reply", "pause"),
+    [
+        (answer(status=429, code=429, **{"Retry-After": "7"}), 7.0),
+        (answer(status=200, code=1003, **{"Retry-After": "7"}), 7.0),
+        (httpx.Response(503, headers={"Retry-After": "7"}), 7.0),
+        (httpx.Response(429, headers={"Retry-After": "86400"}), 120.0),
+    ],
+)
+async def test_one_request_told_to_slow_down_slows_all_of_them(reply: httpx.Response, pause: float) -> None:
+    """Looks and submits, for as long as the API asks, within reason."""
+    service = Service(look=[reply, look()], submit=answer(ID))
+    session = session_of(service)
+    await session.look(1)
+    told = anyio.current_time()
+    async with anyio.create_task_group() as tasks:
+        for task_id in (2, 3):
+            tasks.start_soon(session.look, task_id)
+        tasks.start_soon(submit, session)
+    assert [time - told for time in service.times[1:]] == [pause] * 3
+
+
+@pytest.mark.anyio
+async def test_the_brake_holds_those_who_wait_for_a_slot_too() -> None:
+    """They asked before anybody knew."""
+    gate, told = anyio.Event(), 0.0
+
+    async def respond(request: httpx.Request) -> httpx.Response:
+        nonlocal told
+        if request.url.params["taskId"] == "1":
+            await gate.wait()
+            told = anyio.current_time()
+            return httpx.Response(429, headers={"Retry-After": "9"})
+        return look()
+
+    service = Service(look=respond)
+    session = session_of(service, requests_at_once=1)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(session.look, 1)
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(session.look, 2)
+        await anyio.wait_all_tasks_blocked()
+        gate.set()
+    assert service.times[1] == told + 9.0
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("retry_after", ["", "soon", "-5", "Wed, 21 Oct 2026 07:28:00 GMT", "\u0667"])
+async def test_without_a_number_of_seconds_the_brake_grows_by_itself(retry_after: str) -> None:
+    """And a good answer takes it off again."""
+    refusal = httpx.Response(429, headers=[(b"Retry-After", retry_after.encode())])
+    service = Service(look=[refusal, refusal, refusal, look(), refusal, look()])
+    session = session_of(service)
+    for _ in range(6):
+        await session.look(ID)
+    pauses = [later - earlier for earlier, later in zip(service.times, service.times[1:], strict=False)]
+    for pause, longest in zip(pauses, (1.0, 2.0, 4.0, 0.0, 1.0), strict=True):
+        assert longest / 2 <= pause <= longest
+
+
+@pytest.mark.anyio
+async def test_an_error_that_asks_for_nothing_slows_nobody() -> None:
+    """A wrong id is no reason to brake."""
+    service = Service(look=[answer(None, 1011), look()])
+    session = session_of(service)
+    await session.look(1)
+    await session.look(2)
+    assert service.times[0] == service.times[1]
+
+
+# Who goes when
+
+
+@pytest.mark.anyio
+async def test_no_more_requests_at_once_than_agreed() -> None:
+    """Held until the body is read, so that the pool never queues."""
+    running, most = 0, 0
+
+    class Slow(httpx.AsyncByteStream):
+        """The body is the slow part."""
+
+        async def __aiter__(self) -> Any:
+            nonlocal running
+            await anyio.sleep(1)
+            running -= 1
+            yield b"{}"
+
+    async def respond(_: httpx.Request) -> httpx.Response:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        return httpx.Response(200, stream=Slow())
+
+    session = session_of(httpx.MockTransport(respond), requests_at_once=3)
+    async with anyio.create_task_group() as tasks:
+        for task_id in range(10):
+            tasks.start_soon(session.look, task_id)
+    assert (running, most) == (0, 3)
+
+
+@pytest.mark.anyio
+async def test_few_submits_are_in_doubt_at_a_time() -> None:
+    """Four, or fewer if fewer requests are allowed at all."""
+    assert session_of(Service()).post_slots.total_tokens == 4
+    assert session_of(Service(), requests_at_once=2).post_slots.total_tokens == 2
+
+
+@pytest.mark.anyio
+async def test_a_submit_on_its_way_is_not_torn_in_two() -> None:
+    """Cancellation counts only while nothing was sent."""
+    gate = anyio.Event()
+    marks: list[bool] = []
+
+    async def respond(_: httpx.Request) -> httpx.Response:
+        await gate.wait()
+        return answer(ID)
+
+    service = Service(submit=respond)
+    session = session_of(service)
+    result: list[int | Failure] = []
+
+    async def run() -> None:
+        result.append(await session.submit(BODY, mark=marks.append))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+        gate.set()
+    assert (result, marks) == ([ID], [True])
+
+
+@pytest.mark.anyio
+async def test_a_submit_between_two_attempts_can_be_withdrawn() -> None:
+    """Then nothing is on the wire."""
+    service = Service(submit=answer(None, 1003))
+    marks: list[bool] = []
+    session = session_of(service, retry=Retry(wait_initial=10, wait_max=10))
+    with anyio.move_on_after(3):
+        await session.submit(BODY, mark=marks.append)
+    assert (len(service.requests), marks) == (1, [True, False])
+
+
+@pytest.mark.anyio
+async def test_a_look_can_be_cancelled() -> None:
+    """It spends nothing."""
+
+    async def hang(_: httpx.Request) -> httpx.Response:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    began = anyio.current_time()
+    with anyio.move_on_after(3):
+        await session_of(Service(look=hang)).look(ID)
+    assert anyio.current_time() - began == 3
+
+
+@pytest.mark.anyio
+async def test_a_closed_http_client_sends_nothing() -> None:
+    """And nobody is told that it may have."""
+    client = httpx.AsyncClient(transport=Service())
+    await client.aclose()
+    failure = await submit(session_of(client))
+    assert isinstance(failure, Failure)
+    assert failure.sent is Sent.NO
+
+
+# The key
+
+
+@pytest.mark.parametrize("key", [None, ""])
+def test_without_a_key_the_fix_is_named(key: str | None) -> None:
+    """Both ways to give one."""
+    with pytest.raises(ValueError, match=r"pass api_key=\.\.\., or set IDEAL_HOUSE_API_KEY"):
+        check_key(key)
+
+
+@pytest.mark.parametrize("key", ["secret\n", " secret", "secret\t", "sec\nret", "schlüssel", "secret\x00", "\x7f"])
+def test_a_key_that_cannot_be_a_header_is_refused_and_not_repeated(key: str) -> None:
+    """The usual one has the line break of its file at its end."""
+    with pytest.raises(ValueError, match="cannot be in a header") as caught:
+        check_key(key)
+    assert key.strip() not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.ideal.house",
+        "https://gateway.example/ideal/v2/",
+        "http://127.0.0.1:8000",
+        "http://127.9.9.9",
+        "http://localhost:8000/",
+        "http://sandbox.localhost",
+        "http://[::1]:8000",
+    ],
+)
+def test_a_base_url_that_keeps_the_key_safe_is_taken(url: str) -> None:
+    """TLS, or this machine."""
+    assert str(check_base_url(url)) == url.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.ideal.house",
+        "http://192.168.1.5:8000",
+        "http://localhost.example",
+        "http://0.0.0.0",
+        "http://[::2]",
+        "http://127.1",
+    ],
+)
+def test_the_key_does_not_travel_in_clear_text(url: str) -> None:
+    """Over plain http everyone on the way can read it."""
+    with pytest.raises(ValueError, match="base_url must be https"):
+        check_base_url(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "api.ideal.house",
+        "ftp://api.ideal.house",
+        "https://",
+        "https://u:p@a.example",
+        "https://a.example/?a=1",
+        "https://a.example/#f",
+        "https://a.example:x",
+        5,
+        b"https://a.example",
+    ],
+)
+def test_a_broken_base_url_is_refused_with_an_example(url: Any) -> None:
+    """Before anything is sent anywhere."""
+    with pytest.raises(ValueError, match="base_url"):
+        check_base_url(url)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "reply",
+    [
+        answer(None, 5002, f"Invalid API Key: {KEY}", status=401),
+        answer(None, 7777, f"{KEY} has no access"),
+        httpx.ReadError(f"lost while sending {KEY}"),
+        ValueError(f"bad header {KEY}"),
+        httpx.Response(200, text=KEY),
+    ],
+)
+async def test_the_key_is_in_no_message(reply: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Even when a service or a transport repeats it."""
+    caplog.set_level(logging.DEBUG, "ideal_async")
+    session = session_of(Service(submit=reply, look=reply), retry=Retry(attempts=1))
+    for outcome in (await submit(session), await session.look(ID)):
+        assert isinstance(outcome, Failure)
+        assert KEY not in repr(outcome) + str(outcome.error) + repr(outcome.error.__dict__)
+    assert KEY not in repr(session) + repr(vars(session)) + caplog.text
+
+
+@pytest.mark.anyio
+async def test_the_key_is_in_no_frame_of_ours() -> None:
+    """Error trackers show the variables of a traceback."""
+    session = session_of(Service(submit=httpx.ReadError("lost"), look=httpx.ReadError("lost")))
+    for outcome in (await submit(session), await session.look(ID)):
+        assert isinstance(outcome, Failure)
+        assert outcome.error.__cause__ is not None
+        shown = traceback.TracebackException.from_exception(outcome.error.__cause__, capture_locals=True)
+        ours = [frame for frame in shown.stack if "ideal_async" in frame.filename]
+        assert ours
+        assert KEY not in repr([frame.locals for frame in ours])
+
+
+@pytest.mark.anyio
+async def test_the_log_names_events_without_addresses(caplog: pytest.LogCaptureFixture) -> None:
+    """No prompt, no URL."""
+    caplog.set_level(logging.DEBUG, "ideal_async")
+    service = Service(submit=[answer(None, 1003), answer(ID)], look=[httpx.Response(429), look()])
+    session = session_of(service)
+    await submit(session)
+    await session.look(ID)
+    lines = [record.getMessage() for record in caplog.records if record.name == "ideal_async"]
+    assert lines[:3] == ["POST 200", lines[1], "POST 200"]
+    assert lines[1].startswith("submit: ServerError, sending again in ")
+    assert lines[3] == "GET 429"
+    assert lines[4].startswith("the API asks to slow down: no requests for ")
+    assert "http" not in " ".join(lines)
+
+
+def test_envelope_is_the_pages() -> None:
+    """The fake speaks as the page does."""
+    assert envelope(7) == {"code": 0, "message": "success", "data": 7}

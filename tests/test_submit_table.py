@@ -1,0 +1,272 @@
+"""Every way a paid request can end × what may be done about it: the table that keeps money from being spent twice."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import anyio
+import httpcore
+import httpx
+import pytest
+
+from ideal_async import (
+    ApiError,
+    AsyncClient,
+    ConnectionFailed,
+    ContentRejected,
+    IdealError,
+    ImageToVideo,
+    InvalidRequest,
+    OutOfCredits,
+    RateLimited,
+    RequestFailed,
+    Retry,
+    ServerError,
+    SubmissionUnknown,
+    Unauthorized,
+)
+from ideal_async._retry import Sent
+from ideal_async._session import judge
+
+pytestmark = pytest.mark.anyio
+
+ROOM = ImageToVideo("https://example.com/room.jpg", duration=5, resolution="480p")
+ATTEMPTS = 4
+
+#: Every exception with which httpx can end a request; what httpcore's own of that name proves.
+HTTPX: dict[str, Sent] = {
+    "TransportError": Sent.MAYBE,
+    "TimeoutException": Sent.MAYBE,
+    "ConnectTimeout": Sent.NO,
+    "ReadTimeout": Sent.MAYBE,
+    "WriteTimeout": Sent.MAYBE,
+    "PoolTimeout": Sent.NO,
+    "NetworkError": Sent.MAYBE,
+    "ConnectError": Sent.NO,
+    "ReadError": Sent.MAYBE,
+    "WriteError": Sent.MAYBE,
+    "CloseError": Sent.MAYBE,
+    "ProtocolError": Sent.MAYBE,
+    "LocalProtocolError": Sent.MAYBE,
+    "RemoteProtocolError": Sent.MAYBE,
+    "ProxyError": Sent.MAYBE,
+    "UnsupportedProtocol": Sent.MAYBE,
+    "DecodingError": Sent.MAYBE,
+    "TooManyRedirects": Sent.MAYBE,
+}
+
+
+def below(cls: type[Exception]) -> Iterator[type[Exception]]:
+    for child in cls.__subclasses__():
+        yield child
+        yield from below(child)
+
+
+def test_no_exception_of_httpx_is_missing() -> None:
+    """When httpx grows an exception, somebody has to decide whether it proves that nothing was sent."""
+    assert {cls.__name__ for cls in below(httpx.RequestError)} == set(HTTPX)
+
+
+@pytest.mark.parametrize("name", HTTPX)
+def test_only_httpcore_is_believed(name: str) -> None:
+    """An exception proves that nothing was sent only when httpcore itself raised it before writing."""
+    error: Exception = getattr(httpx, name)("lost")
+    assert judge(error) is Sent.MAYBE, "raised by a transport we know nothing of"
+    error.__cause__ = OSError("lost")
+    assert judge(error) is Sent.MAYBE
+    cause = getattr(httpcore, name, None)
+    if cause is not None:
+        error.__cause__ = cause("lost")
+        assert judge(error) is HTTPX[name]
+        error.__cause__ = httpcore.ReadError("lost")
+        assert judge(error) is Sent.MAYBE, "httpcore says something else"
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(), TimeoutError(), anyio.EndOfStream(), RuntimeError(), ExceptionGroup("", [OSError()])]
+)
+def test_whatever_else_a_transport_raises_may_have_been_sent(error: Exception) -> None:
+    """An exception nobody expects proves nothing."""
+    assert judge(error) is Sent.MAYBE
+
+
+class Once(httpx.AsyncBaseTransport):
+    """Ends each POST in the same way, and counts them."""
+
+    def __init__(self, end: Callable[[], httpx.Response]) -> None:
+        self._end = end
+        self.posts = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await request.aread()
+        self.posts += 1
+        return self._end()
+
+
+async def submit(end: Callable[[], httpx.Response]) -> tuple[int | IdealError, int]:
+    """Submit once: the id or the error, and how many POSTs it took."""
+    transport = Once(end)
+    async with AsyncClient("key", transport=transport, retry=Retry(attempts=ATTEMPTS)) as client:
+        try:
+            return await client.submit(ROOM), transport.posts
+        except IdealError as error:
+            spent = client.ledger.spent, client.ledger.reserved, client.ledger.unknown
+            assert spent == ((0, 0, 10) if isinstance(error, SubmissionUnknown) else (0, 0, 0))
+            return error, transport.posts
+
+
+@pytest.mark.parametrize("name", HTTPX)
+async def test_every_exception_behind_the_last_byte(name: str) -> None:
+    """What is not proven to be unsent is sent once, and in doubt."""
+
+    def end() -> httpx.Response:
+        raise getattr(httpx, name)("lost")
+
+    outcome, posts = await submit(end)
+    assert isinstance(outcome, SubmissionUnknown)
+    assert (posts, outcome.task_id) == (1, None)
+
+
+@pytest.mark.parametrize("name", [name for name, sent in HTTPX.items() if sent is Sent.NO])
+async def test_every_exception_before_the_first_byte(name: str) -> None:
+    """What httpcore never sent is sent again, a few times; then nothing was spent."""
+
+    def end() -> httpx.Response:
+        raise getattr(httpx, name)("lost") from getattr(httpcore, name)("lost")
+
+    outcome, posts = await submit(end)
+    assert isinstance(outcome, ConnectionFailed)
+    assert posts == ATTEMPTS
+
+
+def answer(status: int, content: Any, **headers: str) -> Callable[[], httpx.Response]:
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return lambda: httpx.Response(status, content=body, headers=headers)
+
+
+def envelope(code: int, data: Any = None) -> dict[str, Any]:
+    return {"code": code, "message": "words", "data": data}
+
+
+#: Vendor's page, Error Code Reference, and one it does not list.
+CODES: dict[int, type[ApiError]] = {
+    1001: RequestFailed,
+    1003: ServerError,
+    1011: InvalidRequest,
+    5002: Unauthorized,
+    9010: ContentRejected,
+    9038: ContentRejected,
+    9051: OutOfCredits,
+    7777: ApiError,
+}
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 402, 403, 404, 500, 502, 503])
+@pytest.mark.parametrize("code", CODES)
+async def test_an_error_of_the_api_creates_nothing(code: int, status: int) -> None:
+    """The API's own error is final, whatever its HTTP status; only 1003 is sent again, as the page says."""
+    outcome, posts = await submit(answer(status, envelope(code)))
+    assert type(outcome) is CODES[code]
+    assert (outcome.code, outcome.message, outcome.http_status) == (code, "words", status)
+    assert posts == (ATTEMPTS if code == 1003 else 1)
+
+
+@pytest.mark.parametrize("content", [b"slow down", b"", json.dumps(envelope(7777)).encode()])
+async def test_too_many_requests_is_sent_again(content: bytes) -> None:
+    """A 429 was turned away at the door."""
+    outcome, posts = await submit(answer(429, content))
+    assert isinstance(outcome, RateLimited)
+    assert posts == ATTEMPTS
+
+
+LONG = b'{"code": 0, "message": "success", "data": 1234567890123456789' + b" " * (1 << 20) + b"}"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        answer(200, b"<html>Bad gateway</html>"),
+        answer(502, b"<html>Bad gateway</html>"),
+        answer(503, b""),
+        answer(504, b'{"message": "upstream timed out"}'),
+        answer(500, {"error": "no envelope"}),
+        answer(401, b"who are you?"),
+        answer(404, b"nobody here"),
+        answer(413, b"too large"),
+        answer(200, b""),
+        answer(204, b""),
+        answer(200, b'{"code": 0, "message": "success", "da'),
+        answer(200, b'{"code": 0, "message": "success"}'),
+        answer(200, envelope(0)),
+        answer(200, envelope(0, "")),
+        answer(200, envelope(0, "12a")),
+        answer(200, envelope(0, 0)),
+        answer(200, envelope(0, -5)),
+        answer(200, envelope(0, True)),  # noqa: FBT003 - what a server could say
+        answer(200, envelope(0, 1.234567890123456789e18)),
+        answer(200, envelope(0, {"id": 5})),
+        answer(200, b"[" * 100_000),
+        answer(200, b"[]"),
+        answer(200, LONG),
+        answer(301, b"", Location="https://api.ideal.house/elsewhere"),
+        answer(302, b"", Location="https://evil.example/"),
+        answer(307, b"", Location="https://evil.example/"),
+        answer(308, b"", Location="/api/v2"),
+        answer(200, b"not gzip", **{"Content-Encoding": "gzip"}),
+    ],
+)
+async def test_an_answer_that_is_neither_an_id_nor_an_error_is_a_doubt(end: Callable[[], httpx.Response]) -> None:
+    """A task may have been created behind it, so it is never sent again."""
+    outcome, posts = await submit(end)
+    assert isinstance(outcome, SubmissionUnknown)
+    assert posts == 1
+
+
+@pytest.mark.parametrize("data", [1234567890123456789, "1234567890123456789"])
+@pytest.mark.parametrize("status", [200, 201, 500])
+async def test_an_id_is_an_id(data: object, status: int) -> None:
+    """A 64-bit id comes through exactly, as a number or as a decimal string, whatever the HTTP status around it."""
+    assert await submit(answer(status, envelope(0, data))) == (1234567890123456789, 1)
+
+
+async def test_the_doubt_tells_how_to_reconcile_it() -> None:
+    """A person finds the request by its time and fingerprint, which ignores what presigned URLs change."""
+
+    def end() -> httpx.Response:
+        raise httpx.ReadTimeout("lost")
+
+    async with AsyncClient("key", transport=Once(end)) as client:
+        with pytest.raises(SubmissionUnknown) as first:
+            await client.submit(ROOM, key="order-42")
+        signed = ImageToVideo("https://example.com/room.jpg?signature=2", duration=5, resolution="480p")
+        with pytest.raises(SubmissionUnknown) as second:
+            await client.submit(signed, key="order-43")
+    assert first.value.key == "order-42"
+    assert first.value.fingerprint == second.value.fingerprint
+    assert first.value.sent_at.tzinfo is not None
+    assert "order-42" in str(first.value)
+    assert first.value.fingerprint in str(first.value)
+
+
+async def test_a_key_in_doubt_stays_in_doubt() -> None:
+    """Calling again with the same key answers the same, without a POST."""
+
+    def end() -> httpx.Response:
+        raise httpx.ReadError("lost")
+
+    transport = Once(end)
+    async with AsyncClient("key", transport=transport) as client:
+        for _ in range(3):
+            with pytest.raises(SubmissionUnknown):
+                await client.submit(ROOM, key="order-42")
+    assert transport.posts == 1
+
+
+async def test_a_refused_key_is_free() -> None:
+    """After a refusal the same key is sent again: nothing was created."""
+    transport = Once(answer(200, envelope(9010)))
+    async with AsyncClient("key", transport=transport) as client:
+        for _ in range(2):
+            with pytest.raises(ContentRejected):
+                await client.submit(ROOM, key="order-42")
+    assert transport.posts == 2

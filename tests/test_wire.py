@@ -1,0 +1,489 @@
+"""The vendor's JSON, letter by letter."""
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ideal_async import (
+    ApiError,
+    ContentRejected,
+    ImageToVideo,
+    InvalidRequest,
+    OutOfCredits,
+    RateLimited,
+    RequestFailed,
+    ServerError,
+    Task,
+    TaskInput,
+    TaskStatus,
+    Unauthorized,
+    UnexpectedAnswer,
+    VideoOutput,
+)
+from ideal_async._wire import fingerprint, read_answer, read_task, read_task_id, without_query, write_request
+from ideal_async.sandbox._orders import read_order
+
+ID = 1234567890123456789
+ROOM, NIGHT = "https://example.com/room.jpg", "https://example.com/room-night.jpg"
+
+#: Vendor's page, Request Examples: all three.
+REQUESTS = [
+    (
+        ImageToVideo(ROOM, duration=5, resolution="720p", prompt="Gentle camera zoom in with soft lighting"),
+        {
+            "imageUrl": ROOM,
+            "duration": 5,
+            "resolution": "720p",
+            "modelType": "Flash",
+            "prompt": "Gentle camera zoom in with soft lighting",
+        },
+    ),
+    (
+        ImageToVideo(ROOM, duration=5, resolution="1080p", model_type="Base", generate_audio=True, prompt="Ambiance"),
+        {
+            "imageUrl": ROOM,
+            "duration": 5,
+            "resolution": "1080p",
+            "modelType": "Base",
+            "generateAudio": True,
+            "prompt": "Ambiance",
+        },
+    ),
+    (
+        ImageToVideo(ROOM, last_image_url=NIGHT, duration=10, resolution="720p", prompt="Smooth day to night"),
+        {
+            "imageUrl": ROOM,
+            "lastImageUrl": NIGHT,
+            "duration": 10,
+            "resolution": "720p",
+            "modelType": "Flash",
+            "prompt": "Smooth day to night",
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("request_", "body"), REQUESTS)
+def test_a_request_is_written_as_on_the_page(request_: ImageToVideo, body: dict[str, Any]) -> None:
+    """Field by field, with their JSON types."""
+    assert json.dumps(write_request(request_), sort_keys=True) == json.dumps(body, sort_keys=True)
+
+
+def test_what_was_not_asked_for_is_left_out() -> None:
+    """A `null` is not what the page means by optional, and `generateAudio` applies only where it is wanted."""
+    request = ImageToVideo(ROOM, duration=5, resolution="480p", model_type="Base")
+    assert write_request(request) == {"imageUrl": ROOM, "duration": 5, "resolution": "480p", "modelType": "Base"}
+
+
+def test_an_empty_prompt_is_sent() -> None:
+    """It was given, so it is not ours to drop."""
+    assert write_request(ImageToVideo(ROOM, duration=5, resolution="480p", prompt=""))["prompt"] == ""
+
+
+urls = st.builds(
+    "https://{}.example/{}".format,
+    st.from_regex(r"[a-z]{1,8}", fullmatch=True),
+    st.text("abcüß/?&=%,+~-_.", max_size=20),
+)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+requests = st.builds(
+    ImageToVideo,
+    urls,
+    duration=st.sampled_from([5, 10]),
+    resolution=st.sampled_from(["480p", "720p", "1080p"]),
+    model_type=st.just("Base"),
+    generate_audio=st.booleans(),
+    prompt=st.none() | texts.filter(lambda text: "prohibited" not in text),
+    last_image_url=st.none() | urls,
+)
+
+
+@given(requests)
+def test_the_service_understands_every_request(request_: ImageToVideo) -> None:
+    """What the sandbox reads, which knows only the vendor's page, is what was asked for."""
+    order = read_order(json.dumps(write_request(request_), ensure_ascii=False).encode())
+    assert {field.name: getattr(order, field.name) for field in attrs.fields(ImageToVideo)} == attrs.asdict(request_)
+
+
+@given(requests)
+def test_a_task_tells_the_input_as_it_was_sent(request_: ImageToVideo) -> None:
+    """There and back again."""
+    task = read_task({"id": ID, "status": "Processing", "input": write_request(request_)})
+    expected = TaskInput(**attrs.asdict(request_))
+    if not request_.generate_audio:
+        expected = attrs.evolve(expected, generate_audio=None)
+    assert task.input == expected
+    assert task.input.kind == request_.kind
+
+
+# Fingerprints
+
+
+@pytest.mark.parametrize(
+    ("field", "other"),
+    [
+        ("image_url", "https://example.com/other.jpg"),
+        ("duration", 10),
+        ("resolution", "1080p"),
+        ("model_type", "Base"),
+        ("prompt", "pan"),
+        ("last_image_url", NIGHT),
+    ],
+)
+def test_a_different_request_has_a_different_fingerprint(field: str, other: Any) -> None:
+    """Whatever is different about the video."""
+    request = ImageToVideo(ROOM, duration=5, resolution="720p")
+    assert fingerprint(attrs.evolve(request, **{field: other})) != fingerprint(request)
+
+
+@pytest.mark.parametrize("field", ["image_url", "last_image_url"])
+def test_a_presigned_url_has_the_fingerprint_of_its_picture(field: str) -> None:
+    """Its query string changes at every start of a program; the picture does not."""
+    request = ImageToVideo(ROOM, duration=5, resolution="720p")
+    changes: list[dict[str, Any]] = [{field: f"{NIGHT}?sig={sig}#f"} for sig in "ab"]
+    one, two = (attrs.evolve(request, **change) for change in changes)
+    assert fingerprint(one) == fingerprint(two)
+
+
+def test_a_question_mark_in_a_prompt_is_no_query_string() -> None:
+    """Only URLs lose theirs."""
+    one, two = (ImageToVideo(ROOM, duration=5, resolution="720p", prompt=f"is it? {word}") for word in ("day", "night"))
+    assert fingerprint(one) != fingerprint(two)
+
+
+def test_a_fingerprint_is_the_same_tomorrow() -> None:
+    """A journal written by one version is read by the next."""
+    assert fingerprint(REQUESTS[0][0]) == "6cb2cf9da799c608"
+
+
+@pytest.mark.parametrize(
+    ("url", "bare"),
+    [
+        ("https://user:word@example.com/a/b.jpg?sig=1#f", "https://example.com/a/b.jpg"),
+        ("https://example.com?sig=1", "https://example.com"),
+        ("https://example.com/a@b.jpg", "https://example.com/a@b.jpg"),
+        ("https://u:p@ss@example.com/a", "https://example.com/a"),
+    ],
+)
+def test_what_may_be_secret_in_a_url_can_be_left_out(url: str, bare: str) -> None:
+    """Signatures, names and passwords."""
+    assert without_query(url) == bare
+
+
+# The envelope
+
+
+def wrap(code: Any, message: Any = "no", data: Any = None) -> bytes:
+    return json.dumps({"code": code, "message": message, "data": data}).encode()
+
+
+@pytest.mark.parametrize("http_status", [200, 201, 400, 500])
+@pytest.mark.parametrize("code", [0, "0"])
+def test_code_zero_is_success_whatever_the_http_status(code: Any, http_status: int) -> None:
+    """The page: 0 indicates success."""
+    assert read_answer(http_status, wrap(code, "success", ID)) == ID
+
+
+@pytest.mark.parametrize("http_status", [200, 400, 401, 402, 422, 500, 503])
+@pytest.mark.parametrize(
+    ("code", "cls"),
+    [
+        (1001, RequestFailed),
+        (1003, ServerError),
+        (1011, InvalidRequest),
+        (5002, Unauthorized),
+        (9010, ContentRejected),
+        (9038, ContentRejected),
+        (9051, OutOfCredits),
+        (7777, ApiError),
+        (-1, ApiError),
+        (429, RateLimited),
+    ],
+)
+def test_an_error_code_counts_with_any_http_status(code: int, cls: type[ApiError], http_status: int) -> None:
+    """The page names seven and no HTTP status; a code it does not name survives as `ApiError`."""
+    for written in (code, str(code)) if code > 0 else (code,):
+        with pytest.raises(ApiError) as caught:
+            read_answer(http_status, wrap(written, "Invalid API Key"), retry_after=3.0)
+        error = caught.value
+        assert type(error) is cls
+        assert (error.code, error.message, error.http_status) == (code, "Invalid API Key", http_status)
+        assert error.retry_after == 3.0
+
+
+def test_http_429_is_a_rate_limit_under_any_name() -> None:
+    """With an envelope of an unknown code, or with none."""
+    for content in (wrap(7777), b"slow down", b"", b"{}"):
+        with pytest.raises(RateLimited) as caught:
+            read_answer(429, content, retry_after=9.0)
+        assert caught.value.retry_after == 9.0
+
+
+@pytest.mark.parametrize(
+    ("http_status", "content"),
+    [
+        (500, b""),
+        (502, b"<html><h1>502 Bad Gateway</h1></html>"),
+        (503, b'{"error": "unavailable"}'),
+        (504, b'{"code": 504, "message": "upstream timed out"}'),
+        (200, b'{"code": 503, "message": "Service Unavailable"}'),
+    ],
+)
+def test_a_gateway_in_trouble_is_a_server_error(http_status: int, content: bytes) -> None:
+    """It speaks HTML, or JSON of its own; its codes are those of HTTP, not the vendor's four digits."""
+    with pytest.raises(ServerError) as caught:
+        read_answer(http_status, content)
+    assert caught.value.code in range(500, 600)
+
+
+@pytest.mark.parametrize("http_status", [200, 302, 400, 404])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<!doctype html><title>Sign in</title>",
+        b'{"code": 0, "message": "success", "data": 12345678',
+        b"\xff\xfe\x00",
+        b"null",
+        b"[]",
+        b'"code"',
+        b"17",
+        b"{}",
+        b'{"message": "success", "data": 5}',
+        b'{"code": null}',
+        b'{"code": true}',
+        b'{"code": 0.0}',
+        b'{"code": NaN}',
+        b'{"code": "zero"}',
+        b'{"code": [0]}',
+        b'{"code": ' + b"9" * 10_000 + b"}",
+        b"[" * 100_000,
+    ],
+    ids=lambda content: repr(content)[:30],
+)
+def test_what_is_no_envelope_is_unexpected(content: bytes, http_status: int) -> None:
+    """Never a bare `JSONDecodeError`, `KeyError` or `RecursionError`, and never a guess."""
+    with pytest.raises(UnexpectedAnswer) as caught:
+        read_answer(http_status, content)
+    assert caught.value.problems == ["envelope {code, message, data} missing @ $"]
+    assert caught.value.http_status == http_status
+
+
+def test_an_envelope_needs_no_more_than_its_code() -> None:
+    """`data` may be left out, a byte order mark be there, and a message missing."""
+    assert read_answer(200, b'\xef\xbb\xbf{"code": 0}') is None
+    with pytest.raises(InvalidRequest, match="no message"):
+        read_answer(200, b'{"code": 1011}')
+
+
+# Ids
+
+
+@pytest.mark.parametrize("task_id", [1, ID, 2**53 + 1, 2**63 - 1, 2**64 - 1])
+def test_an_id_is_exact_to_the_last_of_its_64_bits(task_id: int) -> None:
+    """As a number and as the string that gateways for JavaScript send."""
+    for written in (task_id, str(task_id)):
+        assert read_task_id(read_answer(200, wrap(0, data=written))) == task_id
+        assert read_task({"id": written, "status": "Processing"}).id == task_id
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        None,
+        True,
+        1.0,
+        1.2345678901234568e18,
+        "",
+        " 1",
+        "1e18",
+        "0x1",
+        "-1",
+        "١٢٣",
+        "1" * 21,
+        2**64,
+        -(2**64),
+        str(2**64),
+        [ID],
+        {"taskId": ID},
+    ],
+)
+def test_what_is_no_id_is_refused(wrong: Any) -> None:
+    """A float has lost digits already, and a wrong id is somebody else's video."""
+    with pytest.raises(ValueError, match="64-bit integer expected, not"):
+        read_task_id(wrong)
+    with pytest.raises(UnexpectedAnswer) as caught:
+        read_task({"id": wrong, "status": "Processing"})
+    assert caught.value.problems == [f"64-bit integer expected, not {type(wrong).__name__} @ $.data.id"]
+
+
+@pytest.mark.parametrize("wrong", [0, "0", -1])
+def test_an_id_of_a_new_task_is_positive(wrong: Any) -> None:
+    """0 is what some services answer for nothing."""
+    with pytest.raises(ValueError, match="positive integer expected"):
+        read_task_id(wrong)
+
+
+# Looks
+
+FINISHED = {
+    "id": ID,
+    "status": "Success",
+    "waitNumber": 0,
+    "percentage": 100,
+    "input": {
+        "imageUrl": ROOM,
+        "lastImageUrl": NIGHT,
+        "duration": 10,
+        "resolution": "720p",
+        "modelType": "Base",
+        "generateAudio": True,
+        "prompt": "Smooth",
+    },
+    "output": {"resultUrl": "https://cdn/v.mp4", "cover": "https://cdn/c.jpg", "width": 1280, "height": 720},
+}
+
+
+def test_every_field_of_the_page_is_read() -> None:
+    """Get Task Result, Response Fields: all of them."""
+    task = read_task(FINISHED)
+    assert task == Task(
+        ID,
+        TaskStatus.SUCCESS,
+        100,
+        0,
+        TaskInput(ROOM, NIGHT, 10, "720p", "Base", True, "Smooth"),
+        VideoOutput("https://cdn/v.mp4", "https://cdn/c.jpg", 1280, 720),
+    )
+    assert task.raw == FINISHED
+
+
+@pytest.mark.parametrize("status", ["Unprocessed", "Processing", "Failed"])
+def test_output_is_null_until_there_is_one(status: str) -> None:
+    """The page's examples of a running and of a failed task; its status is one of the four."""
+    task = read_task({**FINISHED, "status": status, "waitNumber": 2, "percentage": 30, "output": None})
+    assert isinstance(task.status, TaskStatus)
+    assert (task.status.value, task.wait_number, task.percentage, task.output) == (status, 2, 30, None)
+
+
+@pytest.mark.parametrize("output", [{}, {"resultUrl": None, "width": None}, {"resultUrl": ""}, [], "none"])
+def test_the_frame_of_an_output_is_none_while_the_task_runs(output: Any) -> None:
+    """Some services send it empty first; that is no reason to lose sight of a paid task."""
+    assert read_task({"id": ID, "status": "Processing", "output": output}).output is None
+
+
+@pytest.mark.parametrize("output", [None, {}, {"resultUrl": None}, [], "https://cdn/v.mp4"])
+def test_success_without_a_result_breaks_the_contract(output: Any) -> None:
+    """There is nothing to download."""
+    with pytest.raises(UnexpectedAnswer, match=r"\$\.data\.output"):
+        read_task({"id": ID, "status": "Success", "output": output})
+
+
+def test_a_result_needs_no_more_than_its_url() -> None:
+    """A cover that is missing spoils no video."""
+    output = {"resultUrl": "https://cdn/v.mp4", "cover": None, "width": None}
+    assert read_task({"id": ID, "status": "Success", "output": output}).output == VideoOutput("https://cdn/v.mp4")
+
+
+def test_what_the_vendor_adds_tomorrow_breaks_nobody_today() -> None:
+    """Unknown fields are ignored and kept in `raw`, unknown enum values are kept as they came."""
+    data = {
+        "id": ID,
+        "status": "Paused",
+        "raw": "a field of this name",
+        "eta": 30,
+        "input": {"imageUrl": ROOM, "modelType": "Turbo", "resolution": "4k", "duration": 15, "seed": 3},
+    }
+    task = read_task(data)
+    assert type(task.status) is str
+    assert (task.status, task.eta) == ("Paused", None)
+    assert task.input == TaskInput(ROOM, duration=15, resolution="4k", model_type="Turbo")
+    assert task.raw == data
+
+
+@pytest.mark.parametrize(
+    ("field", "sent", "read"),
+    [
+        ("percentage", None, 0),
+        ("percentage", "30", 30),
+        ("percentage", 30.0, 30),
+        ("percentage", 33.4, 33),
+        ("waitNumber", None, 0),
+        ("waitNumber", "2", 2),
+    ],
+)
+def test_a_number_may_be_written_in_another_way(field: str, sent: Any, read: int) -> None:
+    """These are only for watching."""
+    task = read_task({"id": ID, "status": "Processing", field: sent})
+    assert {"percentage": task.percentage, "waitNumber": task.wait_number}[field] == read
+
+
+@pytest.mark.parametrize(
+    "echo", [None, {}, [], "room", 5, {"duration": "five"}, {"imageUrl": 5}, {"generateAudio": "no"}]
+)
+def test_an_input_that_cannot_be_read_hides_no_task(echo: Any) -> None:
+    """It is only an echo of what was asked for."""
+    assert read_task({"id": ID, "status": "Processing", "input": echo}).input == TaskInput()
+
+
+@pytest.mark.parametrize(
+    ("data", "problems"),
+    [
+        (None, ["object expected @ $.data"]),
+        (ID, ["object expected @ $.data"]),
+        ([], ["object expected @ $.data"]),
+        ({}, ["required field missing @ $.data.id", "required field missing @ $.data.status"]),
+        (
+            {"id": ID, "status": None, "waitNumber": "SECRET", "percentage": float("inf")},
+            [
+                "string expected, not NoneType @ $.data.status",
+                "64-bit integer expected, not float @ $.data.percentage",
+                "64-bit integer expected, not str @ $.data.waitNumber",
+            ],
+        ),
+        (
+            {"id": ID, "status": "Success", "output": {"resultUrl": ["SECRET"], "width": True}},
+            [
+                "string expected, not list @ $.data.output.resultUrl",
+                "64-bit integer expected, not bool @ $.data.output.width",
+            ],
+        ),
+        ({"id": ID, "status": "Success"}, ["required field missing @ $.data.output"]),
+    ],
+)
+def test_a_broken_contract_is_reported_in_the_vendors_names(data: Any, problems: list[str]) -> None:
+    """All of it at once, where it is, and nothing of what was in it."""
+    with pytest.raises(UnexpectedAnswer) as caught:
+        read_task(data, http_status=200)
+    assert caught.value.problems == problems
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["id", "status", "waitNumber", "percentage", "input", "output", "raw", "x"]), json_values
+    )
+    | json_values
+)
+def test_any_answer_is_a_task_or_an_unexpected_answer(data: Any) -> None:
+    """Whatever a service sends, no other exception comes out."""
+    with suppress(UnexpectedAnswer):
+        assert isinstance(read_task(data), Task)
+
+
+@given(st.binary(max_size=60) | json_values.map(lambda value: json.dumps(value).encode()), st.integers(100, 599))
+def test_any_body_is_data_or_one_of_our_errors(content: bytes, http_status: int) -> None:
+    """No gateway can make the envelope raise anything else."""
+    with suppress(ApiError, UnexpectedAnswer):
+        read_answer(http_status, content)
