@@ -212,6 +212,18 @@ def test_a_file_locked_by_another_program_fails_all(commits: Commits, path: str)
     commits.write(insert(1))
 
 
+def test_a_file_locked_for_a_moment_is_waited_for(path: str) -> None:
+    """In short rounds, until the timeout; any other failure is one at once."""
+    commits = Commits(path, lambda: connect(path), timeout=60.0)
+    writer(commits).faults["BEGIN"] = [refusal(sqlite3.SQLITE_BUSY), refusal(sqlite3.SQLITE_BUSY | 0x0100)]
+    commits.write(insert(1))
+    assert writer(commits).statements.count("BEGIN IMMEDIATE") == 3
+    writer(commits).faults["BEGIN"] = [refusal(), None]
+    with pytest.raises(JournalFailed):
+        commits.write(insert(2))
+    commits.close()
+
+
 def test_what_is_not_committed_is_not_read(commits: Commits) -> None:
     """A reader sees what is on the disk, while a write is under way, and does not wait for it."""
     crowd = Crowd(commits)
@@ -476,7 +488,7 @@ def test_a_failing_checkpoint_costs_nobody_anything(commits: Commits, path: str)
     writer(commits).faults["PRAGMA wal_checkpoint"] = [refusal()]
     commits.write(insert(1))
     assert "PRAGMA wal_checkpoint(TRUNCATE)" in writer(commits).statements
-    assert writer(commits).statements[-1] == "PRAGMA busy_timeout = 0"
+    assert writer(commits).statements[-1] == "PRAGMA busy_timeout = 5"
     commits._path = f"{path}-elsewhere"
     commits.write(insert(2))
     assert numbers(commits) == [1, 2]
