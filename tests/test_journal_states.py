@@ -232,6 +232,6 @@ class Keys(RuleBasedStateMachine):
 
 
 Keys.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=100, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestKeys = Keys.TestCase
