@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_fixtures import Start
 
 from ideal_async import ImageToVideo, Journal
 from ideal_async.__main__ import main
@@ -19,8 +18,11 @@ from ideal_async.cli import _batch, _run
 from ideal_async.cli._files import alone_in, anew
 from ideal_async.cli._job import Board, Job
 from ideal_async.cli._terminal import Refused
+from ideal_async.sandbox import Sandbox
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("alone")]
+
+Start = Callable[..., Sandbox]
 
 #: Looks come quickly, because the sandbox is quick.
 QUICK = ["--min-interval", "0.01"]

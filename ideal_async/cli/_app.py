@@ -13,7 +13,7 @@ from cyclopts.types import NonNegativeInt, PositiveFloat, PositiveInt
 from ideal_async import IdealError, __version__
 
 from ._connection import Connection
-from ._terminal import EXIT_CODES, INTERRUPTED, MISUSED, Refused, invocation, people, say
+from ._terminal import EXIT_CODES, INTERRUPTED, MISUSED, UNFINISHED, Refused, invocation, people, say
 
 State = Literal["intended", "submitted", "succeeded", "failed", "refused", "unknown"]
 
@@ -41,13 +41,16 @@ def run(tokens: Sequence[str]) -> int:
     except IdealError as error:
         say(str(error), style="red")
         return 1
-    except KeyboardInterrupt:
-        say("Interrupted.")
-        return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has left, as `head` does. What is still buffered would raise once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        say(f"This computer says no: {error}", style="red")
+        return UNFINISHED
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        return INTERRUPTED
     return code if isinstance(code, int) else 0
 
 
