@@ -436,6 +436,8 @@ class AsyncClient:
 
         Source: vendor's page, Response Fields `output.resultUrl` and `output.cover`.
         """
+        if not isinstance(task, Task):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+            raise TypeError(f"a Task is downloaded, not {type(task).__name__}: wait for it first")
         if part not in ("video", "cover"):
             raise ValueError(f'part must be "video" or "cover", not {part!r}')
         await self._background.open()

@@ -5,16 +5,17 @@ import os
 import pickle
 import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, NoReturn
 
 import anyio
+import anyio.abc
 import anyio.lowlevel
 import attrs
 import httpx
 import pytest
-from fakes import BASE_URL, GENERATE, ID, KEY, ROOM, Service, answer, client_of, look
+from fakes import BASE_URL, GENERATE, ID, KEY, ROOM, Service, answer, client_of, http, look, loopback, read_request
 
 from ideal_async import (
     AsyncClient,
@@ -1082,3 +1083,71 @@ async def test_out_of_credits_at_the_service_frees_the_budget() -> None:
         with pytest.raises(OutOfCredits):
             await client.submit(ROOM)
     assert budget.left == 80
+
+
+# The guest in somebody's event loop
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("real_time")
+async def test_cancelled_callers_leak_no_pool_slots(anyio_backend_name: str) -> None:
+    """Three hundred of them for a while, over real connections, cancelled as web frameworks do it.
+
+    Plain httpx 0.28.1 loses its pool for good: requests that queue in httpcore's pool when they are cancelled leave
+    slots behind that never come back.
+    """
+
+    async def serve(stream: anyio.abc.SocketStream) -> None:
+        with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+            while True:
+                await read_request(stream)
+                await anyio.sleep(0.005)
+                await stream.send(http(look().content))
+
+    async def call(number: int) -> None:
+        while True:
+            patience = 0.001 * (1 + number % 20)
+            if anyio_backend_name == "asyncio":
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(client.fetch(number + 1), patience)
+            else:
+                with anyio.move_on_after(patience):
+                    await client.fetch(number + 1)
+            await anyio.sleep(0.001)
+
+    async with loopback(serve) as base_url, AsyncClient(KEY, base_url=base_url) as client:
+        with anyio.move_on_after(1.0):
+            async with anyio.create_task_group() as callers:
+                for number in range(300):
+                    callers.start_soon(call, number)
+        await anyio.sleep(0.2)  # the last ones unwind
+        for client_ in client._own_clients:
+            transport = client_._transport
+            assert isinstance(transport, httpx.AsyncHTTPTransport)
+            pool: Any = transport._pool
+            assert [repr(each) for each in pool.connections if "CONNECTING" in repr(each)] == []
+            assert pool._requests == []
+        async with anyio.create_task_group() as callers:
+            for number in range(20):
+                callers.start_soon(client.fetch, number + 1)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("real_time")
+async def test_a_client_of_its_own_talks_over_real_connections() -> None:
+    """Two doors: one for submits, one for looks and downloads; both are closed with it."""
+    seen: list[bytes] = []
+
+    async def serve(stream: anyio.abc.SocketStream) -> None:
+        with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+            while True:
+                request = await read_request(stream)
+                seen.append(request.partition(b" ")[0])
+                reply = answer(ID) if request.startswith(b"POST") else look("Success")
+                await stream.send(http(reply.content))
+
+    async with loopback(serve) as base_url:
+        async with AsyncClient(KEY, base_url=base_url, pacing=Pacing(min_interval=0.01, max_interval=0.05)) as client:
+            assert (await client.generate(ROOM)).succeeded
+        assert all(each.is_closed for each in client._own_clients)
+    assert seen == [b"POST", b"GET"]
