@@ -266,7 +266,8 @@ class Session:
         except anyio.WouldBlock:
             await self._slots.acquire()
         try:
-            await self._heed_brake()  # it may have been put on while this waited for its slot
+            if self._brake_until:
+                await self._heed_brake()  # it may have been put on while this waited for its slot
             if client.is_closed:
                 return Failure(Sent.NO, ConnectionFailed("the http client is closed: nothing was sent"))
             request = client.build_request(method, url, timeout=timeout, **more)
