@@ -95,9 +95,8 @@ def sofa(palette: Palette, width: float = 2.3, seats: int = 3, cloth: Finish | N
         pieces.append(box((x, 0.40, -0.06), (each - 0.012, 0.18, 0.76), cloth, 0.065))
         pieces.append(box((x, 0.66, 0.20), (each - 0.03, 0.42, 0.18), cloth, 0.085, lean=-0.16))
     pieces.append(cushion(-inner / 2 + 0.22, 0.68, 0.04, Finish(palette.accent, "cloth"), turn=-0.25))
-    if seats > 1:
-        pieces.append(cushion(inner / 2 - 0.20, 0.68, 0.04, Finish(palette.pale, "stripes", palette.second), turn=0.22))
-        pieces.append(cushion(inner / 2 - 0.52, 0.65, 0.0, Finish(palette.second, "cloth"), 0.40, turn=0.05))
+    pieces.append(cushion(inner / 2 - 0.20, 0.68, 0.04, Finish(palette.pale, "stripes", palette.second), turn=0.22))
+    pieces.append(cushion(inner / 2 - 0.52, 0.65, 0.0, Finish(palette.second, "cloth"), 0.40, turn=0.05))
     return tuple(pieces)
 
 

@@ -105,11 +105,11 @@ class Solid:
     def span(self, origin: Floats, ray: Floats) -> tuple[Floats, Floats]:
         """Where rays of the shape's own space enter and leave the box around it; leaving first means missing."""
         half = np.array(self.half, np.float32)[:, None]
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):  # rays along an axis
             inverse = 1 / ray
             middle, reach = origin * -inverse, half * np.abs(inverse)
-        x, y, z = middle - reach
-        u, v, w = middle + reach
+            x, y, z = middle - reach
+            u, v, w = middle + reach
         return np.maximum(np.maximum(x, y), z), np.minimum(np.minimum(u, v), w)
 
     def meet(self, origin: Floats, ray: Floats) -> tuple[NDArray[np.intp], Floats]:
