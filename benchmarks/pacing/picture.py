@@ -1,1 +1,2 @@
-def draw(results): return ""
+def draw(results):
+    return ""
