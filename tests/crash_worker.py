@@ -87,7 +87,7 @@ def run_to_boundary(url: str, path: Path, keys: list[str], ticks: int) -> None:
 def run_to_statement(url: str, path: Path, keys: list[str], ticks: int) -> None:
     """Die at an SQL statement, in the middle of a transaction or of making the file."""
     countdown = Countdown(ticks)
-    connect = ideal_async._journal.connect
+    connect = ideal_async._schema.connect
 
     def watched(*args: Any, **more: Any) -> sqlite3.Connection:
         db = connect(*args, **more)

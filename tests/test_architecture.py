@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "ideal_async"
 FLOORS: list[set[str]] = [
     {"_models", "_ranges", "_agenda", "_laws"},
     {"_errors", "_checking", "_learned"},
+    {"_witnesses"},
     {"_wire", "_retry", "_pricing", "_pacing", "_observer"},
     {"_session", "_poller", "_download", "_background", "_commits", "_entries", "_owners"},
     {"_rows", "_schema"},
@@ -27,7 +28,7 @@ FLOORS: list[set[str]] = [
 #: The deciders: no network, no disk, no clock, no dice, no await.
 PURE = {
     *("_models", "_ranges", "_errors", "_wire", "_retry", "_pricing", "_observer", "sandbox._world"),
-    *("_pacing", "_agenda", "_laws", "_checking", "_learned"),
+    *("_pacing", "_agenda", "_laws", "_checking", "_learned", "_witnesses"),
 }
 HANDS = {"anyio", "asyncio", "httpx", "os", "pathlib", "random", "socket", "sqlite3", "tempfile", "time"}
 
