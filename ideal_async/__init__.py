@@ -24,6 +24,7 @@ from ._errors import (
 )
 from ._journal import Journal
 from ._models import Eta, ImageToVideo, Task, TaskInput, TaskStatus, VideoOutput
+from ._observer import Observer
 from ._pacing import Pacing
 from ._pricing import PRICES, Budget, Ledger, Prices, estimate
 from ._retry import Retry
@@ -47,6 +48,7 @@ __all__ = [
     "Journal",
     "JournalFailed",
     "Ledger",
+    "Observer",
     "OutOfCredits",
     "Outcome",
     "Outcomes",

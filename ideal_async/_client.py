@@ -4,7 +4,7 @@ import math
 import os
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 
 import anyio
 import anyio.to_thread
+import attrs
 import httpx
 
 from ._background import Background
@@ -22,6 +23,7 @@ from ._entries import Entry
 from ._errors import ConnectionFailed, TaskFailed, WaitTimeout
 from ._journal import Journal
 from ._models import ImageToVideo, Task
+from ._observer import Call, Guarded, Observer, ignore
 from ._pacing import Forecast, Pacing
 from ._poller import Poller, Waiter
 from ._pricing import Budget, Ledger
@@ -40,6 +42,8 @@ PAGE = 200
 THREADS_AT_ONCE = 16
 #: Tasks whose price and kind are remembered from submit to end, a few hundred bytes each.
 REMEMBERED = 200_000
+
+_UNOBSERVED = nullcontext(ignore)
 
 OnProgress = Callable[[Task], Awaitable[None] | None]
 
@@ -62,6 +66,7 @@ class AsyncClient:
         pacing: How often to look.
         journal: Remembers every submission across crashes and restarts; you close it after the client.
         budget: A limit in credits, shared with other clients if you like.
+        observer: Hears what this client does; may serve other clients too.
 
     Raises:
         ValueError: No key, a key that cannot be a header, or a base URL that would expose it.
@@ -90,6 +95,7 @@ class AsyncClient:
         pacing: Pacing | None = None,
         journal: Journal | None = None,
         budget: Budget | None = None,
+        observer: Observer | None = None,
         _leave_loop: LeaveLoop | None = None,
     ) -> None:
         if http_client is not None and transport is not None:
@@ -99,6 +105,7 @@ class AsyncClient:
         retry = retry or Retry()
         key = check_key(api_key if api_key is not None else os.environ.get("IDEAL_HOUSE_API_KEY"))
         self._base_url = check_base_url(base_url or os.environ.get("IDEAL_HOUSE_BASE_URL") or BASE_URL)
+        self._observer = None if observer is None else Guarded(observer)
         self._own_clients: list[httpx.AsyncClient] = []
         posts, looks = self._doors(http_client, transport, max_requests_at_once)
         session = Session(
@@ -108,6 +115,7 @@ class AsyncClient:
             looks=looks,
             requests_at_once=max_requests_at_once,
             retry=retry,
+            observer=self._observer,
         )
         self._session = session
         self._poller = Poller(
@@ -117,8 +125,9 @@ class AsyncClient:
             looks_at_once=max_requests_at_once,
             start_soon=self._start_soon,
             on_end=self._settle,
+            observer=self._observer,
         )
-        self._background = Background(self._poller.run, on_end=self._poller.fail_all)
+        self._background = Background(self._poller.run, on_end=self._on_end)
         # Threads of our own number: the default limiter belongs to the application.
         threads = anyio.CapacityLimiter(THREADS_AT_ONCE)
         self._leave_loop = _leave_loop or partial(anyio.to_thread.run_sync, limiter=threads)
@@ -130,6 +139,8 @@ class AsyncClient:
             journal=journal,
             origin=_origin(self._base_url),
             leave_loop=self._leave_loop,
+            on_task=self._remember,
+            observer=self._observer,
         )
         self._downloads = Downloads(looks, at_once=DOWNLOADS_AT_ONCE, retry=retry, leave_loop=self._leave_loop)
         self._running: OrderedDict[int, Flight] = OrderedDict()
@@ -184,12 +195,15 @@ class AsyncClient:
 
         Waiters are told with `ConnectionFailed`; their tasks go on at the service.
         """
-        try:
-            await self._background.aclose()
-        finally:
-            with anyio.CancelScope(shield=True):
-                for client in self._own_clients:
-                    await client.aclose()
+        await self._background.aclose()
+
+    async def _on_end(self) -> None:
+        """Runs in the event loop of the client, whoever closes it from where."""
+        self._poller.fail_all()
+        if self._observer is not None:
+            self._observer.in_flight(-len(self._running))
+        for client in self._own_clients:
+            await client.aclose()
 
     @property
     def ledger(self) -> Ledger:
@@ -224,12 +238,21 @@ class AsyncClient:
         if not isinstance(request, ImageToVideo):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
             raise TypeError(f"an ImageToVideo is submitted, not {type(request).__name__}")
         await self._background.open()
-        flight = await self._submissions.submit(request, key=key, on_submit=on_submit, deadline=deadline)
-        if flight.task is None:
-            self._running[_id_of(flight)] = flight
+        with self._call("submit") as known:
+            flight = await self._submissions.submit(request, key=key, on_submit=on_submit, deadline=deadline)
+            known(_id_of(flight))
+        return flight
+
+    def _remember(self, flight: Flight) -> None:
+        before = len(self._running)
+        self._running[_id_of(flight)] = flight
         if len(self._running) > REMEMBERED:
             self._running.popitem(last=False)
-        return flight
+        if self._observer is not None:
+            self._observer.in_flight(len(self._running) - before)
+
+    def _call(self, name: Call, task_id: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
+        return _UNOBSERVED if self._observer is None else self._observer.call(name, task_id)
 
     async def fetch(self, task_id: int) -> Task:
         """Look at a task once, whatever its status.
@@ -307,16 +330,16 @@ class AsyncClient:
         self, task_id: int, timeout: float | None, deadline: float | None, on_progress: OnProgress | None
     ) -> Task:
         waiter = Waiter(every_look=on_progress is not None)
-        with self._following(task_id, waiter):
+        with self._call("wait", task_id), self._following(task_id, waiter):
             while True:
                 task = await _news(waiter, task_id, timeout, deadline)
                 if task.done:
                     break
                 if on_progress is not None:
                     await call(on_progress, task)
-        if not task.succeeded:
-            raise TaskFailed("the service says Failed; the credits are refunded", task=task, task_id=task_id)
-        return task
+            if not task.succeeded:
+                raise TaskFailed("the service says Failed; the credits are refunded", task=task, task_id=task_id)
+            return task
 
     @asynccontextmanager
     async def watch(
@@ -345,11 +368,13 @@ class AsyncClient:
         waiter = Waiter(every_look=True, max_interval=max_interval)
 
         async def looks() -> AsyncGenerator[Task]:
-            while True:
+            last = None
+            while last is None or not last.done:
                 task = await _news(waiter, task_id, timeout, deadline)
-                yield task
-                if task.done:
-                    return
+                # A forecast that moves on is no change of the task.
+                if last is None or attrs.evolve(task, eta=None) != attrs.evolve(last, eta=None):
+                    last = task
+                    yield task
 
         with self._following(_check_id(task_id), waiter):
             changes = looks()
@@ -366,7 +391,13 @@ class AsyncClient:
 
     async def _settle(self, task_id: int, task: Task | None, reason: str | None = None) -> None:
         """A task ended: forget it, once its end is booked."""
-        await self._submissions.settle(self._running.pop(task_id, None), task_id, task, reason)
+        flight = self._running.pop(task_id, None)
+        if self._observer is not None:
+            if flight is not None:
+                self._observer.in_flight(-1)
+            credits = flight.credits if flight is not None and flight.paid_here else None
+            self._observer.ended(task_id, task, credits)
+        await self._submissions.settle(flight, task_id, task, reason)
 
     async def unsettled(self) -> AsyncGenerator[Entry]:
         """Go through what the journal has not seen the end of: submissions in doubt, then tasks that run.
@@ -405,6 +436,8 @@ class AsyncClient:
 
         Source: vendor's page, Response Fields `output.resultUrl` and `output.cover`.
         """
+        if not isinstance(task, Task):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+            raise TypeError(f"a Task is downloaded, not {type(task).__name__}: wait for it first")
         if part not in ("video", "cover"):
             raise ValueError(f'part must be "video" or "cover", not {part!r}')
         await self._background.open()
@@ -419,9 +452,10 @@ class AsyncClient:
             return url_of(await self.fetch(task.id))
 
         target = Path(path)
-        await self._downloads.download(
-            url_of(task), target, identity=f"{task.id}/{part}", task_id=task.id, refresh=refresh
-        )
+        with self._call("download", task.id):
+            await self._downloads.download(
+                url_of(task), target, identity=f"{task.id}/{part}", task_id=task.id, refresh=refresh
+            )
         return target
 
 

@@ -13,7 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "ideal_async"
 FLOORS: list[set[str]] = [
     {"_models", "_ranges", "_agenda", "_laws"},
     {"_errors", "_checking", "_learned"},
-    {"_wire", "_retry", "_pricing", "_pacing"},
+    {"_witnesses"},
+    {"_wire", "_retry", "_pricing", "_pacing", "_observer"},
     {"_session", "_poller", "_download", "_background", "_commits", "_entries", "_owners"},
     {"_rows", "_schema"},
     {"_journal"},
@@ -21,13 +22,13 @@ FLOORS: list[set[str]] = [
     {"_client"},
     {"_batch"},
     {""},  # the face: ideal_async itself
-    {"cli", "pytest_plugin"},
+    {"cli", "pytest_plugin", "opentelemetry", "webdemo"},
     {"__main__", "pytest_ideal_async"},
 ]
 #: The deciders: no network, no disk, no clock, no dice, no await.
 PURE = {
-    *("_models", "_ranges", "_errors", "_wire", "_retry", "_pricing", "sandbox._world"),
-    *("_pacing", "_agenda", "_laws", "_checking", "_learned"),
+    *("_models", "_ranges", "_errors", "_wire", "_retry", "_pricing", "_observer", "sandbox._world"),
+    *("_pacing", "_agenda", "_laws", "_checking", "_learned", "_witnesses"),
 }
 HANDS = {"anyio", "asyncio", "httpx", "os", "pathlib", "random", "socket", "sqlite3", "tempfile", "time"}
 
@@ -41,9 +42,9 @@ def name_of(path: Path) -> str:
 
 
 def room_of(name: str) -> str:
-    """The cli and the sandbox each count as one room seen from outside."""
+    """The cli, the sandbox and the demo each count as one room seen from outside."""
     head = name.partition(".")[0]
-    return head if head in {"cli", "sandbox"} else name
+    return head if head in {"cli", "sandbox", "webdemo"} else name
 
 
 def imports_of(path: Path) -> Iterator[str]:
@@ -75,7 +76,7 @@ def test_imports_only_go_down(path: Path) -> None:
         theirs = room_of(imported.removeprefix("."))
         if mine == "sandbox":
             assert theirs == "sandbox", f"the sandbox is an independent witness, but imports {imported}"
-        elif theirs != mine and theirs != "sandbox":
+        elif theirs not in {mine, "sandbox"}:
             assert FLOOR[theirs] < FLOOR[mine], f"{mine} imports {theirs}, which is not below it"
         elif theirs == "sandbox":
             assert FLOOR[mine] > FLOOR[""], f"{mine} imports the sandbox, which only stands beside the face"

@@ -20,7 +20,6 @@ from ideal_async.cli._job import Board, Job
 from ideal_async.cli._terminal import Refused
 from ideal_async.sandbox import Sandbox
 
-pytest_plugins = ["cli_fixtures"]
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("alone")]
 
 Start = Callable[..., Sandbox]

@@ -26,7 +26,6 @@ from ideal_async.cli._demo import MOVES, Picture, drawn_rooms, linked, mean_dela
 from ideal_async.cli._job import Job
 from ideal_async.sandbox import Sandbox
 
-pytest_plugins = ["cli_fixtures"]
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("alone")]
 
 Start = Callable[..., Sandbox]
