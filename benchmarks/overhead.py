@@ -61,9 +61,7 @@ def http_clients() -> dict[str, Callable[[], Any]]:
     try:
         import httpx2
 
-        makers["httpx2"] = lambda: httpx2.AsyncClient(
-            limits=httpx2.Limits(max_connections=20, keepalive_expiry=75.0)
-        )
+        makers["httpx2"] = lambda: httpx2.AsyncClient(limits=httpx2.Limits(max_connections=20, keepalive_expiry=75.0))
     except ImportError:
         pass
     return makers
@@ -84,7 +82,7 @@ def raw_look(server: Server) -> Work:
     """One GET on a plain socket, whose answer is parsed with a `find` and `json.loads`: the floor."""
     connections = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(AT_ONCE)]
     for connection in connections:
-        connection.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+        connection.setblocking(False)
     free = list(connections)
     loop = asyncio.get_running_loop()
 

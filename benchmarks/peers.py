@@ -148,7 +148,7 @@ async def replicate(url: str, jobs: int, finished: Finished) -> None:
 
 
 async def fal(url: str, jobs: int, finished: Finished) -> None:
-    """fal's SDK: `subscribe`."""
+    """Fal's SDK: `subscribe`."""
     import fal_client
     import fal_client.client
 

@@ -71,7 +71,7 @@ class Service:
         self.open = 0
         self.most_open = 0
         self.opened = 0
-        self._random = random.Random(load.seed)  # noqa: S311 - durations, no secrets
+        self._random = random.Random(load.seed)
         self._free: list[float] = []
 
     def create(self, body: bytes) -> int:

@@ -163,7 +163,7 @@ class Downloads:
                 what = f"HTTP {problem}" if isinstance(problem, int) else problem
                 raise _failure(f"the download broke off ({what})", part, held, task_id)
             logger.info("download for task %d: resumed at %d bytes", task_id, held.received)
-            await anyio.sleep(self._retry.pause(attempt=failures, roll=random.random()))  # noqa: S311 - jitter
+            await anyio.sleep(self._retry.pause(attempt=failures, roll=random.random()))
 
     async def _attempt(self, url: str, part: Part, identity: str, held: Held) -> str | int | None:
         """Go on from what is held: `None`, or what went wrong as an HTTP status or in words."""

@@ -197,7 +197,7 @@ class Session:
                 except ValueError as error:
                     problem = UnexpectedAnswer([f"{error} @ $.data"], http_status=200)
                     failure = Failure(Sent.MAYBE, problem)
-            delay = self._retry.submit(failure, attempt=attempt, roll=random.random())  # noqa: S311 - jitter
+            delay = self._retry.submit(failure, attempt=attempt, roll=random.random())
             if delay is None:
                 return failure
             mark(False)
@@ -243,7 +243,7 @@ class Session:
             outcome = await self.look(task_id)
             if not isinstance(outcome, Failure) or isinstance(outcome.error, TaskFailed):
                 return outcome
-            delay = self._retry.look(outcome, attempt=attempt, elapsed=0.0, roll=random.random())  # noqa: S311 - jitter
+            delay = self._retry.look(outcome, attempt=attempt, elapsed=0.0, roll=random.random())
             if delay is None or attempt >= self._retry.attempts:
                 return outcome
             await anyio.sleep(delay)
@@ -266,7 +266,8 @@ class Session:
         except anyio.WouldBlock:
             await self._slots.acquire()
         try:
-            await self._heed_brake()  # it may have been put on while this waited for its slot
+            if self._brake_until:
+                await self._heed_brake()  # it may have been put on while this waited for its slot
             if client.is_closed:
                 return Failure(Sent.NO, ConnectionFailed("the http client is closed: nothing was sent"))
             request = client.build_request(method, url, timeout=timeout, **more)
@@ -324,7 +325,7 @@ class Session:
             return
         self._braked += 1
         # In an exception's handler, not its cause: the roll only spreads several clients.
-        pause = self._retry.pause(attempt=self._braked + 1, roll=random.random(), retry_after=error.retry_after)  # noqa: S311
+        pause = self._retry.pause(attempt=self._braked + 1, roll=random.random(), retry_after=error.retry_after)
         self._brake_until = max(self._brake_until, anyio.current_time() + pause)
         logger.warning("the API asks to slow down: no requests for %.1f s", pause)
         if self._observer is not None:

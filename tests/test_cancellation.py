@@ -6,6 +6,7 @@ from pathlib import Path
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
 import httpx
 import pytest
 from fakes import ID, envelope, http, loopback, read_request
@@ -49,7 +50,7 @@ async def come_and_go(client: AsyncClient, task: Task, folder: Path, number: int
                         await client.submit(room)
             except IdealError:
                 pass  # what counts is what is left behind
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
 
 
 async def test_a_crowd_of_impatient_callers_leaks_nothing(tmp_path: Path) -> None:
@@ -68,8 +69,9 @@ async def test_a_crowd_of_impatient_callers_leaks_nothing(tmp_path: Path) -> Non
                 for number in range(CALLERS):
                     callers.start_soon(come_and_go, client, task, tmp_path, number, until)
             with anyio.fail_after(20):
+                await client.fetch(ID)
                 while client._session._slots.borrowed_tokens or client._downloads._slots.borrowed_tokens:
-                    await anyio.sleep(0.01)
+                    await anyio.wait_all_tasks_blocked()
                 assert (await client.fetch(ID)).id == ID
             assert len(client._poller) == 0
             busy = [connection for connection in pool._pool.connections if not connection.is_idle()]

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_fixtures import Start
 
 from ideal_async import ImageToVideo, Journal
 from ideal_async.__main__ import main
@@ -19,8 +18,11 @@ from ideal_async.cli import _batch, _run
 from ideal_async.cli._files import alone_in, anew
 from ideal_async.cli._job import Board, Job
 from ideal_async.cli._terminal import Refused
+from ideal_async.sandbox import Sandbox
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("alone")]
+
+Start = Callable[..., Sandbox]
 
 #: Looks come quickly, because the sandbox is quick.
 QUICK = ["--min-interval", "0.01"]
@@ -61,9 +63,7 @@ def test_a_batch_from_a_file_to_files(service: Start, capsys: pytest.CaptureFixt
     assert "job 1" in Path("videos/index.html").read_text("utf-8")
 
 
-def test_the_same_command_again_costs_nothing(
-    service: Start, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_same_command_again_costs_nothing(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
     """What is done is known from the journal and the disk; its times come from the results before."""
     sandbox = service(faults="task 2: fail")
     assert main(["batch", write_jobs(3), "--yes", *QUICK]) == 1
@@ -82,9 +82,7 @@ def test_the_same_command_again_costs_nothing(
     assert "credits  30 charged, 10 refunded" in out
 
 
-def test_failed_jobs_are_repeated_when_asked(
-    service: Start, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_failed_jobs_are_repeated_when_asked(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
     """A failed key is failed for ever, so a repetition has another; the latest attempt is what counts afterwards."""
     sandbox = service(faults="task 1: fail\ntask 2: fail")
     assert main(["batch", write_jobs(1), "--yes", *QUICK]) == 1
@@ -194,9 +192,7 @@ def test_a_summary_for_scripts(service: Start, capsys: pytest.CaptureFixture[str
     assert Path(told["gallery"]).exists()
 
 
-def test_a_lost_answer_is_never_paid_twice(
-    service: Start, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_lost_answer_is_never_paid_twice(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
     """It is in doubt until somebody releases it, and the summary says how."""
     sandbox = service(faults="submit 2: drop after")
     assert main(["batch", write_jobs(3), "--yes", *QUICK]) == 4
@@ -212,9 +208,7 @@ def test_a_lost_answer_is_never_paid_twice(
     assert len(sandbox.created) == 4
 
 
-def test_a_key_names_one_request_for_ever(
-    service: Start, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_key_names_one_request_for_ever(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
     """An edited row under an old key is found out before anything is sent; a new signature is no edit."""
     sandbox = service()
     assert main(["batch", write_jobs(1), "--yes", *QUICK]) == 0
@@ -281,9 +275,7 @@ def interrupt_when(ready: Callable[[], bool], number: int) -> threading.Thread:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_batch_goes_on(
-    service: Start, capsys: pytest.CaptureFixture[str], number: int
-) -> None:
+def test_an_interrupted_batch_goes_on(service: Start, capsys: pytest.CaptureFixture[str], number: int) -> None:
     """Ctrl-C or a polite kill: the results are written, one line tells how to go on, and nothing is paid twice."""
     before = signal.getsignal(number)
     sandbox = service(workers=5, speed=500)
@@ -332,9 +324,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     assert path.read_text() == "old"
 
 
-def test_a_download_that_breaks_is_unfinished(
-    service: Start, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_download_that_breaks_is_unfinished(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
     """The video is paid: the same command fetches it."""
     sandbox = service()
     Path("videos").mkdir()

@@ -9,15 +9,17 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
-from cli_fixtures import Start
 
-from ideal_async import PRICES, ImageToVideo, Journal
+from ideal_async import PRICES, AsyncClient, ImageToVideo, Journal, Pacing
 from ideal_async.__main__ import main
 from ideal_async.cli import _app, _demo
 from ideal_async.cli._demo import MOVES, Picture, drawn_rooms, linked, mean_delay, mix, photographs
@@ -25,6 +27,8 @@ from ideal_async.cli._job import Job
 from ideal_async.sandbox import Sandbox
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("alone")]
+
+Start = Callable[..., Sandbox]
 
 QUICK = ["--min-interval", "0.01"]
 ROOM = "https://example.com/room.jpg"
@@ -81,9 +85,7 @@ def test_generate_with_a_key_pays_once(service: Start, capsys: Capture) -> None:
         ([ROOM, *SMALL, "--generate-audio"], 'generate_audio needs model_type="Base"'),
     ],
 )
-def test_generate_refuses_before_spending(
-    service: Start, capsys: Capture, arguments: list[str], message: str
-) -> None:
+def test_generate_refuses_before_spending(service: Start, capsys: Capture, arguments: list[str], message: str) -> None:
     """What cannot work is told, with the fix; nothing is sent."""
     sandbox = service()
     assert main(["generate", *arguments]) == 2
@@ -191,7 +193,7 @@ def test_status_of_what_is_not_there(service: Start, capsys: Capture) -> None:
     good = submit(sandbox)
     assert main(["status", "5", str(good)]) == 1
     out, err = capsys.readouterr()
-    assert "5: there is no task 5 (code 1011" in err
+    assert "there is no task 5 (code 1011" in err
     assert str(good) in out
     assert main(["status", str(submit(sandbox))]) == 3
     assert "unexpected answer" in capsys.readouterr().err
@@ -371,7 +373,7 @@ def test_shell_completion(shell: str, capsys: Capture) -> None:
 def test_ctrl_c_before_anything_runs(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     """While it reads or asks: one line, no traceback."""
 
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_app, "app", interrupt)
@@ -441,6 +443,13 @@ def test_a_sandbox_that_cannot_be(capsys: Capture) -> None:
 # the demo
 
 
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the demo look more often than anybody should look at the real service."""
+    monkeypatch.setattr(_demo, "AsyncClient", partial(AsyncClient, pacing=Pacing(min_interval=0.01, max_interval=0.1)))
+
+
+@pytest.mark.usefixtures("eager")
 def test_the_demo_makes_real_videos(capsys: Capture) -> None:
     """The user's photographs, moving: playable files, a gallery, and the figures of the run."""
     draw_photographs(Path("mine"))
@@ -487,7 +496,9 @@ def test_the_mix_of_a_hundred() -> None:
     jobs = mix(drawn_rooms(), 100)
     requests = [job.request for job in jobs]
     assert len({job.key for job in jobs}) == 100
-    quick = [r for r in requests if (r.resolution, r.duration, r.model_type, r.last_image_url) == ("480p", 5, "Flash", None)]
+    quick = [
+        r for r in requests if (r.resolution, r.duration, r.model_type, r.last_image_url) == ("480p", 5, "Flash", None)
+    ]
     assert len(quick) > 60
     assert sum(request.resolution == "720p" for request in requests) == 8
     assert sum(request.resolution == "1080p" for request in requests) == 2
@@ -517,7 +528,8 @@ def test_a_demo_can_be_interrupted(capsys: Capture, monkeypatch: pytest.MonkeyPa
     """What is there is summed up; figures that nobody can know are left out."""
 
     async def interrupt(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+        os.kill(os.getpid(), signal.SIGINT)
+        await anyio.sleep_forever()
 
     monkeypatch.setattr(_demo.Run, "make_all", interrupt)
     assert main(["demo", "--jobs", "2", "--images", "https://example.com/a.jpg"]) == 130
@@ -527,6 +539,7 @@ def test_a_demo_can_be_interrupted(capsys: Capture, monkeypatch: pytest.MonkeyPa
     assert "found" not in out
 
 
+@pytest.mark.usefixtures("eager")
 def test_the_summary_of_a_demo(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Videos, credits, looks, discovery, time, gallery: a line each."""
     monkeypatch.setattr(_demo, "Sandbox", lambda **options: Sandbox(**options, render=False))

@@ -36,7 +36,7 @@ def problems_of(data: str | bytes, form: Any = None, **defaults: Any) -> list[st
         "\ufeffkey,imageUrl,duration,generateAudio\r\na,https://x.example/1.jpg,5,TRUE\r\n",
         'Key;Image URL;Duration;Generate-Audio\n"a";"https://x.example/1.jpg";"5";"1"\n\n;;;\n',
         "key\tImageURL\tduration\tgenerate audio\ra\thttps://x.example/1.jpg\t5\ttrue\r",
-        '\ufeff{"key": "a", "imageUrl": "https://x.example/1.jpg", "duration": 5, "generateAudio": true, "prompt": null}\n\n',
+        '\ufeff{"key":"a", "imageUrl":"https://x.example/1.jpg", "duration":5, "generateAudio":true, "prompt":null}\n',
     ],
 )
 def test_every_form_says_the_same(text: str) -> None:
@@ -81,7 +81,7 @@ def test_a_quoted_cell_may_have_lines() -> None:
         (f"image_url,duration\n{ROOM},7\n", "jobs:2: duration must be one of 5, 10, not 7"),
         (f"image_url,duration\n{ROOM},5s\n", "jobs:2: duration must be one of 5, 10, not '5s'"),
         (f"image_url,generate_audio\n{ROOM},maybe\n", "jobs:2: generate_audio must be True or False, not 'maybe'"),
-        (f"image_url,generate_audio\n{ROOM},yes\n", "jobs:2: generate_audio needs model_type=\"Base\""),
+        (f"image_url,generate_audio\n{ROOM},yes\n", 'jobs:2: generate_audio needs model_type="Base"'),
         ("image_url\nphotos/a.jpg\n", "jobs:2: image_url must be an http(s) URL, not 'photos/a.jpg': the API fetches"),
         ("key,image_url\na,\n", "jobs:2: image_url is missing: add it"),
         (f"key,image_url\na,{ROOM}\na,{ROOM}\n", "jobs:3: key 'a' is that of jobs:2 already"),
@@ -205,7 +205,7 @@ def test_patterns_of_urls() -> None:
 @pytest.mark.parametrize("pattern", ["x[5-1]", "x[1-99999999]", "x[1-200000]", "x[1-1000][1-1000]"])
 def test_patterns_that_mean_too_much(pattern: str) -> None:
     """A slip of the keyboard does not make a million jobs."""
-    with pytest.raises(ValueError, match="count up|stands for"):
+    with pytest.raises(ValueError, match=r"count up|stands for"):
         list(expand_urls(pattern))
 
 
@@ -248,9 +248,7 @@ def test_jobs_from_the_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         ("https://x.example/[2-1]", "argument:1: [2-1] does not count up, or too far"),
     ],
 )
-def test_what_is_no_source_of_jobs(
-    source: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_no_source_of_jobs(source: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Photographs and folders are refused with the reason; so is what is not there."""
     monkeypatch.chdir(tmp_path)
     Path("photo.JPG").write_bytes(b"\xff\xd8")

@@ -506,7 +506,7 @@ SECRET = "s3cret"
 
 def test_nothing_secret_is_written(journal: Journal, path: pathlib.Path) -> None:
     """No query string, fragment, user or password of any URL, wherever the API or the caller put it."""
-    url = f"https://user:{SECRET}@example.com/room.jpg?sig={SECRET}#{SECRET}"
+    url = f"https://user:p@{SECRET}@example.com/room.jpg?sig={SECRET}#{SECRET}"
     intent = go(journal, request=attrs.evolve(ROOM, image_url=url, last_image_url=url, prompt=f"like {url} please"))
     journal.submitted(intent, 7)
     raw: dict[str, Any] = {

@@ -26,12 +26,12 @@ TROUBLE = [
     "submit 2: 500 code 1003",
     "submit 4: drop after",
     "submit 5: 502 html",
-    "submit 6: 200 code 9051",
+    "submit 9: 200 code 9051",
     "submit 7: truncate 50%",
     "look 2: 503 html",
     "look 3: drop",
     "look 4: truncate 40%",
-    "look 5: show status=Queued",
+    "look 1: show status=Queued",
     "look 6: 429 retry-after 1",
     "look 7: show id=null percentage=many",
     "task 2: fail",
@@ -52,7 +52,7 @@ async def test_our_logger_keeps_secrets(caplog: pytest.LogCaptureFixture, tmp_pa
     """Over real sockets, through every kind of trouble, at every level: neither logs nor exceptions tell."""
     caplog.set_level(1)
     errors: list[Exception] = []
-    sandbox = Sandbox(api_key=KEY, render=False, speed=500, faults=TROUBLE)
+    sandbox = Sandbox(api_key=KEY, render=False, speed=50, faults=TROUBLE)
     pacing, retry = Pacing(min_interval=0.02, max_interval=0.1), Retry(outage=3)
     requests = [(f"order-{number}", ROOM) for number in range(9)]
     done: list[Task] = []

@@ -58,20 +58,20 @@ MOVES = [
 
 
 @pytest.mark.parametrize("move", MOVES)
-def test_the_first_frame_is_the_picture(move):
+def test_the_first_frame_is_the_picture(move: Move) -> None:
     """Whatever the move, it begins with the picture as it is."""
     assert difference(flown(move)[0], drawn()) < 4
 
 
 @pytest.mark.parametrize("move", MOVES)
-def test_every_move_moves(move):
+def test_every_move_moves(move: Move) -> None:
     """The last frame is another than the first, and no frame shows a hole."""
     frames = flown(move)
     assert difference(frames[0], frames[-1]) > 3
     assert min(int(frame.max(axis=2).min()) for frame in frames) > 30
 
 
-def test_zooming_in_enlarges():
+def test_zooming_in_enlarges() -> None:
     """At a zoom of 1.3 the dot in the middle has at least 1.3 x 1.3 as many pixels, and stays in the middle."""
     frames = flown(Move(zoom=1.3))
     (x0, y0, before), (x1, y1, after) = dot(frames[0]), dot(frames[-1])
@@ -79,7 +79,7 @@ def test_zooming_in_enlarges():
     assert (x1, y1) == pytest.approx((x0, y0), abs=2)
 
 
-def test_zooming_out_shows_more():
+def test_zooming_out_shows_more() -> None:
     """At a zoom of 0.8 the picture has shrunk within a surrounding that was not there before."""
     move = Move(zoom=0.8)
     frames = flown(move, surround(drawn(), 0.125), border=0.125)
@@ -92,7 +92,7 @@ def test_zooming_out_shows_more():
 @pytest.mark.parametrize(
     ("move", "axis", "sign"), [(Move(x=1), 0, -1), (Move(x=-1), 0, 1), (Move(y=1), 1, -1), (Move(y=-1), 1, 1)]
 )
-def test_pan_and_tilt_go_the_right_way(move, axis, sign):
+def test_pan_and_tilt_go_the_right_way(move: Move, axis: int, sign: int) -> None:
     """A camera that goes right sees things go left, and it travels a tenth of the picture at least."""
     frames = flown(move)
     went = dot(frames[-1])[axis] - dot(frames[0])[axis]
@@ -100,17 +100,17 @@ def test_pan_and_tilt_go_the_right_way(move, axis, sign):
     assert abs(dot(frames[-1])[1 - axis] - dot(frames[0])[1 - axis]) < 3
 
 
-def test_a_tilt_uses_what_the_crop_left():
+def test_a_tilt_uses_what_the_crop_left() -> None:
     """A photograph taller than 16:9 has rows above the window: a tilt shows them without zooming."""
     tall = drawn(WIDTH, 120)
     tall[:15] = (250, 20, 200)  # cut off in the beginning
     frames = flown(Move(y=-1), tall)
     assert (frames[0][..., 0].astype(int) - frames[0][..., 1]).max() < 200
-    assert difference(frames[-1][2:12], np.uint8((250, 20, 200))) < 12
+    assert difference(frames[-1][2:12], np.array((250, 20, 200), np.uint8)) < 12
     assert dot(frames[-1])[2] == pytest.approx(dot(frames[0])[2], rel=0.1)
 
 
-def test_a_roll_turns():
+def test_a_roll_turns() -> None:
     """The camera turns clockwise, so what is right of the middle goes up."""
     picture = np.full((HEIGHT, WIDTH, 3), 80, np.uint8)
     picture[40:50, 120:130] = 250
@@ -118,7 +118,7 @@ def test_a_roll_turns():
     assert dot(frames[-1])[1] < dot(frames[0])[1] - 3
 
 
-def test_an_orbit_shifts_near_against_far():
+def test_an_orbit_shifts_near_against_far() -> None:
     """Swinging round, what is low in the picture goes one way and what is high the other."""
     picture = np.full((HEIGHT, WIDTH, 3), 80, np.uint8)
     picture[6:12, 78:82] = picture[-12:-6, 78:82] = 250
@@ -126,12 +126,12 @@ def test_an_orbit_shifts_near_against_far():
     assert dot(last[HEIGHT // 2 :])[0] < dot(last[: HEIGHT // 2])[0] - 3
 
 
-def test_a_single_frame_is_the_picture():
+def test_a_single_frame_is_the_picture() -> None:
     """One frame is enough to be asked for."""
     assert difference(flown(GENTLE, frames=1)[0], drawn()) < 4
 
 
-def test_movement_is_smoother_than_pixels():
+def test_movement_is_smoother_than_pixels() -> None:
     """In a slow zoom no step of the dot's size is more than a quarter away from the steps around it."""
     sizes = []
     for frame in fly(Plate.lay(drawn(), WIDTH, HEIGHT, 5), Move(zoom=1.1), 30):
@@ -141,7 +141,7 @@ def test_movement_is_smoother_than_pixels():
     assert bend.max() < 0.03 * sizes[0]
 
 
-def test_ease_sets_off_and_arrives_slowly():
+def test_ease_sets_off_and_arrives_slowly() -> None:
     """It starts at 0, ends at 1, never turns back and is steepest in the middle."""
     way = np.array([ease(t) for t in np.linspace(0, 1, 101)])
     assert way[0] == 0
@@ -151,7 +151,7 @@ def test_ease_sets_off_and_arrives_slowly():
     assert np.diff(way)[50] > 3 * np.diff(way)[0]
 
 
-def test_nearness():
+def test_nearness() -> None:
     """What is low is near, what is high is far, and a picture without any detail is no trouble."""
     depth = nearness(Plate.lay(np.full((HEIGHT, WIDTH, 3), 90, np.uint8), WIDTH, HEIGHT, 3))
     assert depth.shape == (HEIGHT, WIDTH)
@@ -159,7 +159,7 @@ def test_nearness():
     assert depth[5].mean() < -0.2
 
 
-def test_a_plate_at_rest_gives_the_pictures_own_pixels():
+def test_a_plate_at_rest_gives_the_pictures_own_pixels() -> None:
     """With tiles of two and of four pixels, also where the width is no multiple of four."""
     picture = np.random.default_rng(1).integers(60, 190, (90, 162, 3)).astype(np.uint8)
     frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p", dst_colorspace="ITU709")
@@ -205,12 +205,12 @@ def test_a_plate_at_rest_gives_the_pictures_own_pixels():
         ("ZOOM IN", Move(zoom=1.3)),
     ],
 )
-def test_direct(prompt, move):
+def test_direct(prompt: str, move: Move) -> None:
     """The words of a prompt choose the move; what comes first counts, what is not wanted is left out."""
     assert direct(prompt) == move
 
 
-def test_direct_hears_haste():
+def test_direct_hears_haste() -> None:
     """Slow moves are smaller and quick ones larger, within what the picture gives."""
     assert 1 < direct("slowly zoom in").zoom < 1.3 < direct("fast zoom in").zoom
     assert direct("zoom out slowly").zoom > 0.8

@@ -1,5 +1,7 @@
 """The way from a first picture to a last one."""
 
+from collections.abc import Callable
+
 import av
 import numpy as np
 import pytest
@@ -34,7 +36,7 @@ def view(picture: Bytes, x: float = 0, y: float = 0, zoom: float = 1, turn: floa
 
 
 def small(picture: Bytes) -> Floats:
-    return picture[..., 1].reshape(HEIGHT // 2, 2, WIDTH // 2, 2).mean(axis=(1, 3)).astype(np.float32)
+    return np.asarray(picture[..., 1].reshape(HEIGHT // 2, 2, WIDTH // 2, 2).mean(axis=(1, 3)), np.float32)
 
 
 def shown(frame: av.VideoFrame) -> Bytes:
@@ -47,11 +49,11 @@ def difference(one: Bytes, other: Bytes) -> float:
 
 
 def morphed(first: Bytes, last: Bytes, frames: int = 5) -> list[Bytes]:
-    plates = (Plate.lay(picture, WIDTH, HEIGHT, 3) for picture in (first, last))
-    return [shown(frame) for frame in morph(*plates, frames)]
+    one, other = (Plate.lay(picture, WIDTH, HEIGHT, 3) for picture in (first, last))
+    return [shown(frame) for frame in morph(one, other, frames)]
 
 
-SCENES = {
+SCENES: dict[str, tuple[dict[str, float], dict[str, float]]] = {
     "panned": ({}, {"x": 30, "y": -8}),
     "panned far": ({"x": -60}, {"x": 60}),
     "closer": ({}, {"zoom": 1.35, "x": 5}),
@@ -62,33 +64,28 @@ SCENES = {
 
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("way", SCENES)
-def test_finds_how_the_camera_moved(way, seed):
+def test_finds_how_the_camera_moved(way: str, seed: int) -> None:
     """Panned, nearer, farther or turned: the flow says where in the last picture the first one's middle is."""
     before, after = SCENES[way]
     world = landscape(seed)
     found = match(small(view(world, **before)), small(view(world, **after)))
     assert found is not None
     assert not found.still
-    at = Flow(
-        *(
-            np.broadcast_to(a, found.forth.x.shape)
-            for a in (np.arange(WIDTH // 2)[None, :], np.arange(HEIGHT // 2)[:, None])
-        )
-    )
+    x, y = np.meshgrid(np.arange(WIDTH // 2, dtype=np.float32), np.arange(HEIGHT // 2, dtype=np.float32))
     first, last = small(view(world, **before)), small(view(world, **after))
     middle = np.s_[30:-30, 50:-50]
-    bent = sample(last, at.x + found.forth.x, at.y + found.forth.y)
+    bent = sample(last, x + found.forth.x, y + found.forth.y)
     assert np.abs(bent - first)[middle].mean() < 0.5 * np.abs(last - first)[middle].mean()
 
 
 @pytest.mark.parametrize(("one", "other"), [(1, 2), (3, 4), (5, 6)])
-def test_different_scenes_do_not_match(one, other):
+def test_different_scenes_do_not_match(one: int, other: int) -> None:
     """Two landscapes have nothing in common, and no flow is made up."""
     assert match(small(view(landscape(one))), small(view(landscape(other)))) is None
 
 
 @pytest.mark.parametrize("light", [lambda p: p, lambda p: p * 0.3, lambda p: 255 * (p / 255) ** 2.5])
-def test_another_light_is_no_movement(light):
+def test_another_light_is_no_movement(light: Callable[[Floats], Floats]) -> None:
     """The same view, darker or harder: nothing has moved."""
     picture = view(landscape(1))
     found = match(small(picture), small(light(picture.astype(np.float32)).astype(np.uint8)))
@@ -96,14 +93,14 @@ def test_another_light_is_no_movement(light):
     assert found.still
 
 
-def test_flat_pictures_do_not_match():
+def test_flat_pictures_do_not_match() -> None:
     """Where there is nothing to see there is nothing to follow."""
     flat = np.full((HEIGHT // 2, WIDTH // 2), 90, np.float32)
     assert match(flat, small(view(landscape(1)))) is None
 
 
 @pytest.mark.parametrize("last", [{"x": 30}, {"zoom": 1.35}, None, {}], ids=["panned", "closer", "elsewhere", "same"])
-def test_begins_with_the_first_and_ends_with_the_last(last):
+def test_begins_with_the_first_and_ends_with_the_last(last: dict[str, float] | None) -> None:
     """Frame 0 is the first picture and the last frame is the last one, whatever lies between them."""
     first = view(landscape(1))
     final = view(landscape(2)) if last is None else view(landscape(1), **last) // 2
@@ -112,7 +109,7 @@ def test_begins_with_the_first_and_ends_with_the_last(last):
     assert difference(frames[-1], final) < 4
 
 
-def test_a_pan_is_seen_half_way():
+def test_a_pan_is_seen_half_way() -> None:
     """Half way through a pan the picture is what a camera half way would have seen, not a double image."""
     world = landscape(1)
     first, last, between = view(world, x=-24), view(world, x=24), view(world)
@@ -123,7 +120,7 @@ def test_a_pan_is_seen_half_way():
     )
 
 
-def test_a_closer_look_is_seen_half_way():
+def test_a_closer_look_is_seen_half_way() -> None:
     """Half way through a zoom as well."""
     world = landscape(2)
     first, last, between = view(world), view(world, zoom=1.5), view(world, zoom=1.25)
@@ -134,7 +131,7 @@ def test_a_closer_look_is_seen_half_way():
     )
 
 
-def test_a_dissolve_shows_something_of_both():
+def test_a_dissolve_shows_something_of_both() -> None:
     """Between two scenes there is a mixture that both pictures are in."""
     first, last = np.full((HEIGHT, WIDTH, 3), 60, np.uint8), view(landscape(1))
     middle = morphed(first, last)[2]
@@ -142,7 +139,7 @@ def test_a_dissolve_shows_something_of_both():
     assert difference(middle, last) > 5
 
 
-def test_dusk_falls_before_the_lamps_are_lit():
+def test_dusk_falls_before_the_lamps_are_lit() -> None:
     """Where it gets darker the change comes ahead of where it gets brighter."""
     day = np.tile(view(landscape(1)) // 2 + 60, (1, 1, 1))
     night = day.copy()
@@ -154,7 +151,7 @@ def test_dusk_falls_before_the_lamps_are_lit():
     assert dark > lit + 5
 
 
-def test_fit_is_not_misled():
+def test_fit_is_not_misled() -> None:
     """The movement of the whole is found although a quarter of the picture moves otherwise."""
     x, y = np.meshgrid(np.arange(80) - 39.5, np.arange(60) - 29.5)
     flow_x, flow_y = (0.1 * x - 0.05 * y + 2).astype(np.float32), (0.05 * x + 0.1 * y - 1).astype(np.float32)

@@ -16,7 +16,7 @@ from ideal_async.sandbox._world import FIRST_ID, Account, Clip, World
 ROOM = Order("https://example.com/room.jpg", 5, "720p")
 
 
-def world_of(workers: int = 1, credits: int = 1000, **options: Any) -> tuple[World, Account]:  # noqa: A002
+def world_of(workers: int = 1, credits: int = 1000, **options: Any) -> tuple[World, Account]:
     world = World(workers=workers, **options)
     return world, world.open_account("demo", credits)
 

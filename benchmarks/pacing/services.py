@@ -11,7 +11,7 @@ there, since that is what a promise can be made about:
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from random import Random
 
 import attrs

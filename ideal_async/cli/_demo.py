@@ -99,7 +99,7 @@ def mix(pictures: Sequence[Picture], count: int, *, resolution: Resolution | Non
     for index in range(count):
         picture = pictures[index % len(pictures)]
         # Another move each time a picture comes round, also when pictures and moves are equally many.
-        label, prompt = MOVES[(index + index // len(pictures)) % len(MOVES)]
+        label, prompt = MOVES[(index % len(pictures) + index // len(pictures)) % len(MOVES)]
         wishes: dict[str, Any] = {"duration": 5, "resolution": "480p"} | SPECIAL.get(index % CYCLE, {})
         if picture.last_url is not None and index % PAIRS == PAIRS - 1:
             label, prompt = "day-to-night", "Smooth day to night transition"

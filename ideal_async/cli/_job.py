@@ -91,6 +91,7 @@ class Board:
         jobs: In the order of the input.
         started_at: When this run began, seconds since 1970.
         on_end: Told of each job that ended.
+        clock: Tells the time, in seconds since 1970.
         counts: Jobs by state.
         running: The paid jobs that did not end yet.
         ended_before: The jobs that had ended when this run began.
@@ -101,6 +102,7 @@ class Board:
     jobs: Sequence[Job]
     started_at: float
     on_end: Callable[[Job], object] = attrs.field(default=lambda _: None)
+    clock: Callable[[], float] = time.time
     counts: Counter[State] = attrs.field(init=False)
     running: set[Job] = attrs.field(init=False)
     charged: int = attrs.field(init=False)
@@ -136,7 +138,7 @@ class Board:
             self.refunded += job.credits
         if state in ENDED:
             if self._first_end is None:
-                self._first_end = time.time()
+                self._first_end = self.clock()
             self.on_end(job)
 
     @property

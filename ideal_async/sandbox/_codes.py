@@ -40,7 +40,7 @@ CODES = {
 }
 
 
-class Refused(Exception):  # noqa: N818 - "the request was refused" is what happened; the envelope is the error
+class Refused(Exception):
     """The service says no: becomes an error envelope.
 
     *detail* replaces the page's general message where a better one helps ("Check the message field for specific

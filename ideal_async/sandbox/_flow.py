@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from ideal_async.sandbox._pictures import Floats, blur, resize, sample
 
-#: Least correlation of two matched pictures. Measured on photographs: one scene 0.57 to 1, two scenes up to 0.40.
+#: Least correlation of matched pictures. Measured on photographs: one scene 0.57 to 1, two scenes up to 0.40.
 ALIKE = 0.48
 #: Enlargements of one picture at which it is compared with the other: a close-up of the same room is found as well.
 #: A correlation still peaks 5 % beside the right one, hence the steps of 8 %.
 SCALES = tuple(1.08**n for n in range(9))
-#: Least correlation of two pictures after a shift of one as a whole, to start from it. Measured: 0.35 to 1 for the right
-#: shift, up to 0.09 for chance.
+#: Least correlation of two pictures after a shift of one as a whole, to start from it.
+#: Measured: 0.35 to 1 for the right shift, up to 0.09 for chance.
 SHIFTED = 0.2
 
 
@@ -207,4 +207,6 @@ def _likeness(a: Floats, b: Floats, flow: Flow) -> float:
     at = _grid(a)
     one, other = a[seen], sample(b, at.x + flow.x, at.y + flow.y)[seen]
     one, other = one - one.mean(), other - other.mean()
-    return float((one * other).sum() / (np.sqrt((one * one).sum() * (other * other).sum()) + 1e-6))  # flat is unlike all
+    return float(
+        (one * other).sum() / (np.sqrt((one * one).sum() * (other * other).sum()) + 1e-6)
+    )  # flat is unlike all

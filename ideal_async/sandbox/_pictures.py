@@ -41,7 +41,7 @@ APP1, START_OF_SCAN, END_OF_IMAGE = 0xE1, 0xDA, b"\xff\xd9"  # markers of ITU-T 
 GIF_EXTENSION, GIF_IMAGE = 0x21, 0x2C  # block introducers of GIF89a, appendix A
 
 
-class BadImage(ValueError):  # noqa: N818 - a settled name, as the public errors are
+class BadImage(ValueError):
     """The bytes are not a picture that can be read."""
 
 

@@ -62,7 +62,7 @@ class Service:
             raise Refused(API_KEY_INVALID)
         return account
 
-    def grant(self, api_key: str, credits: int) -> None:  # noqa: A002 - the vendor's word
+    def grant(self, api_key: str, credits: int) -> None:
         """Top up an account."""
         with self._lock:
             self.settle_if_running()

@@ -107,13 +107,13 @@ class World:
     _ends: list[tuple[float, int, Task]] = attrs.field(factory=list[tuple[float, int, Task]], init=False)
     _last_id: int = attrs.field(default=FIRST_ID, init=False)
 
-    def open_account(self, name: str, credits: int) -> Account:  # noqa: A002 - the vendor's word
+    def open_account(self, name: str, credits: int) -> Account:
         """A new customer with *credits* to spend."""
         account = Account(name, 0)
         self.grant(account, credits)
         return account
 
-    def grant(self, account: Account, credits: int) -> None:  # noqa: A002 - the vendor's word
+    def grant(self, account: Account, credits: int) -> None:
         """Top up an account."""
         self._book(account, "grant", credits)
 
@@ -242,7 +242,7 @@ class World:
         self,
         account: Account,
         reason: Literal["grant", "charge", "refund"],
-        credits: int,  # noqa: A002 - the vendor's word
+        credits: int,
         task_id: int | None = None,
     ) -> None:
         account.credits += credits
