@@ -3,12 +3,12 @@
 import json
 import os
 import re
+import runpy
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,6 +18,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+import uvicorn
 
 from ideal_async import AsyncClient, Budget, Eta, ImageToVideo, Pacing, Task
 from ideal_async.sandbox import Sandbox
@@ -160,42 +161,66 @@ def test_stages_follow_the_looks() -> None:
     assert job.show()["made"] == "480p · 5 s · Base · sound"
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+@pytest.fixture
+def browser() -> Iterator[httpx.Client]:
+    """Asked for before `page`, it outlives it: with its stream still open."""
+    with httpx.Client(timeout=20) as browser:
+        yield browser
+
+
+@pytest.fixture
+def page() -> Iterator[str]:
+    """The demo as somebody starts it, and ends it with Ctrl-C."""
+    command = [sys.executable, "-m", "ideal_async.webdemo", "--port", "0", "--speed", "8", "--workers", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own demo
+        assert process.stdout is not None
+        found = re.search(r"http://\S+", process.stdout.readline())
+        assert found is not None
+        try:
+            yield found[0]
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
 
 
 @pytest.mark.slow
-def test_the_command_serves_until_interrupted(capsys: pytest.CaptureFixture[str]) -> None:
-    """It says where to look, answers there, and ends cleanly with an open stream."""
-    port, answers = free_port(), list[Any]()
+def test_the_command_serves_until_interrupted(browser: httpx.Client, page: str) -> None:
+    """The photographs it offers can be seen; a page that is open does not keep it from ending (the fixture ends it)."""
+    photos = browser.get(f"{page}/start").json()["photos"]
+    assert len(photos) == 14
+    assert {browser.get(photo["picture"]).headers["content-type"] for photo in photos} == {"image/jpeg"}
+    stream = browser.send(browser.build_request("GET", f"{page}/events"), stream=True)
+    assert stream.status_code == 200
 
-    def visit() -> None:
-        with httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", timeout=20, transport=httpx.HTTPTransport(retries=9)
-        ) as page:
-            answers.append(page.get("/start").json())
-            answers.append(page.get(answers[0]["photos"][0]["picture"]).headers["content-type"])
-            with page.stream("GET", "/events") as stream:
-                os.kill(os.getpid(), signal.SIGINT)
-                answers.append(stream.read())
 
-    visitor = threading.Thread(target=visit)
-    before = signal.getsignal(signal.SIGINT)
-    visitor.start()
-    assert main(["--port", str(port)]) == 0
-    visitor.join()
-    assert signal.getsignal(signal.SIGINT) is before
-    assert f"Open http://127.0.0.1:{port} " in capsys.readouterr().out
-    assert len(answers[0]["photos"]) == 14
-    assert answers[1:] == ["image/jpeg", b""]
+def test_the_command_tells_its_pages_before_it_ends(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says where to look; a signal closes the streams first, and its handlers are gone afterwards."""
+    events: list[str] = []
+
+    def run(server: uvicorn.Server, sockets: list[socket.socket]) -> None:
+        events.append(f"Open http://127.0.0.1:{sockets[0].getsockname()[1]} ")
+        signal.raise_signal(signal.SIGTERM)  # as uvicorn does when it is done: ours by then
+        server.handle_exit(signal.SIGTERM, None)
+        assert server.should_exit
+
+    monkeypatch.setattr(uvicorn.Server, "run", run)
+    monkeypatch.setattr(Board, "close", lambda _: events.append("closed"))
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["--port", "0"]) == 0
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert capsys.readouterr().out.startswith(events[0])
+    assert events[1:] == ["closed"]
 
 
 def test_the_command_names_what_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Without its packages it says how to get them."""
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    assert main([]) == 2
+    monkeypatch.setattr(sys, "argv", ["webdemo"])
+    monkeypatch.delitem(sys.modules, "ideal_async.webdemo.__main__")
+    with pytest.raises(SystemExit, match="2"):
+        runpy.run_module("ideal_async.webdemo", run_name="__main__")
     assert "pip install 'ideal-async[webdemo]'" in capsys.readouterr().err
 
 
@@ -224,21 +249,6 @@ def chromium(tmp_path: Path) -> Iterator[Any]:
         yield driver
     finally:
         driver.quit()
-
-
-@pytest.fixture
-def page() -> Iterator[str]:
-    """The demo as somebody starts it."""
-    command = [sys.executable, "-m", "ideal_async.webdemo", "--port", "0", "--speed", "8", "--workers", "1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own demo
-        assert process.stdout is not None
-        found = re.search(r"http://\S+", process.stdout.readline())
-        assert found is not None
-        try:
-            yield found[0]
-        finally:
-            process.terminate()
-            assert process.wait(20) == 0
 
 
 @pytest.mark.slow

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
-from typing import Any
 
 #: The sandbox brings these photographs along.
 ROOMS = ("living", "bedroom", "kitchen", "dining", "study", "loft", "bath")
@@ -78,17 +77,12 @@ def main(arguments: list[str] | None = None) -> int:
         app = create_app(connect, budget=budget, folder=folder, photos=photos, board=board)
         listener = stack.enter_context(socket.create_server(("127.0.0.1", options.port)))
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE)
-        before: dict[int, Any] = {}
         # uvicorn raises the signal once more when it is done; then it is ours, and means: clean up and return.
         for stop in (signal.SIGINT, signal.SIGTERM):
-            before[stop] = signal.signal(stop, _ignore)
+            stack.callback(signal.signal, stop, signal.signal(stop, _ignore))
         sys.stdout.write(f"Open http://127.0.0.1:{listener.getsockname()[1]}  (Ctrl-C ends it)\n")
         sys.stdout.flush()
-        try:
-            Server(config).run(sockets=[listener])
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        Server(config).run(sockets=[listener])
     return 0
 
 
