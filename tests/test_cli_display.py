@@ -158,8 +158,8 @@ class Page(HTMLParser):
         return [found[name] for other, found in self.tags if other == tag and name in found]
 
 
-def page_of(jobs: list[Job], **more: Any) -> Page:
-    return Page(render(jobs, **{"title": "T", "now": START, "charged": 1000, "refunded": 0} | more))
+def page_of(jobs: list[Job]) -> Page:
+    return Page(render(jobs, title="T", now=START, charged=1000, refunded=0))
 
 
 def test_a_card_for_each_job() -> None:

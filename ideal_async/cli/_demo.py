@@ -151,8 +151,7 @@ def run_demo(
                 await run.make_all()
 
         interrupted = not run_unless_interrupted(work)
-        for job in list(board.running):
-            board.move(job, "unfinished")
+        board.leave_running()
         delay = mean_delay(planned, sandbox)
         Results(out).finish(board)
         page = write_gallery(board, out, title="A hundred videos, offline" if jobs == HUNDRED else "Videos, offline")

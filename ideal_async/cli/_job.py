@@ -141,6 +141,11 @@ class Board:
                 self._first_end = self.clock()
             self.on_end(job)
 
+    def leave_running(self) -> None:
+        """This run ends: what still runs at the service is for the next one."""
+        for job in list(self.running):
+            self.move(job, "unfinished")
+
     @property
     def ended(self) -> int:
         """Jobs of which nothing more will come in this run."""
