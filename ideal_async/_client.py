@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from ssl import SSLContext
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import anyio
 import anyio.to_thread
@@ -331,12 +331,10 @@ class AsyncClient:
     ) -> Task:
         waiter = Waiter(every_look=on_progress is not None)
         with self._call("wait", task_id), self._following(task_id, waiter):
-            while True:
+            task = await _news(waiter, task_id, timeout, deadline)
+            while on_progress is not None and not task.done:
+                await call(on_progress, task)
                 task = await _news(waiter, task_id, timeout, deadline)
-                if task.done:
-                    break
-                if on_progress is not None:
-                    await call(on_progress, task)
             if not task.succeeded:
                 raise TaskFailed("the service says Failed; the credits are refunded", task=task, task_id=task_id)
             return task
@@ -487,6 +485,4 @@ def _check_id(task_id: int) -> int:
 
 
 def _id_of(flight: Flight) -> int:
-    if flight.task_id is None:
-        raise ConnectionFailed("the submission has no id")
-    return flight.task_id
+    return cast("int", flight.task_id)  # a flight without one ended with an error

@@ -94,5 +94,5 @@ def run_to_statement(url: str, path: Path, keys: list[str], ticks: int) -> None:
         db.set_trace_callback(countdown.tick)
         return db
 
-    ideal_async._journal.connect = watched
+    vars(ideal_async._journal)["connect"] = watched
     run(url, path, keys)

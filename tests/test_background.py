@@ -19,6 +19,7 @@ class Journal:
         self.lines: list[str] = []
 
     async def service(self) -> None:
+        """Run for ever."""
         self.lines.append(f"began for {WHO.get()}")
         try:
             await anyio.sleep_forever()
@@ -26,6 +27,7 @@ class Journal:
             self.lines.append("ended")
 
     async def on_end(self) -> None:
+        """Take a second to tidy up."""
         await anyio.sleep(1)
         self.lines.append("over")
 
@@ -152,3 +154,22 @@ async def test_closing_twice_is_closing() -> None:
         assert notes.lines.count("over") == 1
         with pytest.raises(RuntimeError, match="closed"):
             await background.open(scoped=True)
+
+
+async def test_on_trio_who_closes_second_does_not_wait(anyio_backend_name: str) -> None:
+    """There the block that opened it closes it; anybody else only says that it is time."""
+    if anyio_backend_name == "asyncio":
+        return
+    notes = Journal()
+    background = Background(on_end=notes.on_end)
+    async with anyio.create_task_group() as closers:
+        await background.open(scoped=True)
+
+        async def later() -> None:
+            await anyio.sleep(0.5)
+            await background.aclose()
+            assert notes.lines == []
+
+        closers.start_soon(later)
+        await background.aclose()
+    assert notes.lines == ["over"]

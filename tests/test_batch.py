@@ -110,11 +110,11 @@ async def test_the_window_is_kept_full() -> None:
     """Reading one lets one in, at once."""
     running: list[int] = []
     sandbox = world()
-    async with opened(sandbox) as client, batch(client, Rooms(100), max_in_flight=20) as outcomes:
+    async with opened(sandbox) as client, batch(client, Rooms(40), max_in_flight=10) as outcomes:
         async for _ in outcomes:
             await anyio.wait_all_tasks_blocked()
             running.append(outcomes.in_flight)
-    assert set(running[:80]) == {20}
+    assert set(running[:30]) == {10}
 
 
 @pytest.mark.parametrize("window", [0, -1])
@@ -353,7 +353,7 @@ async def test_a_users_own_exception_comes_out_as_it_is(error: BaseException) ->
     """Not in a group."""
 
     async def read() -> None:
-        async with opened(world()) as client, batch(client, Rooms()) as outcomes:
+        async with opened(world()) as client, batch(client, Rooms(), max_in_flight=3) as outcomes:
             async for _ in outcomes:
                 raise error
 

@@ -252,6 +252,22 @@ def journal(alone: Path) -> Path:
 
 
 @pytest.mark.usefixtures("journal")
+def test_a_key_is_shown_whole(capsys: Capture) -> None:
+    """What a person needs to find a request in the account: time, fingerprint and all that was asked for."""
+    assert main(["journal", "show", "videos", "a", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    with Journal("videos/batch.journal") as journal:
+        (entry,) = [entry for entry in journal.entries() if entry.key == "a"]
+    assert shown["fingerprint"] == entry.fingerprint
+    assert (shown["key"], shown["state"], shown["resolution"]) == ("a", "unknown", entry.request.resolution)
+    assert main(["journal", "show", "videos", "a"]) == 0
+    assert entry.fingerprint in capsys.readouterr().out
+    assert main(["journal", "show", "videos", "nobody"]) == 2
+    assert main(["journal", "show", "videos"]) == 2
+    assert "name the keys" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("journal")
 def test_the_journal_is_listed(capsys: Capture) -> None:
     """For people and for scripts, whole or by state."""
     assert main(["journal", "list"]) == 0

@@ -146,12 +146,15 @@ class Page(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag and its attributes."""
         self.tags.append((tag, dict(attrs)))
 
     def handle_data(self, data: str) -> None:
+        """Note a text."""
         self.words.append(data.strip())
 
     def all(self, tag: str, name: str) -> list[str | None]:
+        """Tell the values of an attribute of all tags of a kind that have it."""
         return [found[name] for other, found in self.tags if other == tag and name in found]
 
 

@@ -60,6 +60,7 @@ class Gate:
         self._reply = reply or answer(ID)
 
     async def __call__(self, _: httpx.Request) -> httpx.Response:
+        """Answer, once it is open."""
         self.reached.set()
         await self.open.wait()
         return self._reply
@@ -562,6 +563,33 @@ async def test_a_key_can_be_used_again_in_the_moment_it_was_withdrawn() -> None:
     assert len(service.submits) == 5
 
 
+async def test_a_refused_request_is_not_sent_again_for_callers_that_have_left() -> None:
+    """The API said 1003, and nobody is there any more who would pay for another attempt."""
+    gate = Gate(answer(None, 1003))
+    service = Service(submit=gate)
+    async with client_of(service, budget=(budget := Budget(20))) as client:
+        with anyio.move_on_after(1):
+            await client.submit(ROOM, key="a")
+        gate.open.set()
+        await anyio.sleep(60)
+        assert (len(service.submits), books(client), budget.left) == (1, (0, 0, 0, 0), 20)
+
+
+async def test_one_of_two_callers_may_lose_patience() -> None:
+    """Its deadline passes while the request waits for its turn; the other's goes on."""
+    gate = Gate()
+    service = Service(submit=gate)
+    async with client_of(service) as client, anyio.create_task_group() as callers:
+        for _ in range(4):
+            callers.start_soon(client.submit, ROOM)
+        await gate.reached.wait()
+        callers.start_soon(partial(client.submit, ROOM, key="a"))
+        with pytest.raises(ConnectionFailed, match="deadline"):
+            await client.generate(ROOM, key="a", timeout=1)
+        gate.open.set()
+    assert len(service.submits) == 5
+
+
 async def test_one_of_two_callers_may_leave() -> None:
     """The flight goes on for the other, and only its callback runs."""
     gate = Gate()
@@ -1022,6 +1050,7 @@ async def test_a_users_closed_http_client_is_told() -> None:
 def test_a_fork_of_httpx_works_too(backend: str) -> None:
     """Call-compatible is enough."""
     httpx2 = pytest.importorskip("httpx2")
+    quick = Pacing(min_interval=0.01, max_interval=0.02)
 
     def respond(request: Any) -> Any:
         assert request.headers["APIKEY"] == KEY
@@ -1031,7 +1060,7 @@ def test_a_fork_of_httpx_works_too(backend: str) -> None:
     async def main() -> Task:
         async with (
             httpx2.AsyncClient(transport=httpx2.MockTransport(respond)) as http_client,
-            AsyncClient(KEY, base_url=BASE_URL, http_client=http_client) as client,
+            AsyncClient(KEY, base_url=BASE_URL, http_client=http_client, pacing=quick) as client,
         ):
             return await client.generate(ROOM)
 
@@ -1040,6 +1069,15 @@ def test_a_fork_of_httpx_works_too(backend: str) -> None:
 
 
 # Money, in numbers
+
+
+async def test_a_client_does_not_remember_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks that nobody waits for would fill the memory; the oldest is forgotten, and can be awaited all the same."""
+    monkeypatch.setattr("ideal_async._client.REMEMBERED", 2)
+    async with opened(world()) as client:
+        ids = [await client.submit(ROOM) for _ in range(3)]
+        assert list(client._running) == ids[1:]
+        assert (await client.wait(ids[0])).succeeded
 
 
 async def test_a_thousand_submits_do_not_overspend_a_budget() -> None:

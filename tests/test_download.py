@@ -67,6 +67,7 @@ class Store(httpx.AsyncBaseTransport):
         self._error = error or httpx.ReadError("cut")
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """What httpx calls."""
         self.requests.append(request)
         headers = {"ETag": self.etag} if self.etag else {}
         asked = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
