@@ -58,8 +58,17 @@ def test_names_are_deterministic() -> None:
 
 
 def test_names_give_different_rooms() -> None:
-    """A dozen numbered rooms are no dozen copies of one."""
-    assert len({draw_room(f"room-{n}", 32, 18) for n in range(12)}) > 7
+    """Numbered rooms of a kind come in other colours and seen from the other side, and others are of other kinds."""
+    assert len({draw_room(f"bath-{n}", 32, 18) for n in range(24)}) > len(PALETTES)
+    assert len({draw_room(f"picture-{n}", 32, 18) for n in range(8)}) > 4
+
+
+def test_lamps_light_the_night() -> None:
+    """Beside a lamp it is bright, and darker further away; without lamps the night would be even."""
+    room = KINDS["bedroom"](PALETTES[2])
+    lit, unlit = (photograph(each, 128, 72, night=True).mean(axis=2) for each in (room, attrs.evolve(room, lamps=())))
+    ratio = lit / (unlit + 1)
+    assert np.percentile(ratio, 95) > 1.5 * np.percentile(ratio, 30)
 
 
 def test_words_choose_the_kind() -> None:
