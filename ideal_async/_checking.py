@@ -27,6 +27,8 @@ from ideal_async._laws import Law
 _AIMED = 2.5
 _AIMED_PER_SECOND = 1 / 90
 
+_NEARLY = 0.95  # of looks telling or not: the rest is not worth asking the law more questions
+
 
 def next_look(
     law: Law,
@@ -55,6 +57,7 @@ def next_look(
     """
     toll = interval + look_cost
     alive, lived = law.alive, law.lived
+    telling = float(round(telling)) if abs(telling - 0.5) > _NEARLY - 0.5 else telling
     loop = 1.0 - telling
     loop_tail = loop * toll / interval
     aimed_tail = telling * (1.0 + _AIMED_PER_SECOND)
