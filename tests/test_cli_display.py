@@ -80,6 +80,13 @@ def test_the_end_is_forecast() -> None:
     assert board.seconds_left(START + 140) == 195
 
 
+def test_a_forecast_gone_astray_does_not_count() -> None:
+    """Of twenty forecasts the latest is left out."""
+    jobs = [job(index, "rendering", expected_at=START + index) for index in range(20)]
+    jobs[0].expected_at = START + 10_000
+    assert Board(jobs, START).seconds_left(START) == 19
+
+
 def test_ended_jobs_of_earlier_runs_make_no_pace() -> None:
     """Only what ends now tells how fast it goes."""
     assert Board([job(0, "done"), job(1, "failed"), job(2)], START).seconds_left(START + 9) is None
