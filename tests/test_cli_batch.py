@@ -5,6 +5,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -442,3 +444,28 @@ def test_other_errors_leave_a_job_to_the_next_run() -> None:
 def test_refusals_have_a_code() -> None:
     """2, unless told otherwise."""
     assert Refused("no").code == 2
+
+
+def test_a_batch_that_is_killed_twice_pays_once(service: Start) -> None:
+    """No farewell at all: what was in the air is in doubt and told, everything else goes on; no job is paid twice."""
+    sandbox = service(workers=8, speed=500, faults="task 10%: fail")
+    command = [sys.executable, "-m", "ideal_async", "batch", write_jobs(60), "--yes", "--max-in-flight", "20", *QUICK]
+    for paid in (15, 35):
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # noqa: S603
+            while len(sandbox.created) < paid:
+                assert process.poll() is None
+                time.sleep(0.005)
+            process.kill()
+    assert main(["batch", "jobs.csv", "--yes", *QUICK]) in (1, 4)
+    rows = results()
+    doubtful = [row["key"] for row in rows if row["status"] == "unknown"]
+    assert {row["status"] for row in rows} <= {"done", "failed", "unknown"}
+    assert len(doubtful) <= 2 * 4  # the client has four submits in the air at once
+    assert len(sandbox.created) <= 60
+    known = {row["task_id"]: row["credits"] for row in rows if row["task_id"]}
+    assert len(known) == 60 - len(doubtful)
+    lost = [receipt for receipt in sandbox.created if receipt.id not in known]
+    assert len(lost) <= len(doubtful)
+    assert 10_000 - sandbox.credits == sum(known.values()) + sum(
+        receipt.credits for receipt in lost if receipt.status == "Success"
+    )
