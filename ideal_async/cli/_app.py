@@ -250,6 +250,24 @@ def list_(path: Path = Path("videos"), *, state: State | None = None, json: Json
 
 
 @journal_app.command
+def show(path: Path, *keys: str, json: Json = False) -> int:
+    """Write all that a journal knows about some keys: what to look for in your account when one is in doubt.
+
+    **Example**
+
+    * `ideal-async journal show videos order-42`
+
+    Args:
+        path: A journal, or the folder of a batch.
+        keys: Of the entries.
+        json: Write each entry as a line of JSON, for scripts.
+    """
+    from ._journal import show_keys
+
+    return show_keys(path, keys, as_json=json)
+
+
+@journal_app.command
 def release(path: Path, *keys: str) -> int:
     """Let unknown keys be sent, and paid, again: your account has no task for them.
 
