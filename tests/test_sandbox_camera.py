@@ -6,7 +6,8 @@ import pytest
 
 from ideal_async.sandbox._camera import Move, Plate, ease, fly, nearness, plane
 from ideal_async.sandbox._direction import GENTLE, direct
-from ideal_async.sandbox._pictures import Bytes, surround, to_rgb
+from ideal_async.sandbox._framing import surround
+from ideal_async.sandbox._pictures import Bytes, to_rgb
 
 pytestmark = pytest.mark.slow
 WIDTH, HEIGHT = 160, 90
