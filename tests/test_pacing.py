@@ -87,7 +87,7 @@ def test_intervals_must_be_in_order() -> None:
 answers = st.tuples(st.integers(-5, 130), st.integers(-2, 50), st.booleans(), st.floats(0.0, 400.0))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     lives=st.lists(st.tuples(st.booleans(), st.sampled_from("ab"), st.lists(answers, max_size=8)), max_size=6),
     pacing=st.sampled_from([Pacing(), Pacing(min_interval=0.5), Pacing(min_interval=20.0, max_interval=20.0)]),
