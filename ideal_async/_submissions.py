@@ -95,6 +95,7 @@ class Flight:
         error: Why there is none.
         reserved: Its credits are set aside.
         paid_here: This client spent its credits, not an earlier one.
+        withdrawn: It was cancelled before it left.
         born: When the task was created, on this event loop's clock in seconds.
     """
 
@@ -112,6 +113,7 @@ class Flight:
     error: Exception | None = None
     reserved: bool = False
     paid_here: bool = False
+    withdrawn: bool = False
     born: float = 0.0
 
     @property
@@ -248,6 +250,8 @@ class Submissions:
         if flight.scope.cancel_called:
             with anyio.CancelScope(shield=True):
                 await flight.landed.wait()  # what was withdrawn is booked before anybody is told
+            if not flight.withdrawn:
+                return  # it was answered, and that was being written down
         if flight.sent_at is not None:
             raise flight.unknown("the deadline passed while it was on its way; it goes on, and so does its task")
         raise ConnectionFailed("the deadline passed before the request could be sent: nothing was spent")
@@ -378,6 +382,7 @@ class Submissions:
             await self._doubt(flight, "the event loop was torn down while it was on its way")
             return
         await self._note("withdraw", flight)
+        flight.withdrawn = True
         self._release(flight, ConnectionFailed(_WITHDRAWN))
         self._tell("not_sent", flight)
 
