@@ -17,7 +17,7 @@ import pytest
 
 from ideal_async import ImageToVideo, Journal
 from ideal_async.__main__ import main
-from ideal_async.cli import _batch, _run
+from ideal_async.cli import _run, _summary
 from ideal_async.cli._files import alone_in, anew
 from ideal_async.cli._job import Board, Job
 from ideal_async.cli._terminal import Refused
@@ -431,7 +431,7 @@ def board_of(*states: Any) -> Board:
 )
 def test_the_exit_code_tells_the_most_urgent(states: tuple[str, ...], code: int) -> None:
     """In doubt before unfinished before failed before done."""
-    assert _batch.exit_code(board_of(*states)) == code
+    assert _summary.exit_code(board_of(*states)) == code
 
 
 def test_other_errors_leave_a_job_to_the_next_run() -> None:
