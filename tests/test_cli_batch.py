@@ -362,6 +362,14 @@ def test_a_slow_queue_is_seen(service: Start) -> None:
     assert all(row["looks"] >= 1 for row in rows)
 
 
+def test_a_job_never_seen_at_work(service: Start) -> None:
+    """Between two looks it left the queue and ended: it waited until the first of them, at least."""
+    service(workers=1, faults="look 1: show status=Unprocessed percentage=0 waitNumber=3 output=null")
+    assert main(["batch", write_jobs(1), "--yes", *QUICK]) == 0
+    (row,) = results()
+    assert row["queued_at"] < row["started_at"] < row["found_at"]
+
+
 def test_refused_jobs_cost_nothing(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
     """A prompt that fails the review stops no other; an account that is refused leaves all jobs as they were."""
     sandbox = service()
