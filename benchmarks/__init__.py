@@ -1,1 +1,1 @@
-"""Measured, not promised: run each with python -m benchmarks.<name>."""
+"""Measured, not promised: `python -m benchmarks` runs the guest's, each module its own; README.md says how to read it."""

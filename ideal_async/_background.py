@@ -21,10 +21,12 @@ class Background:
 
     Args:
         services: Run from the start to the end.
-        on_end: Called when nothing runs here any more, however that came.
+        on_end: Run, shielded, when nothing else runs here any more, however that came.
     """
 
-    def __init__(self, *services: Callable[[], Coroutine[Any, Any, None]], on_end: Callable[[], None]) -> None:
+    def __init__(
+        self, *services: Callable[[], Coroutine[Any, Any, None]], on_end: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
         self._services = services
         self._on_end = on_end
         self._group: anyio.abc.TaskGroup | None = None
@@ -82,7 +84,7 @@ class Background:
                 await anyio.sleep_forever()
         finally:
             # Reached without `aclose` too, when the event loop is torn down around us.
-            self._end()
+            await self._end()
 
     def _serve(self) -> None:
         for service in self._services:
@@ -122,8 +124,10 @@ class Background:
         Raises:
             RuntimeError: In another process or event loop than it was opened in.
         """
-        if self._ready is None or self._over:
-            self.closed = True
+        if self._over:
+            return
+        if self._ready is None:
+            await self._end()
             return
         self._check()
         first, self.closed = not self.closed, True
@@ -135,11 +139,12 @@ class Background:
             try:
                 await self._group.__aexit__(None, None, None)
             finally:
-                self._end()
+                await self._end()
 
-    def _end(self) -> None:
+    async def _end(self) -> None:
         self.closed = self._over = True
-        self._on_end()
+        with anyio.CancelScope(shield=True):
+            await self._on_end()
 
 
 async def _outlast(task: asyncio.Task[None]) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from functools import partial
 from inspect import isasyncgen
 from typing import Self
@@ -17,7 +17,6 @@ from ._entries import Entry
 from ._errors import BudgetExceeded, IdealError, OutOfCredits, SubmissionUnknown, Unauthorized
 from ._models import ImageToVideo, Task
 from ._submissions import OnSubmit, call
-from ._wire import fingerprint
 
 Item = ImageToVideo | tuple[str | None, ImageToVideo]
 
@@ -179,7 +178,8 @@ class Outcomes(anyio.AsyncContextManagerMixin):
                 if isinstance(error, CLOSES_THE_INTAKE):
                     self.stopped_by = self.stopped_by or error
                     self._intake.cancel()  # also when the next request is still to come, perhaps never
-            send.send_nowait(outcome)
+            with suppress(anyio.BrokenResourceError):  # the block was left this very moment
+                send.send_nowait(outcome)
 
 
 def batch(
@@ -275,7 +275,7 @@ async def _go_on(client: AsyncClient, entry: Entry, tell: OnSubmit, timeout: flo
             f"key {entry.key!r} was sent at {entry.created_at:%Y-%m-%d %H:%M:%S} UTC and no answer came: it may have "
             "been paid. Look for its task; if there is none, journal.release(key) frees the key",
             key=entry.key,
-            fingerprint=fingerprint(entry.request),
+            fingerprint=entry.fingerprint,
             sent_at=entry.created_at,
         )
     await call(tell, entry.task_id)

@@ -1,36 +1,33 @@
 """The best moment of the next look: an optimum checking procedure, one step at a time.
 
 R. E. Barlow, L. C. Hunter and F. Proschan asked in 1963 ("Optimum checking procedures", Journal of the Society for
-Industrial and Applied Mathematics 11) when to inspect a machine that may have failed unnoticed, each inspection costing
-something and so does each hour between failure and discovery. A job that ends unseen is the same machine. With S(u) the
-chance that it still runs u seconds from now, a look now worth c seconds, and looks at x, x + m, x + 2m ... from then on,
-the expected cost, up to a constant, is
+Industrial and Applied Mathematics 11) when to inspect a machine that may have failed unnoticed, when each inspection
+costs something and so does each hour between failure and discovery. A job that ends unseen is the same machine. Let
+S(u) be the chance that it still runs u seconds from now, and c the seconds of delay that a look is worth. If we look at
+x, and every m seconds from then on, the expected cost is, up to a constant,
 
     J(x) = x + (m + c) * (S(x) + S(x + m) + S(x + 2m) + ...)
 
-because each look is paid for by those that run until the one before, and waiting costs those that do not. We take the x
-where J is least, look, and think again with what was seen. Since the plain loop (x = m) is among the choices, one step
-of thought never does worse than the loop under the law it believes in. The sum is cut after two terms by the trapezoid
-rule, which turns its tail into an integral of S.
+because each look finds running those jobs that S counts, and every such look costs c and puts the discovery off by m.
+We take the x where J is least, look, and think again with what was seen. Since the plain loop (x = m) is among the
+choices, this one step of thought is never worse than the loop, under the law it believes in. The sum is cut after two
+terms by the trapezoid rule, which turns its tail into an integral of S.
 
-A look that shows a telling percentage does more than find an end: it makes the law sharp, and what follows it is no longer
-a loop but one well-aimed look or two. To the degree that looks are *telling*, the tail of the sum is therefore replaced by
-what aimed looks were measured to cost.
+A look that shows a telling percentage does more than find an end: it sharpens the law, and what follows it is no longer
+a loop but a well-aimed look or two. To the degree that looks are *telling*, the tail of the sum is therefore replaced
+by what aimed looks were measured to cost.
 """
 
 from collections.abc import Iterable
 
 from ._laws import Law
 
-# What is still to be paid, in seconds, after a telling look that came too early, and for each second that is then left:
-# measured on benchmarks/pacing, where both may be halved or doubled before the cost changes by a tenth.
-
-_AIMED = 2.3
+# What is still to be paid, in seconds, after a telling look that came too early, and for each second that is then left.
+# Measured on benchmarks/pacing, where the cost is flat around both: they trade a look for half a second of delay.
+_AIMED = 2.5
 _AIMED_PER_SECOND = 1 / 90
 
-# The roll may move a look as far as it expects to cost this many seconds more than the best: enough to spread a burst
-# over some seconds when the law is vague, and next to nothing when it is sharp.
-_SPREAD = 0.03
+_NEARLY = 0.95  # of looks telling or not: the rest is not worth asking the law more questions
 
 
 def next_look(
@@ -42,17 +39,25 @@ def next_look(
     look_cost: float,
     telling: float,
     hints: Iterable[float],
-    roll: float,
     spread: float,
+    roll: float,
 ) -> float:
     """Return the best moment to look, in seconds from when the job was last seen running, within [earliest, latest].
 
-    *law* is what is believed of the seconds left, *interval* the least time between two looks, *look_cost* the seconds of
-    delay that a look is worth, *telling* (0 to 1) how far looks can be expected to sharpen the law, *hints* moments
-    worth trying besides an even spread of them, *roll* a uniform random number in [0, 1) that frees the phase.
+    Args:
+        law: what is believed of the seconds left.
+        earliest: the least delay allowed, seconds.
+        latest: the most, seconds.
+        interval: the least time between two looks, seconds.
+        look_cost: the delay that a look is worth, seconds.
+        telling: from 0 to 1, how far looks can be expected to sharpen the law.
+        hints: moments worth trying besides an even spread of them, seconds.
+        spread: how much worse than the best a moment may be, seconds, so that the phase is free.
+        roll: a uniform random number in [0, 1) that chooses among such moments.
     """
     toll = interval + look_cost
     alive, lived = law.alive, law.lived
+    telling = float(round(telling)) if abs(telling - 0.5) > _NEARLY - 0.5 else telling
     loop = 1.0 - telling
     loop_tail = loop * toll / interval
     aimed_tail = telling * (1.0 + _AIMED_PER_SECOND)
@@ -78,9 +83,15 @@ def next_look(
     left, right = cost(max(at - step, 0.0)), cost(at + step)
     bend = left + right - 2.0 * best
     if bend > 0.0:
-        bottom = min(max(at + step * min(max((left - right) / (2.0 * bend), -1.0), 1.0), earliest), latest)
+        slide = step * min(max((left - right) / (2.0 * bend), -1.0), 1.0)
+        bottom = min(max(at + slide, earliest), latest)
         best, at = min((best, at), (cost(bottom), bottom))
-    shift = (2.0 * roll - 1.0) * 0.5 * at
-    while spread and cost(at + shift) > best + spread:
-        shift *= 0.6
-    return min(max(at + shift if spread else at, earliest), latest)
+    if not spread:
+        return at
+    # The roll picks among what is nearly as good, so that a burst of submissions does not come back as one.
+    least, most = max(0.5 * at, earliest), min(1.5 * at, latest)
+    while cost(least) > best + spread:
+        least = at - 0.7 * (at - least)
+    while cost(most) > best + spread:
+        most = at + 0.7 * (most - at)
+    return least + roll * (most - least)

@@ -10,10 +10,11 @@ from itertools import islice
 from pathlib import Path
 from ssl import SSLContext
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import anyio
 import anyio.to_thread
+import attrs
 import httpx
 
 from ._background import Background
@@ -126,7 +127,7 @@ class AsyncClient:
             on_end=self._settle,
             observer=self._observer,
         )
-        self._background = Background(self._poller.run, on_end=self._end)
+        self._background = Background(self._poller.run, on_end=self._on_end)
         # Threads of our own number: the default limiter belongs to the application.
         threads = anyio.CapacityLimiter(THREADS_AT_ONCE)
         self._leave_loop = _leave_loop or partial(anyio.to_thread.run_sync, limiter=threads)
@@ -138,6 +139,7 @@ class AsyncClient:
             journal=journal,
             origin=_origin(self._base_url),
             leave_loop=self._leave_loop,
+            on_task=self._remember,
             observer=self._observer,
         )
         self._downloads = Downloads(looks, at_once=DOWNLOADS_AT_ONCE, retry=retry, leave_loop=self._leave_loop)
@@ -193,12 +195,15 @@ class AsyncClient:
 
         Waiters are told with `ConnectionFailed`; their tasks go on at the service.
         """
-        try:
-            await self._background.aclose()
-        finally:
-            with anyio.CancelScope(shield=True):
-                for client in self._own_clients:
-                    await client.aclose()
+        await self._background.aclose()
+
+    async def _on_end(self) -> None:
+        """Runs in the event loop of the client, whoever closes it from where."""
+        self._poller.fail_all()
+        if self._observer is not None:
+            self._observer.in_flight(-len(self._running))
+        for client in self._own_clients:
+            await client.aclose()
 
     @property
     def ledger(self) -> Ledger:
@@ -236,13 +241,11 @@ class AsyncClient:
         with self._call("submit") as known:
             flight = await self._submissions.submit(request, key=key, on_submit=on_submit, deadline=deadline)
             known(_id_of(flight))
-        if flight.task is None:
-            self._remember(_id_of(flight), flight)
         return flight
 
-    def _remember(self, task_id: int, flight: Flight) -> None:
+    def _remember(self, flight: Flight) -> None:
         before = len(self._running)
-        self._running[task_id] = flight
+        self._running[_id_of(flight)] = flight
         if len(self._running) > REMEMBERED:
             self._running.popitem(last=False)
         if self._observer is not None:
@@ -250,12 +253,6 @@ class AsyncClient:
 
     def _call(self, name: Call, task_id: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
         return _UNOBSERVED if self._observer is None else self._observer.call(name, task_id)
-
-    def _end(self) -> None:
-        """Nothing runs here any more."""
-        self._poller.fail_all()
-        if self._observer is not None:
-            self._observer.in_flight(-len(self._running))
 
     async def fetch(self, task_id: int) -> Task:
         """Look at a task once, whatever its status.
@@ -334,12 +331,10 @@ class AsyncClient:
     ) -> Task:
         waiter = Waiter(every_look=on_progress is not None)
         with self._call("wait", task_id), self._following(task_id, waiter):
-            while True:
+            task = await _news(waiter, task_id, timeout, deadline)
+            while on_progress is not None and not task.done:
+                await call(on_progress, task)
                 task = await _news(waiter, task_id, timeout, deadline)
-                if task.done:
-                    break
-                if on_progress is not None:
-                    await call(on_progress, task)
             if not task.succeeded:
                 raise TaskFailed("the service says Failed; the credits are refunded", task=task, task_id=task_id)
             return task
@@ -371,11 +366,13 @@ class AsyncClient:
         waiter = Waiter(every_look=True, max_interval=max_interval)
 
         async def looks() -> AsyncGenerator[Task]:
-            while True:
+            last = None
+            while last is None or not last.done:
                 task = await _news(waiter, task_id, timeout, deadline)
-                yield task
-                if task.done:
-                    return
+                # A forecast that moves on is no change of the task.
+                if last is None or attrs.evolve(task, eta=None) != attrs.evolve(last, eta=None):
+                    last = task
+                    yield task
 
         with self._following(_check_id(task_id), waiter):
             changes = looks()
@@ -437,6 +434,8 @@ class AsyncClient:
 
         Source: vendor's page, Response Fields `output.resultUrl` and `output.cover`.
         """
+        if not isinstance(task, Task):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+            raise TypeError(f"a Task is downloaded, not {type(task).__name__}: wait for it first")
         if part not in ("video", "cover"):
             raise ValueError(f'part must be "video" or "cover", not {part!r}')
         await self._background.open()
@@ -486,6 +485,4 @@ def _check_id(task_id: int) -> int:
 
 
 def _id_of(flight: Flight) -> int:
-    if flight.task_id is None:
-        raise ConnectionFailed("the submission has no id")
-    return flight.task_id
+    return cast("int", flight.task_id)  # a flight without one ended with an error

@@ -8,6 +8,7 @@ others. No thread of our own: nothing to start, to stop, or to keep a process al
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,6 +35,9 @@ _ANYTHING = "check the disk, and that it is a local one with space left"
 
 #: Bytes in the write-ahead log before it is copied into the file: SQLite's own default, 1000 pages of 4 KiB.
 _LOG_SIZE = 4_096_000
+#: Seconds the writer leaves to SQLite's own waiting before it asks again. SQLite sleeps longer and longer, up to 0.1 s,
+#: and then hardly meets a lock that busier processes leave free for a moment: of four, one waited for 2 s.
+_PATIENCE = 0.005
 #: Seconds a checkpoint waits for readers and writers of other processes. Nothing is lost if it comes to nothing.
 _CHECKPOINT_PATIENCE = 0.1
 
@@ -43,9 +47,14 @@ def explain(error: sqlite3.Error | OSError, path: str) -> JournalFailed:
     if isinstance(error, OSError):
         advice = f"{error.strerror or error}: check that the folder is there, local, and writable for this user"
     else:
-        # Errors of the sqlite3 module itself have no code; the low byte is the primary one.
-        advice = _ADVICE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, _ANYTHING)
+        advice = _ADVICE.get(_code_of(error), _ANYTHING)
     return JournalFailed(f"journal {path!r}: {advice} ({error})")
+
+
+def _code_of(error: sqlite3.Error) -> int:
+    """Return the primary result code, which is the low byte; errors of the sqlite3 module itself have none."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF
 
 
 @contextmanager
@@ -89,6 +98,7 @@ class Commits:
         except BaseException:
             self._writer.close()
             raise
+        self._set_patience(_PATIENCE)
         self._log_limit = _LOG_SIZE
         self._reading = threading.Lock()
         self._turn = threading.Condition()
@@ -150,7 +160,10 @@ class Commits:
         if leads:
             self._lead(write)
         if write.error is not None:
-            raise write.error
+            try:
+                raise write.error
+            finally:
+                del write  # or this frame and the exception keep each other alive, and with them an intent
         return write.result
 
     def close(self) -> None:
@@ -196,7 +209,7 @@ class Commits:
     def _commit(self, batch: Sequence[_Write[Any]]) -> None:
         """Make *batch* durable in one transaction, or, if that is lost, each write in its own."""
         try:
-            self._writer.execute("BEGIN IMMEDIATE")
+            self._begin()
         except sqlite3.Error as error:
             for write in batch:
                 write.error = explain(error, self._path)
@@ -216,6 +229,17 @@ class Commits:
             else:
                 batch[0].error = explain(error, self._path)
 
+    def _begin(self) -> None:
+        """Wait for our turn among the processes."""
+        deadline = time.monotonic() + self._timeout
+        while True:
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                break
+            except sqlite3.Error as error:
+                if _code_of(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                    raise
+
     def _run(self, write: _Write[Any]) -> None:
         write.error = None
         self._writer.execute("SAVEPOINT write")
@@ -225,7 +249,10 @@ class Commits:
             if not self._writer.in_transaction:  # the disk is full: SQLite has rolled back what the others wrote, too
                 raise
             self._writer.execute("ROLLBACK TO write")
-            write.error = explain(error, self._path) if isinstance(error, (sqlite3.Error, OSError)) else error
+            if isinstance(error, (sqlite3.Error, OSError)):
+                write.error = explain(error, self._path)
+            else:
+                write.error = error.with_traceback(None)  # whose frames hold the write, which holds the exception
         self._writer.execute("RELEASE write")
 
     def _checkpoint(self) -> None:
@@ -239,10 +266,13 @@ class Commits:
             if size < self._log_limit:
                 return
             self._log_limit = 2 * size  # a reader may be in the way for long: do not stop at every commit to see
-            self._writer.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_PATIENCE * 1000:.0f}")
+            self._set_patience(_CHECKPOINT_PATIENCE)
             try:
                 busy, *_ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             finally:
-                self._writer.execute(f"PRAGMA busy_timeout = {self._timeout * 1000:.0f}")
+                self._set_patience(_PATIENCE)
             if not busy:
                 self._log_limit = _LOG_SIZE
+
+    def _set_patience(self, seconds: float) -> None:
+        self._writer.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")

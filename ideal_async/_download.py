@@ -24,6 +24,7 @@ CHUNK = 1 << 18
 #: Seconds; between two chunks, so a slow download may take its time and a dead one may not.
 #: To connect, read, write, and get a connection.
 TIMEOUT = (10.0, 60.0, 10.0, 10.0)
+ON_POSIX = os.name == "posix"
 #: What storage services answer for a signed URL that is no longer valid.
 EXPIRED = {400, 401, 403, 404, 410}
 
@@ -87,7 +88,7 @@ class Part:
         file.close()
         self.file.replace(self.target)
         self.note.unlink(missing_ok=True)
-        if os.name == "posix":  # elsewhere a folder cannot be opened
+        if ON_POSIX:  # elsewhere a folder cannot be opened
             folder = os.open(self.target.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)
@@ -162,7 +163,7 @@ class Downloads:
                 what = f"HTTP {problem}" if isinstance(problem, int) else problem
                 raise _failure(f"the download broke off ({what})", part, held, task_id)
             logger.info("download for task %d: resumed at %d bytes", task_id, held.received)
-            await anyio.sleep(self._retry.pause(attempt=failures, roll=random.random()))  # noqa: S311 - jitter
+            await anyio.sleep(self._retry.pause(attempt=failures, roll=random.random()))
 
     async def _attempt(self, url: str, part: Part, identity: str, held: Held) -> str | int | None:
         """Go on from what is held: `None`, or what went wrong as an HTTP status or in words."""
@@ -180,9 +181,7 @@ class Downloads:
                 file = sink = cast("BinaryIO", await self._disk(part.open, identity, start))
                 received = start.offset
                 if response.status_code != RANGE_NOT_SATISFIABLE:
-                    async for chunk in response.aiter_bytes(CHUNK):
-                        await self._disk(sink.write, chunk)
-                        received += len(chunk)
+                    received += await self._pour(response, sink)
                 if start.total is not None and received != start.total:
                     return f"{received} of {start.total} bytes"
                 await self._disk(part.complete, sink)
@@ -195,6 +194,22 @@ class Downloads:
             if file is not None and not file.closed:
                 with anyio.CancelScope(shield=True):
                     await self._disk(file.close)
+
+    async def _pour(self, response: httpx.Response, sink: BinaryIO) -> int:
+        """Write a body as it comes, few but large pieces; when it breaks off, all that came of it is kept."""
+        received, piece = 0, bytearray()
+        try:
+            async for chunk in response.aiter_bytes():
+                received += len(chunk)
+                piece += chunk
+                if len(piece) >= CHUNK:
+                    full, piece = piece, bytearray()
+                    await self._disk(sink.write, full)
+        finally:
+            if piece:
+                with anyio.CancelScope(shield=True):
+                    await self._disk(sink.write, piece)
+        return received
 
     async def _disk(self, function: Callable[..., Any], *args: object) -> Any:
         try:

@@ -10,7 +10,7 @@ import attrs
 
 from ._errors import JournalFailed
 from ._models import ImageToVideo, Task, TaskInput, TaskStatus, VideoOutput
-from ._wire import without_query
+from ._wire import fingerprint, without_query
 
 State = Literal["intended", "submitted", "succeeded", "failed", "refused", "unknown"]
 
@@ -51,6 +51,11 @@ class Entry:
     origin: str = attrs.field(default="", kw_only=True)
     reason: str | None = attrs.field(default=None, kw_only=True)
     released: str | None = attrs.field(default=None, kw_only=True)
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the request by its content, as `SubmissionUnknown.fingerprint` does."""
+        return fingerprint(self.request)
 
 
 def read_entry(row: Sequence[Any]) -> Entry:

@@ -1,7 +1,7 @@
 """Laws of the seconds a running job has left, as far as the next look needs them.
 
-A law is counted from the moment the job was last seen running, and answers two questions: the chance that it still runs x
-seconds later, and how many of these x seconds it is expected to run (the integral of the chance).
+A law is counted from the moment the job was last seen running, and answers two questions: the chance that it still runs
+x seconds later, and how many of these x seconds it is expected to run (the integral of the chance).
 """
 
 import math
@@ -27,8 +27,8 @@ class Law(Protocol):
 class Vague:
     """Knows an order of magnitude and nothing else: a job of *age* seconds ends within a second with chance 2 / *age*.
 
-    A Pareto law of the second kind. Its hazard falls with age, so that who knows nothing about a job that has taken long
-    already looks less often: as heavy tails require, and at little loss where there is none.
+    A Pareto law of the second kind. Its hazard falls with age, so that who knows nothing about a job that has taken
+    long already looks less often: as heavy tails require, and at little loss where there is none.
     """
 
     age: float
@@ -44,7 +44,7 @@ class Vague:
 
 
 class Peak:
-    """Expects the end in *middle* seconds, give or take *scale*, as was foretold *ago* seconds ago and has not come yet.
+    """Expected, *ago* seconds ago, the end in *middle* seconds, give or take *scale*; it has not come yet.
 
     A logistic law: its tails are longer than the normal's, as suits a forecast, and its integral is elementary.
     """

@@ -10,11 +10,12 @@ Ends = Sequence[tuple[float, float]]
 
 _RATIO = math.log(1.06)  # a cell of the histogram: 5 s between two looks tell no finer about a job of 80 s
 
-KW = 0.4
 _LEAST = 1.0  # seconds; the lower edge of cell 0
 _CELLS = 160  # up to 1.06 ** 160 s, three hours
 _EDGES = [_LEAST * math.exp(_RATIO * i) for i in range(_CELLS + 1)]
-_FORGET = 0.975  # a job counts half as much as one that finished 23 jobs later
+_FORGET = 0.985  # a job counts half as much as one that finished 46 jobs later
+_LOYALTY = 0.95  # trust earned in a job counts half as much 14 jobs later
+_MOST_EARNED = 3.0  # log odds that one job can move
 _SIGMA = 0.35  # of the logarithm of durations, before any was seen
 
 
@@ -24,7 +25,7 @@ class Durations:
     __slots__ = ("_cells", "_gain", "_lived", "_mean", "_running", "_square", "_total", "count")
 
     def __init__(self) -> None:
-        self.count = 0.0  # of jobs, each weighing less with age: at most 33
+        self.count = 0.0  # of jobs, each weighing less with age: at most 67
         self._mean = self._square = 0.0  # of the logarithm
         self._cells = [0.0] * _CELLS
         self._total = 0.0
@@ -46,7 +47,7 @@ class Durations:
             self._gain = 1.0
         # The next job will be like this one, but not the same. How alike, the earlier ones say; one alone says little.
         sigma = math.sqrt((_SIGMA * _SIGMA + self._square) / self.count)
-        width = min(max(KW * sigma * self.count**-0.33, 0.6 * self.count**-0.75, 0.05), 0.4)
+        width = min(max(0.5 * sigma * self.count**-0.33, 0.6 * self.count**-0.75, 0.05), 0.4)
         reach = int(3.0 * width / _RATIO) + 1
         kernel = [math.exp(-0.5 * (i * _RATIO / width) ** 2) for i in range(-reach, reach + 1)]
         norm = self._gain / sum(kernel)
@@ -122,7 +123,7 @@ class Errors:
     square: float = 0.0
 
     def learn(self, off: float, *, weight: float, noise: float) -> None:
-        """Add that a forecast already corrected by the mean was still *off*, as far as is known up to a variance of *noise*."""
+        """Add that a forecast corrected by the mean was still *off*, which is known up to a variance of *noise*."""
         keep = 1.0 - 0.05 * weight
         self.count = self.count * keep + weight
         step = off * weight / self.count
@@ -132,12 +133,11 @@ class Errors:
     def estimate(self, mean: float, variance: float) -> tuple[float, float]:
         """Return mean and variance of the next error, *mean* and *variance* being what was believed before any.
 
-        The predictive law of a normal with unknown mean and variance, where the earlier belief counts as one error.
+        The earlier belief counts as one error more; where it was wrong, what is left of it is doubt too.
         """
-        n = self.count
-        off = self.mean - mean
-        spread = (variance + self.square + off * off * n / (n + 1.0)) / (n + 1.0)
-        return mean + off * n / (n + 1.0), spread * (1.0 + 1.0 / (n + 1.0))
+        n = self.count + 1.0
+        rest = (mean - self.mean) / n
+        return self.mean + rest, (variance + self.square) / n * (1.0 + 1.0 / n) + rest * rest
 
 
 _KNOTS = (1, 3, 6, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99, 100)
@@ -163,7 +163,7 @@ def told(percentage: int) -> float:
 class Curve:
     """Which share of its time a job has used up when it shows a percentage.
 
-    Believed to be the straight line until jobs finish; then a broken line through what they showed, with its uncertainty.
+    The straight line until jobs finish; then a broken line through what they showed, with its uncertainty.
     """
 
     __slots__ = ("_errors", "_others")
@@ -173,13 +173,20 @@ class Curve:
         self._others = others  # the curve of all kinds: what a kind believes before it has seen
 
     def learn(self, percentage: int, share: float, noise: float) -> None:
-        """Add that a job had used up *share* of its time, known up to a variance of *noise*, when it showed *percentage*."""
-        off = share - told(percentage) - self._estimate(percentage, 0.0)[0]
-        for i, weight in _WEIGHTS[percentage]:
-            errors = self._errors[i] = self._errors[i] or Errors()
+        """Add that *percentage* was shown at a *share* of the time, which is known up to a variance of *noise*."""
+        around = [(self._taught(i), weight) for i, weight in _WEIGHTS[percentage]]
+        off = share - told(percentage) - sum(weight * errors.mean for errors, weight in around)
+        for errors, weight in around:
             errors.learn(off, weight=weight, noise=noise)
         if self._others is not None:
             self._others.learn(percentage, share, noise)
+
+    def _taught(self, i: int) -> Errors:
+        """Return the errors at a knot, starting from what is believed of other kinds."""
+        errors = self._errors[i]
+        if errors is None:
+            errors = self._errors[i] = Errors(mean=self._knot(i, 0.0)[0])
+        return errors
 
     def share(self, percentage: int, doubt: float) -> tuple[float, float]:
         """Return the share used up at *percentage* and its variance, *doubt* being the variance before any evidence."""
@@ -198,3 +205,56 @@ class Curve:
         believed = (0.0, doubt) if self._others is None else self._others._knot(i, doubt)  # noqa: SLF001 - a curve too
         errors = self._errors[i]
         return believed if errors is None else errors.estimate(*believed)
+
+
+class Drain:
+    """How fast the queue moves. There is one for all kinds: they share the service's workers."""
+
+    __slots__ = ("_places", "_seconds")
+
+    def __init__(self) -> None:
+        self._seconds, self._places = 5.0, 0.5  # ten seconds a place, until half a place was seen to say otherwise
+
+    def learn(self, seconds: float, places: float) -> None:
+        """Add that a task moved up so many *places* in so many *seconds*."""
+        self._seconds = 0.98 * self._seconds + seconds
+        self._places = 0.98 * self._places + places
+
+    @property
+    def pace(self) -> float:
+        """Seconds a place."""
+        return self._seconds / self._places
+
+
+class Lessons:
+    """What the finished jobs of one kind have taught, on top of what those of all kinds have."""
+
+    __slots__ = ("curve", "durations", "others", "queue", "telling", "trust")
+
+    def __init__(self, others: "Lessons | None" = None) -> None:
+        self.others = others
+        self.durations: Durations = Durations()
+        self.curve: Curve = Curve(others.curve if others else None)
+        self.queue: Errors = Errors()  # of the logarithm of the time foretold from a place in the queue
+        self.telling: float = others.telling if others else 0.0  # share of jobs that showed percentages
+        # The log odds of the witnesses; what other kinds have taught is worth a start.
+        self.trust: list[float] = [0.3 * trust for trust in others.trust] if others else [0.0, 0.0, 0.0, 0.0]
+
+    @property
+    def usual(self) -> Durations:
+        """The durations of the kind, or of all kinds as long as none of it has finished."""
+        return self.durations if self.durations.count or self.others is None else self.others.usual
+
+    def judge(self, evidence: Sequence[float], *, told: bool) -> None:
+        """Move the trust in each witness by what one job showed; *told*: it showed percentages."""
+        scale = min(1.0, _MOST_EARNED / max(_MOST_EARNED, *map(abs, evidence)))
+        self.trust = [_LOYALTY * trust + scale * earned for trust, earned in zip(self.trust, evidence, strict=True)]
+        self.telling += 0.2 * (told - self.telling)
+        if self.others is not None:
+            self.others.judge(evidence, told=told)
+
+    def time(self, took: Ends) -> None:
+        """Add how long a job took."""
+        self.durations.learn(took)
+        if self.others is not None:
+            self.others.time(took)

@@ -1,44 +1,45 @@
-"""When to look next: what is believed about the end of each job, and the look that this makes best.
+"""When to look next: what is believed about the end of each task, and the look that follows from it.
 
 The yardstick
     A look is worth 1/6 s of delay (`Pacing.look_cost`): the rate at which one look every 5 s, the vendor's advice, is
-    itself the best fixed loop for jobs of 75 s. The cost of a job is its looks at this rate plus the seconds from its end
-    to its discovery. Two looks at one task are never closer than `Pacing.min_interval`, and nothing else is sacred: the
-    phase is free.
+    itself the best fixed loop for tasks of 75 s. The cost of a task is its looks at this rate plus the seconds from its
+    end to its discovery. Two looks at one task are never closer than `Pacing.min_interval`, nor further apart than
+    `Pacing.max_interval`; the phase is free.
 
 Four witnesses
-    What a job has left is a survival question, as in reliability engineering: it is known to run up to the last look, and
-    to end at some moment after. Four witnesses testify, each with a law (`_laws`) of the seconds left:
+    How long a running task has left is a question of survival, as in reliability engineering: it is known to run up to
+    its last look, and ends at some moment after. Four witnesses testify, each with a law (`_laws`) of the seconds left:
 
-    ==========  ==================================================  ===============================================
-    witness     testifies from                                      says
-    ==========  ==================================================  ===============================================
-    vague       the age of the job alone                            a Pareto law around the usual 75 s
-    history     durations of finished jobs of the same kind         their law, given that this one has lived so long
-    percentage  the share of the time that a percentage stands for  time so far / share, give or take what it was off
-    queue       waitNumber, how fast it drains, history             places * seconds each + a job's usual time
-    ==========  ==================================================  ===============================================
+    ==========  ==========================================  ==========================================================
+    witness     knows                                       says
+    ==========  ==========================================  ==========================================================
+    vague       the age of the task                         a Pareto law around the usual 75 s
+    history     how long finished tasks of its kind took    their law, given that this one has lived so long
+    percentage  what share of the time percentages meant    time so far / share, give or take what that was off by
+    queue       waitNumber, how fast it drains, history     places * seconds a place + a usual task
+    ==========  ==========================================  ==========================================================
 
-    Percentages mean what they meant in finished jobs (`_learned.Curve`); until there are any, the straight line. A service
-    that counts in steps, sticks at 99 for a third of the time or starts at 60 % is as good as a truthful one if it always
-    does so. One that does so at random makes the percentage's law as wide as it deserves.
+    Percentages mean what they meant in finished tasks (`_learned.Curve`), and until there are any, a straight line. A
+    service that counts in steps, stays at 0 for half of the time or at 99 for a third is as good as a truthful one, if
+    it always does so. One that does so at random makes the percentage's law as wide as it deserves.
 
 Whom to believe
-    A witness foretells the chance that the next look finds the job running. What the look finds is evidence for those who
-    said so (prequential probability, A. P. Dawid 1984), within the job at once, and for later jobs of the kind when it
-    ends. Percentages that keep to their own forecast earn belief before any job has ended. The vague witness is never
-    silenced, which is what limits the harm when all others are wrong: a job that should have been over long ago is
+    Each witness foretells the chance that the next look finds the task running. What the look finds is evidence for who
+    foretold it (prequential statistics: A. P. Dawid 1984), at once within the task, and for later tasks of its kind
+    when it ends. Percentages that keep to their own forecast earn belief before any task has ended. The vague witness
+    is never silenced, which bounds the harm when all others are wrong: a task that should have been over long ago is
     looked at like one that nothing is known about.
 
-    An end is only known to lie between two looks. Where between them, all witnesses together say (the E step of the EM
-    algorithm), and every lesson is learned from that, so that looks far apart teach too.
+    An end is only known to lie between two looks. Where between them, all witnesses together say, and every lesson is
+    learned from that (the E and M steps of the EM algorithm), so that looks far apart teach too. Old lessons fade: a
+    service may change.
 
 Without any evidence
-    the first look comes 5 s after submission, give or take 2 s that free the phase, and the next ones about every 5 s,
-    slowly stretching as the job outlives what is usual. Percentages that rise steadily are believed from the third look
-    on. A task resumed by an id of unknown age is looked at once.
+    the first look comes 5 to 6 s after submission, where the roll frees the phase, and the next ones about every 5 s,
+    slowly stretching as the task outlives what is usual. Percentages that rise steadily are believed after a few looks.
+    A task resumed by an id of unknown age is looked at within a second.
 
-From belief to a moment: `_checking.next_look`.
+From belief to a moment: `_checking`. What it comes to, on services truthful and not: ``python -m benchmarks.pacing``.
 """
 
 import math
@@ -47,24 +48,18 @@ from collections.abc import Hashable
 import attrs
 
 from ._checking import next_look
-from ._laws import Law, Mixture, Peak, Vague, median
-from ._learned import Curve, Durations, Elapsed, Ends, Errors, told
+from ._laws import Mixture, Peak, median
+from ._learned import Drain, Ends, Lessons
 from ._models import Eta
+from ._witnesses import HISTORY, PERCENTAGE, VAGUE, Track, hear, locate, testify
 
 __all__ = ["Forecast", "Kind", "Pacing", "Track"]
 
 Kind = Hashable  # (model type, resolution, duration, audio), or None when unknown
 
-_VAGUE, _HISTORY, _PERCENTAGE, _QUEUE = range(4)
 _SOURCES = ("", "history", "percentage", "queue")
-
-_USUAL = 75.0  # seconds; the job for which the vendor's 5 s is the best fixed loop
-_LOGISTIC = math.sqrt(3.0) / math.pi  # scale of a logistic law of standard deviation 1
-_ROUNDING = 0.0029  # standard deviation of what an integer percentage has lost, as a share
-_LEAST_CHANCE = 0.01  # one look is never more than 100 to 1 against a witness
-_FORGET = 0.95  # belief earned in a job counts half as much 14 jobs later
-_MOST_EARNED = 3.0  # log odds that one job can move
-_STEADY = 2.0  # what steady percentages alone can earn, in units of log odds
+_WORTH_TELLING = 0.2  # how far a witness must be believed to be quoted
+_SPREAD = 0.02  # seconds that a first look may cost more for the sake of a free phase
 
 
 def _positive(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
@@ -99,298 +94,117 @@ class Pacing:
             )
 
 
-class _Lessons:
-    """What the finished jobs of one kind have taught."""
-
-    __slots__ = ("curve", "durations", "queue", "telling", "trust")
-
-    def __init__(self, others: "_Lessons | None" = None) -> None:
-        self.durations = Durations()
-        self.curve = Curve(others.curve if others else None)
-        self.queue = Errors()  # of the logarithm of the time from a place in the queue to the end
-        self.telling = others.telling if others else 0.0  # share of jobs that showed percentages
-        # log odds of the witnesses; what other kinds taught is worth a start
-        self.trust = [0.3 * trust for trust in others.trust] if others else [0.0, 0.0, 0.0, 0.0]
-
-    def judge(self, evidence: list[float]) -> None:
-        """Move the trust in each witness by what one job showed."""
-        scale = min(1.0, _MOST_EARNED / (1e-9 + max(map(abs, evidence))))
-        self.trust = [_FORGET * trust + scale * earned for trust, earned in zip(self.trust, evidence, strict=True)]
-
-
-@attrs.define(eq=False)
-class Track:
-    """What was seen of one running task; made by `Forecast.track`, changed by nothing but the forecast."""
-
-    lessons: _Lessons
-    submitted_at: float | None
-    seen_at: float  # the last moment at which it is known to have run
-    after: float  # its work began between here ...
-    before: float  # ... and here
-    place: int = 0  # in the queue; 0 once work has begun
-    begun: bool = False
-    percentage: int = 0
-    since: float = -math.inf  # when this percentage, or this place, was first seen
-    first: tuple[float, int] | None = None  # the first percentage above 0, and when
-    marks: list[float] = attrs.Factory(list)  # moment, percentage, moment, percentage ... to learn from at the end
-    queued: tuple[float, float] | None = None  # when first seen waiting, and the seconds then foretold
-    steady: float = 0.0  # log odds earned by percentages that kept to their own forecast
-    evidence: list[float] = attrs.Factory(lambda: [0.0, 0.0, 0.0, 0.0])
-
-
-_MARKS = 12  # of a job are enough to learn a curve from, and bound its memory
-
-
 class Forecast:
     """What one client expects of its tasks, learned from those that finished.
 
-    Pure: the clock and the dice are arguments. Times are seconds on one monotonic clock, *roll* is uniform in [0, 1),
-    delays are seconds from *now*. A decision costs the same however many tasks are tracked.
+    Pure: the clock and the dice are arguments. Times are seconds on one monotonic clock, delays are seconds from *now*,
+    *roll* is uniform in [0, 1). A decision costs the same however many tasks are tracked.
 
     >>> forecast = Forecast(Pacing())
     >>> track = forecast.track("Flash 720p", now=0.0, submitted_at=0.0)
-    >>> round(forecast.first(track, now=0.0, roll=0.5))
-    5
+    >>> forecast.first(track, now=0.0, roll=0.0)
+    5.0
+    >>> delay = forecast.after(track, percentage=10, wait_number=0, processing=True, now=6.0, roll=0.0)
+    >>> eta = forecast.eta(track, now=6.0)
+    >>> eta.source, round(eta.seconds)
+    ('percentage', 51)
     """
 
     def __init__(self, pacing: Pacing) -> None:
         self.pacing = pacing
-        self._all = _Lessons()
-        self._kinds: dict[Kind, _Lessons] = {}
-        # Seconds for which queues were watched, and places by which they moved meanwhile; a start of 10 s a place.
-        self._watched, self._moved = 5.0, 0.5
-
-    # --- the life of a task --------------------------------------------------------------------------------------------
+        self._all = Lessons()
+        self._kinds: dict[Kind, Lessons] = {}
+        self._drain = Drain()
 
     def track(self, kind: Kind, *, now: float, submitted_at: float | None) -> Track:
         """Begin to follow a task; *submitted_at* is None if its age is unknown."""
         lessons = self._kinds.get(kind)
         if lessons is None:
-            lessons = self._kinds[kind] = _Lessons(self._all)
+            lessons = self._kinds[kind] = Lessons(self._all)
         if submitted_at is None:
-            return Track(lessons, None, now, -math.inf, now)
-        return Track(lessons, submitted_at, submitted_at, submitted_at, submitted_at)
+            return Track(lessons, None, seen_at=now, after=-math.inf, before=now)
+        return Track(lessons, submitted_at, seen_at=submitted_at, after=submitted_at, before=submitted_at)
 
     def first(self, track: Track, *, now: float, roll: float) -> float:
-        """Return the delay to the first look, which may be under `Pacing.min_interval` when jobs are that short."""
+        """Return the delay to the first look: `Pacing.min_interval` after submission or later; soon if that is past."""
+        soon = roll * min(1.0, self.pacing.min_interval)
         if track.submitted_at is None:
-            return roll * min(1.0, self.pacing.min_interval)
+            return soon
         passed = max(now - track.seen_at, 0.0)
-        soon = min(1.0, self.pacing.min_interval)
-        return self._decide(track, passed, soon * roll if passed > self.pacing.max_interval else soon, roll)
+        return self._decide(
+            track, max(self.pacing.min_interval - passed, soon), passed=passed, spread=_SPREAD, roll=roll
+        )
 
     def after(
         self, track: Track, *, percentage: int, wait_number: int, processing: bool, now: float, roll: float
     ) -> float:
         """Take in a look that found the task running, and return the delay to the next."""
-        self._weigh_evidence(track, now, ended=False)
-        percentage = min(max(percentage, 0), 100)
+        hear(track, testify(track, self._drain), now, ended=False)
         # The page shows 30 % with two ahead: a percentage above 0 outweighs waitNumber.
         if percentage > 0 or (processing and wait_number <= 0):
-            self._see_work(track, percentage, now)
+            track.see_work(min(max(percentage, 0), 100), self._drain, now)
         else:
-            self._see_queue(track, max(wait_number, 1), now)
+            track.see_queue(max(wait_number, 1), self._drain, now)
         track.seen_at = now
-        return self._decide(track, 0.0, self.pacing.min_interval, roll)
+        return self._decide(track, self.pacing.min_interval, passed=0.0, spread=0.0, roll=roll)
 
     def finish(self, track: Track, *, now: float, success: bool) -> None:
         """Take in a look that found the task ended, and learn from its life.
 
-        A failed task teaches how long tasks of its kind take to end, but not what percentages lead to.
+        A failed task teaches how long it takes until one ends, but not what its percentages would have led to.
         """
-        ends = self._ends(track, now)
-        self._weigh_evidence(track, now, ended=True)
-        lessons = track.lessons
-        for taught in (lessons, self._all):
-            taught.judge(track.evidence)
-            taught.telling += 0.2 * ((1.0 if track.marks else 0.0) - taught.telling)
+        lessons, testimony = track.lessons, testify(track, self._drain)
+        ends = locate(track, testimony, now)
+        hear(track, testimony, now, ended=True)
+        lessons.judge(track.evidence, told=bool(track.marks))
         if track.queued is not None:
             at, foretold = track.queued
-            logs = [(math.log((max(end - at, 0.0) + 1.0) / (foretold + 1.0)), chance) for end, chance in ends]
-            mean, noise = _moments(logs)
-            lessons.queue.learn(mean - lessons.queue.mean, weight=1.0, noise=noise)
-        begin = self._begin(track)
+            off, noise = _moments([(math.log((max(end - at, 0.0) + 1.0) / (foretold + 1.0)), p) for end, p in ends])
+            lessons.queue.learn(off - lessons.queue.mean, weight=1.0, noise=noise)
+        begin = track.begin()
         if begin is None:
             return
-        took = [(max(end - begin[0], 0.0), chance) for end, chance in ends]
-        lessons.durations.learn(took)
-        self._all.durations.learn(took)
+        took = [(max(end - begin[0], 0.1), chance) for end, chance in ends]
+        lessons.time(took)
         if success:
-            for at, percentage in zip(track.marks[::2], track.marks[1::2], strict=True):
-                shares = [(min(max(at - begin[0], 0.1) / max(end, 0.1), 1.0), chance) for end, chance in took]
-                lessons.curve.learn(int(percentage), *_moments(shares))
+            for at, percentage in track.marks:
+                worked = max(at - begin[0], 0.1)
+                lessons.curve.learn(percentage, *_moments([(min(worked / end, 1.0), chance) for end, chance in took]))
 
     def drop(self, track: Track) -> None:
-        """Stop following a task that nobody waits for any more: nothing is kept of it, and nothing learned."""
+        """Stop following a task that nobody waits for any more: nothing is learned from it, and nothing kept."""
 
     def eta(self, track: Track, *, now: float) -> Eta | None:
-        """Return when the task is expected to end, None as long as there is nothing to go by."""
-        testimony = self._testimony(track)
-        weight, witness, law = max((weight, witness, law) for weight, witness, law in testimony)
-        if witness == _VAGUE:
+        """Return when the task is expected to end; None as long as there is nothing to go by."""
+        weight, witness, law = max(testify(track, self._drain), key=lambda said: (said[1] != VAGUE, said[0]))
+        if witness == VAGUE or weight < _WORTH_TELLING:
             return None
         return Eta(median(law, max(now - track.seen_at, 0.0)), _SOURCES[witness])
 
-    # --- what a look shows ---------------------------------------------------------------------------------------------
-
-    def _see_queue(self, track: Track, place: int, now: float) -> None:
-        if 0 < place <= track.place:
-            self._drain(now - track.seen_at, track.place - place)
-        track.place = place
-        track.since = track.after = track.before = now
-        if track.queued is None:
-            track.queued = now, self._from_place(track)
-
-    def _drain(self, seconds: float, places: int) -> None:
-        self._watched = 0.98 * self._watched + seconds
-        self._moved = 0.98 * self._moved + places
-
-    def _see_work(self, track: Track, percentage: int, now: float) -> None:
-        if not track.begun:
-            track.begun = True
-            if track.place or track.submitted_at is None:
-                track.before = now
-            if track.place:
-                self._drain((now - track.after) / 2.0, track.place)
-                track.place = 0
-        if percentage == track.percentage:
-            return
-        expected = self._whole(track)
-        track.percentage, track.since = percentage, now
-        if track.first is None:
-            track.first = now, percentage
-        if percentage and len(track.marks) < 2 * _MARKS:
-            track.marks += (now, percentage)
-        whole = self._whole(track)
-        if expected is not None and whole is not None:
-            # Two forecasts of the same duration: do they agree better than two that know nothing (log sd 0.5)?
-            variance = expected[1] + whole[1]
-            off = math.log(whole[0] / expected[0])
-            odds = 0.5 * math.log(0.25 / variance) - 0.5 * off * off * (1.0 / variance - 1.0 / 0.25)
-            track.steady = min(max(track.steady + min(max(odds, -1.0), 1.0), -_STEADY), _STEADY)
-
-    def _begin(self, track: Track) -> tuple[float, float] | None:
-        """Return when the work began and the standard deviation of that; None if that is anyone's guess."""
-        if track.after == track.before:
-            return track.before, 0.0
-        if track.first is not None and track.percentage > track.first[1]:
-            at, percentage = track.first
-            begin = at - percentage * (track.since - at) / (track.percentage - percentage)
-            return min(max(begin, track.after), track.before), 0.0
-        if track.after == -math.inf:
-            return None
-        return (track.after + track.before) / 2.0, (track.before - track.after) / math.sqrt(12.0)
-
-    def _share(self, track: Track, model: float) -> tuple[float, float, float] | None:
-        """Return the seconds of work up to the current percentage, the share they are of all, and its variance."""
-        begin = self._begin(track)
-        if begin is None or track.percentage == 0:
-            return None
-        age = max(track.since - begin[0], 0.5)
-        share = told(track.percentage)
-        doubt = (share * model) ** 2 + _ROUNDING**2 + (share * begin[1] / age) ** 2
-        return age, *track.lessons.curve.share(track.percentage, doubt)
-
-    def _whole(self, track: Track) -> tuple[float, float] | None:
-        """Return the seconds the work is expected to take, and the variance of their logarithm, if the curve holds."""
-        known = self._share(track, 0.03)  # a straight line that is one bends by no more
-        if known is None:
-            return None
-        age, share, variance = known
-        return age / share, variance / (share * share)
-
-    # --- the witnesses -------------------------------------------------------------------------------------------------
-
-    def _testimony(self, track: Track) -> list[tuple[float, int, Law]]:
-        """Return what each witness says of the seconds left since the task was last seen, and how far it is believed."""
-        lessons, at = track.lessons, track.seen_at
-        begin = self._begin(track)
-        age = max(at - (track.before if begin is None else begin[0]), 0.0)
-        said: list[tuple[float, int, Law]] = [(0.0, _VAGUE, Vague(2.0 * _USUAL + age))]
-        if track.place:
-            said.append((0.0, _QUEUE, self._queue(track)))
-        else:
-            durations = lessons.durations if lessons.durations.count else self._all.durations
-            count = lessons.durations.count or 0.5
-            # Silent about what none of its jobs has lived to see.
-            if durations.count and durations.alive(age) > 0.02 / count:
-                said.append((math.log(count / (count + 1.0)), _HISTORY, Elapsed(durations, age)))
-            # A percentage not understood yet may be off by a quarter of what is left.
-            known = self._share(track, 0.25 * (1.0 - told(track.percentage)) + 0.004)
-            if known is not None:
-                worked, share, variance = known
-                scale = worked / (share * share) * math.sqrt(variance) * _LOGISTIC
-                peak = Peak(worked / share - worked, max(scale, 0.1), ago=at - track.since)
-                said.append((track.steady, _PERCENTAGE, peak))
-        odds = [start + lessons.trust[k] + track.evidence[k] for start, k, _ in said]
-        top = max(odds)
-        weights = [math.exp(odd - top) for odd in odds]
-        # The vague witness keeps a tenth while nothing is known of the kind, and a fiftieth for ever.
-        vague = 0.02 + 0.1 / (1.0 + lessons.durations.count)
-        rest = (1.0 - vague) / sum(weights)
-        return [
-            (weight * rest + (vague if k == _VAGUE else 0.0), k, law)
-            for weight, (_, k, law) in zip(weights, said, strict=True)
-        ]
-
-    def _from_place(self, track: Track) -> float:
-        """Return the seconds foretold to the end from the current place in the queue."""
-        durations = track.lessons.durations if track.lessons.durations.count else self._all.durations
-        return track.place * self._watched / self._moved + (durations.mean if durations.count else _USUAL)
-
-    def _queue(self, track: Track) -> Peak:
-        # Before any was seen to its end, a forecast from the queue may be off by a factor of 1.6.
-        mean, variance = track.lessons.queue.estimate(0.0, 0.25)
-        expected = (self._from_place(track) + 1.0) * math.exp(mean)
-        return Peak(expected - 1.0, expected * math.sqrt(variance) * _LOGISTIC, ago=track.seen_at - track.since)
-
-    def _weigh_evidence(self, track: Track, now: float, *, ended: bool) -> None:
-        passed = max(now - track.seen_at, 0.0)
-        chances: list[tuple[float, int, float]] = []
-        for weight, witness, law in self._testimony(track):
-            alive = law.alive(passed)
-            chances.append((weight, witness, max(1.0 - alive if ended else alive, _LEAST_CHANCE)))
-        mean = sum(weight * chance for weight, _, chance in chances)
-        for _, witness, chance in chances:
-            track.evidence[witness] += math.log(chance / mean)
-
-    def _ends(self, track: Track, now: float) -> Ends:
-        """Return when the task may have ended: moments between the last look and *now*, with their chances."""
-        passed = max(now - track.seen_at, 0.0)
-        law = Mixture([(weight, law) for weight, _, law in self._testimony(track)])
-        pieces = min(max(int(2.0 * passed), 4), 40)  # half a second each, if they are not too many
-        alive = [law.alive(passed * i / pieces) for i in range(pieces + 1)]
-        mass = alive[0] - alive[-1] + 1e-9
-        # A little evenly: where all witnesses are wrong, the end is anywhere.
-        chances = [0.995 * (alive[i] - alive[i + 1] + 1e-9 / pieces) / mass + 0.005 / pieces for i in range(pieces)]
-        return [(track.seen_at + passed * (i + 0.5) / pieces, chance) for i, chance in enumerate(chances)]
-
-    # --- the decision --------------------------------------------------------------------------------------------------
-
-    def _decide(self, track: Track, passed: float, least: float, roll: float) -> float:
-        """Return the delay to the next look, *passed* seconds after the task was last seen."""
-        testimony = self._testimony(track)
+    def _decide(self, track: Track, least: float, *, passed: float, spread: float, roll: float) -> float:
+        """Return the delay to the next look, at *least* so long, *passed* seconds after the task was last seen."""
+        testimony = testify(track, self._drain)
         trust = track.lessons.trust
-        # Will a look tell more than "not yet"? As far as percentages come and are worth more than history.
-        telling = track.lessons.telling / (1.0 + math.exp(trust[_HISTORY] - trust[_PERCENTAGE]))
+        # Will a look tell more than "not yet"? As far as percentages come, and are better than history.
+        telling = track.lessons.telling / (1.0 + math.exp(trust[HISTORY] - trust[PERCENTAGE]))
         hints: list[float] = []
         for weight, witness, law in testimony:
-            if witness == _PERCENTAGE:
+            if witness == PERCENTAGE:
                 telling = weight
             if isinstance(law, Peak):
                 hints += [law.middle + scales * law.scale for scales in (-1.5, 0.5, 1.5, 2.5, 4.0)]
-        at = next_look(
-            Mixture([(weight, law) for weight, _, law in testimony if weight > 0.005]),  # noqa: PLR2004 - not worth its time
+        moment = next_look(
+            Mixture([(weight, law) for weight, _, law in testimony if weight > 0.005]),  # noqa: PLR2004 - changes nothing
             earliest=passed + least,
             latest=passed + self.pacing.max_interval,
             interval=self.pacing.min_interval,
             look_cost=self.pacing.look_cost,
             telling=0.0 if track.place else telling,
             hints=hints,
+            spread=spread,
             roll=roll,
-            spread=0.02 if track.seen_at == track.submitted_at else 0.0,
         )
-        return at - passed
+        return moment - passed
 
 
 def _moments(values: Ends) -> tuple[float, float]:

@@ -100,7 +100,7 @@ class Poller:
         forecast: Forecast,
         retry: Retry,
         looks_at_once: int,
-        start_soon: Callable[..., None],
+        start_soon: Callable[..., object],
         on_end: Callable[[int, Task | None, str | None], Awaitable[None]],
         observer: Observer | None = None,
     ) -> None:
@@ -149,7 +149,7 @@ class Poller:
             watched = self._watched[task_id] = _Watched(track, kind)
             if self._observer is not None:
                 self._observer.waiting(+1)
-            due = now + self._forecast.first(track, now=now, roll=random.random())  # noqa: S311 - phase
+            due = now + self._forecast.first(track, now=now, roll=random.random())
             left = self._left.pop(task_id, None)
             if left is not None:  # somebody was here a moment ago: his last look counts
                 watched.last, watched.looked_at = left.last, left.looked_at
@@ -163,8 +163,9 @@ class Poller:
         interval, pacing = watched.interval(self._forecast.pacing), self._forecast.pacing
         if interval is not None and not watched.looking and watched.failures == 0:
             looked_at = watched.looked_at if watched.looked_at is not None else now - pacing.min_interval
-            due = self._agenda.due(task_id)
-            self._schedule(task_id, looked_at + interval if due is None else min(looked_at + interval, due))
+            planned = self._agenda.due(task_id)
+            if planned is None or looked_at + interval < planned:
+                self._schedule(task_id, looked_at + interval)
 
     def leave(self, task_id: int, waiter: Waiter) -> None:
         """Stop hearing; with the last waiter the looks end."""
@@ -202,45 +203,56 @@ class Poller:
     async def run(self) -> None:
         """Look when it is time, until cancelled."""
         while True:
-            while self._in_flight < self._looks_at_once:
-                now, due = anyio.current_time(), self._agenda.next_due()
-                task_id = self._agenda.pop(now)
-                if task_id is None or due is None:
-                    break
-                self._watched[task_id].looking = True
+            while self._in_flight < self._looks_at_once and (look := self._take()) is not None:
                 self._in_flight += 1
-                self._start_soon(self._look, task_id, self._watched[task_id], now - due)
+                self._start_soon(self._keep_looking, *look)
             due = self._agenda.next_due() if self._in_flight < self._looks_at_once else None
             self._wake = anyio.Event()
             with anyio.CancelScope(deadline=math.inf if due is None else due):
                 await self._wake.wait()
 
-    async def _look(self, task_id: int, watched: _Watched, late: float) -> None:
+    def _take(self) -> tuple[int, _Watched, float] | None:
+        """Take the most overdue task off the agenda, with the seconds it is overdue."""
+        now, due = anyio.current_time(), self._agenda.next_due()
+        task_id = self._agenda.pop(now)
+        if task_id is None or due is None:
+            return None
+        watched = self._watched[task_id]
+        watched.looking = True
+        return task_id, watched, now - due
+
+    async def _keep_looking(self, task_id: int, watched: _Watched, late: float) -> None:
+        """Look at a task, then at whatever else is due: a burst needs no task of the event loop for each look."""
         try:
-            outcome = await self._fetch(task_id)
+            while not _is_end(outcome := await self._look(task_id, watched, late)):
+                look = self._take()
+                if look is None:
+                    return
+                task_id, watched, late = look
         finally:
+            if self._in_flight == self._looks_at_once:  # only then the loop waits for this, and not for the next due
+                self._wake.set()
             self._in_flight -= 1
-            self._wake.set()
+        await self._finish(task_id, watched, outcome, anyio.current_time())
+
+    async def _look(self, task_id: int, watched: _Watched, late: float) -> Task | Failure:
+        outcome = await self._fetch(task_id)
         self.looks += 1
         if self._observer is not None:
             self._observer.looked(task_id, outcome.error if isinstance(outcome, Failure) else outcome, late)
         watched.looked_at = now = anyio.current_time()
-        if not isinstance(outcome, Failure) and outcome.done:
-            await self._finish(task_id, watched, outcome, None, now)
-        elif isinstance(outcome, Failure) and isinstance(outcome.error, TaskFailed):
-            await self._finish(task_id, watched, None, outcome.error, now)
-        elif self._watched.get(task_id) is not watched:
-            pass  # everybody left meanwhile
+        if _is_end(outcome) or self._watched.get(task_id) is not watched:
+            pass  # the end comes later; or everybody left meanwhile
         elif isinstance(outcome, Failure):
             self._ride_out(task_id, watched, outcome, now)
         else:
             self._go_on(task_id, watched, outcome, now)
+        return outcome
 
-    async def _finish(
-        self, task_id: int, watched: _Watched, task: Task | None, error: TaskFailed | None, now: float
-    ) -> None:
+    async def _finish(self, task_id: int, watched: _Watched, outcome: Task | Failure, now: float) -> None:
         """The end of a task counts even when nobody waits any more."""
-        await self._on_end(task_id, task, error.reason if error is not None else None)
+        task, error = (None, outcome.error) if isinstance(outcome, Failure) else (outcome, None)
+        await self._on_end(task_id, task, error.reason if isinstance(error, TaskFailed) else None)
         if self._watched.get(task_id) is not watched:
             return
         self._forecast.finish(watched.track, now=now, success=task is not None and task.succeeded)
@@ -269,7 +281,7 @@ class Poller:
             wait_number=task.wait_number,
             processing=status != TaskStatus.UNPROCESSED,
             now=now,
-            roll=random.random(),  # noqa: S311 - phase
+            roll=random.random(),
         )
         interval = watched.interval(self._forecast.pacing)
         self._schedule(task_id, now + (delay if interval is None else min(delay, interval)))
@@ -291,7 +303,7 @@ class Poller:
         if watched.outage is not is_outage(error):
             watched.outage, watched.failures = not watched.outage, 0
         watched.failures += 1
-        elapsed, roll = now - watched.failing_since, random.random()  # noqa: S311 - jitter
+        elapsed, roll = now - watched.failing_since, random.random()
         delay = self._retry.look(failure, attempt=watched.failures, elapsed=elapsed, roll=roll)
         if delay is not None:
             logger.debug("look at %d: %s, again in %.1f s", task_id, type(error).__name__, delay)
@@ -313,6 +325,11 @@ class Poller:
 
 
 _CLOSED = "the client was closed while this task still ran: it is paid, wait for its id with a new client"
+
+
+def _is_end(outcome: Task | Failure) -> bool:
+    """There is nothing more to see; 9038 is a failed task."""
+    return isinstance(outcome.error, TaskFailed) if isinstance(outcome, Failure) else outcome.done
 
 
 def _fail(waiter: Waiter, error: IdealError, task_id: int) -> None:

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from typing import Any, cast
 
 import anyio
+import anyio.lowlevel
 import httpx
 
 from ._errors import (
@@ -196,7 +197,7 @@ class Session:
                 except ValueError as error:
                     problem = UnexpectedAnswer([f"{error} @ $.data"], http_status=200)
                     failure = Failure(Sent.MAYBE, problem)
-            delay = self._retry.submit(failure, attempt=attempt, roll=random.random())  # noqa: S311 - jitter
+            delay = self._retry.submit(failure, attempt=attempt, roll=random.random())
             if delay is None:
                 return failure
             mark(False)
@@ -220,10 +221,9 @@ class Session:
         outcome = await self._call(
             self._looks,
             "GET",
-            self._result_url,
+            f"{self._result_url}?taskId={task_id:d}",
             limit=LOOK_LIMIT,
             timeout=LOOK_TIMEOUT,
-            params={"taskId": task_id},
         )
         try:
             if not isinstance(outcome, Failure):
@@ -243,7 +243,7 @@ class Session:
             outcome = await self.look(task_id)
             if not isinstance(outcome, Failure) or isinstance(outcome.error, TaskFailed):
                 return outcome
-            delay = self._retry.look(outcome, attempt=attempt, elapsed=0.0, roll=random.random())  # noqa: S311 - jitter
+            delay = self._retry.look(outcome, attempt=attempt, elapsed=0.0, roll=random.random())
             if delay is None or attempt >= self._retry.attempts:
                 return outcome
             await anyio.sleep(delay)
@@ -261,24 +261,32 @@ class Session:
     ) -> Any | Failure:
         """Make one request: return the `data` of its answer, or what became of it."""
         outcome: Any | Failure = None
-        async with self._slots:
-            await self._heed_brake()  # it may have been put on while this waited for its slot
+        try:
+            self._slots.acquire_nowait()  # saves a turn of the event loop
+        except anyio.WouldBlock:
+            await self._slots.acquire()
+        try:
+            if self._brake_until:
+                await self._heed_brake()  # it may have been put on while this waited for its slot
             if client.is_closed:
                 return Failure(Sent.NO, ConnectionFailed("the http client is closed: nothing was sent"))
             request = client.build_request(method, url, timeout=timeout, **more)
             # Here, and not among the arguments above, so that no frame of ours has the key in a printable variable.
             request.headers.update(self._key.headers)
             if mark is not None:
+                await anyio.lowlevel.checkpoint_if_cancelled()  # the last moment to withdraw
                 mark(True)
             try:
                 # Shielded: whoever asked may go, a submit on its way is never torn in two.
-                with anyio.CancelScope(shield=mark is not None), anyio.fail_after(limit):
+                with anyio.fail_after(limit, shield=mark is not None):
                     outcome = self._read(*await self._exchange(client, request))
             except Exception as error:  # noqa: BLE001 - transports raise what they like; all of it means: no answer
                 reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
                 failure = ConnectionFailed(f"the API could not be reached ({self._key.cover(reason)})")
                 failure.__cause__ = error
                 return Failure(judge(error), failure)
+        finally:
+            self._slots.release()
         return outcome
 
     async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request) -> tuple[httpx.Response, bytes]:
@@ -317,7 +325,7 @@ class Session:
             return
         self._braked += 1
         # In an exception's handler, not its cause: the roll only spreads several clients.
-        pause = self._retry.pause(attempt=self._braked + 1, roll=random.random(), retry_after=error.retry_after)  # noqa: S311
+        pause = self._retry.pause(attempt=self._braked + 1, roll=random.random(), retry_after=error.retry_after)
         self._brake_until = max(self._brake_until, anyio.current_time() + pause)
         logger.warning("the API asks to slow down: no requests for %.1f s", pause)
         if self._observer is not None:

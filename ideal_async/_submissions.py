@@ -13,7 +13,7 @@ import attrs
 
 from ._background import Background
 from ._entries import Entry
-from ._errors import ConnectionFailed, JournalFailed, SubmissionUnknown, TaskFailed
+from ._errors import ConnectionFailed, IdealError, JournalFailed, SubmissionUnknown, TaskFailed
 from ._journal import Intent, Journal
 from ._models import ImageToVideo, Task
 from ._observer import Fate, Observer
@@ -45,6 +45,7 @@ class _Claim:
 
     on_submit: OnSubmit | None
     error: BaseException | None = None
+    waiting: bool = True
 
     async def tell(self, task_id: int) -> None:
         """Run the caller's callback; what it raises is the caller's."""
@@ -97,6 +98,8 @@ class Flight:
     def mark(self, on_the_wire: bool) -> None:
         """Note whether the request may have reached the API."""
         self.sent_at = datetime.now(UTC) if on_the_wire else None
+        if not on_the_wire and not any(claim.waiting for claim in self.claims):
+            self.scope.cancel()  # it was refused, and those who would have sent it again have left
 
     def unknown(self, why: str) -> SubmissionUnknown:
         """Tell all that a person needs to find out what became of it."""
@@ -112,6 +115,9 @@ class Flight:
         )
 
 
+_WITHDRAWN = "the client was closed, or the caller left, before the request was sent: nothing was spent"
+
+
 class Submissions:
     """Sends requests, each once.
 
@@ -122,6 +128,7 @@ class Submissions:
         journal: Remembers across restarts.
         origin: Of the API; scopes the journal's keys.
         leave_loop: Runs a blocking function outside of the event loop.
+        on_task: Told of each flight whose task is to be followed to its end, whoever still waits for it.
         observer: Told what became of each request.
     """
 
@@ -134,8 +141,10 @@ class Submissions:
         journal: Journal | None,
         origin: str,
         leave_loop: LeaveLoop,
+        on_task: Callable[[Flight], None],
         observer: Observer | None = None,
     ) -> None:
+        self._on_task = on_task
         self._observer = observer
         self._session = session
         self._background = background
@@ -168,7 +177,7 @@ class Submissions:
             flight.claims.append(claim)
             await self._arrive(flight, claim, deadline)
         if flight.error is not None:
-            raise flight.error
+            raise flight.error.again() if isinstance(flight.error, IdealError) else flight.error
         if claim.error is not None:
             raise claim.error
         return flight
@@ -194,13 +203,18 @@ class Submissions:
             with anyio.CancelScope(deadline=math.inf if deadline is None else deadline):
                 await flight.landed.wait()
         finally:
+            claim.waiting = False
             # Once the request is in the air the claim stays: its callback still runs.
-            if not flight.landed.is_set() and flight.sent_at is None:
+            if not flight.over and flight.sent_at is None:
                 flight.claims.remove(claim)
-                if not flight.claims:
+                if not any(other.waiting for other in flight.claims):
                     flight.scope.cancel()
-        if flight.landed.is_set():
+                    self._forget(flight)  # whoever uses its key from now on begins anew
+        if flight.over:
             return
+        if flight.scope.cancel_called:
+            with anyio.CancelScope(shield=True):
+                await flight.landed.wait()  # what was withdrawn is booked before anybody is told
         if flight.sent_at is not None:
             raise flight.unknown("the deadline passed while it was on its way; it goes on, and so does its task")
         raise ConnectionFailed("the deadline passed before the request could be sent: nothing was spent")
@@ -220,8 +234,13 @@ class Submissions:
                         await self._divert(flight)
             finally:
                 flight.landed.set()
-                if self._journal is not None and self._by_key.get(flight.key or "") is flight:
-                    del self._by_key[flight.key or ""]  # the journal remembers, for longer and for everybody
+                flight.claims.clear()
+                if self._journal is not None:
+                    self._forget(flight)  # the journal remembers, for longer and for everybody
+
+    def _forget(self, flight: Flight) -> None:
+        if flight.key is not None and self._by_key.get(flight.key) is flight:
+            del self._by_key[flight.key]
 
     async def _take_off(self, flight: Flight) -> None:
         """Send, as one of the few that may be in doubt at a time."""
@@ -269,6 +288,8 @@ class Submissions:
         elif entry.state == "failed" and entry.task_id is not None:
             reason = entry.reason or "the service says Failed; the credits are refunded"
             flight.error = TaskFailed(reason, task=entry.task, task_id=entry.task_id)
+        elif entry.task is None:
+            self._on_task(flight)
 
     async def _settle(self, flight: Flight, outcome: int | Failure) -> None:
         """Book what became of a request."""
@@ -279,6 +300,7 @@ class Submissions:
                 book.charge(flight.credits)
             flight.error = await self._note("submitted", flight, outcome)
             flight.task_id = outcome
+            self._on_task(flight)
             self._tell("submitted", flight)
         elif outcome.sent is Sent.MAYBE:
             await self._doubt(flight, str(outcome.error), outcome.error.__cause__)
@@ -305,7 +327,7 @@ class Submissions:
             await self._doubt(flight, "the event loop was torn down while it was on its way")
             return
         await self._note("withdraw", flight)
-        self._release(flight, ConnectionFailed("the client was closed before the request was sent: nothing was spent"))
+        self._release(flight, ConnectionFailed(_WITHDRAWN))
         self._tell("not_sent", flight)
 
     def _tell(self, fate: Fate, flight: Flight) -> None:
@@ -331,6 +353,7 @@ class Submissions:
     async def settle(self, flight: Flight | None, task_id: int, task: Task | None, reason: str | None = None) -> None:
         """A task ended: book a refund, and write its end into the journal."""
         if flight is not None and flight.paid_here and (task is None or not task.succeeded):
+            flight.paid_here = False  # credits come back once, however often its key is used again
             for book in self._books:
                 book.refund(flight.credits)
         if self._journal is None:

@@ -9,8 +9,7 @@ import pytest
 from trio.testing import MockClock
 
 #: Ours as users have it, only loaded by its name; pytester runs the projects of others.
-pytest_plugins = ["ideal_async.pytest_plugin", "pytester"]
-
+pytest_plugins = ["cli_fixtures", "ideal_async.pytest_plugin", "pytester"]
 
 # Shared machines are slow at random: a property fails for what it says, never for how long it took, and alike each time.
 hypothesis.settings.register_profile(

@@ -23,11 +23,14 @@ def request_of(key: str) -> ImageToVideo:
 async def run_batch(url: str, journal: Journal, keys: list[str]) -> None:
     # Looks as fast as the server answers: the kills, not the waiting, are the subject.
     pacing = Pacing(min_interval=0.02, max_interval=0.05)
-    async with AsyncClient("sandbox", base_url=url, journal=journal, pacing=pacing) as client:
-        async with batch(client, [(key, request_of(key)) for key in keys], max_in_flight=IN_FLIGHT) as outcomes:
-            async for outcome in outcomes:
-                # What an earlier crash left in doubt is the parent's to look into; anything else is a defect.
-                assert outcome.error is None or isinstance(outcome.error, SubmissionUnknown), outcome  # noqa: S101
+    jobs = [(key, request_of(key)) for key in keys]
+    async with (
+        AsyncClient("sandbox", base_url=url, journal=journal, pacing=pacing) as client,
+        batch(client, jobs, max_in_flight=IN_FLIGHT) as outcomes,
+    ):
+        async for outcome in outcomes:
+            # What an earlier crash left in doubt is the parent's to look into; anything else is a defect.
+            assert outcome.error is None or isinstance(outcome.error, SubmissionUnknown), outcome
 
 
 def run(url: str, path: Path, keys: list[str]) -> None:
@@ -84,12 +87,12 @@ def run_to_boundary(url: str, path: Path, keys: list[str], ticks: int) -> None:
 def run_to_statement(url: str, path: Path, keys: list[str], ticks: int) -> None:
     """Die at an SQL statement, in the middle of a transaction or of making the file."""
     countdown = Countdown(ticks)
-    connect = ideal_async._journal.connect
+    connect = ideal_async._schema.connect
 
     def watched(*args: Any, **more: Any) -> sqlite3.Connection:
         db = connect(*args, **more)
         db.set_trace_callback(countdown.tick)
         return db
 
-    ideal_async._journal.connect = watched
+    vars(ideal_async._journal)["connect"] = watched
     run(url, path, keys)

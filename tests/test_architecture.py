@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "ideal_async"
 FLOORS: list[set[str]] = [
     {"_models", "_ranges", "_agenda", "_laws"},
     {"_errors", "_checking", "_learned"},
+    {"_witnesses"},
     {"_wire", "_retry", "_pricing", "_pacing", "_observer"},
     {"_session", "_poller", "_download", "_background", "_commits", "_entries", "_owners"},
     {"_rows", "_schema"},
@@ -27,7 +28,7 @@ FLOORS: list[set[str]] = [
 #: The deciders: no network, no disk, no clock, no dice, no await.
 PURE = {
     *("_models", "_ranges", "_errors", "_wire", "_retry", "_pricing", "_observer", "sandbox._world"),
-    *("_pacing", "_agenda", "_laws", "_checking", "_learned"),
+    *("_pacing", "_agenda", "_laws", "_checking", "_learned", "_witnesses"),
 }
 HANDS = {"anyio", "asyncio", "httpx", "os", "pathlib", "random", "socket", "sqlite3", "tempfile", "time"}
 
@@ -75,7 +76,7 @@ def test_imports_only_go_down(path: Path) -> None:
         theirs = room_of(imported.removeprefix("."))
         if mine == "sandbox":
             assert theirs == "sandbox", f"the sandbox is an independent witness, but imports {imported}"
-        elif theirs != mine and theirs != "sandbox":
+        elif theirs not in {mine, "sandbox"}:
             assert FLOOR[theirs] < FLOOR[mine], f"{mine} imports {theirs}, which is not below it"
         elif theirs == "sandbox":
             assert FLOOR[mine] > FLOOR[""], f"{mine} imports the sandbox, which only stands beside the face"

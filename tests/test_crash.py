@@ -162,7 +162,7 @@ def finish(server: CountingServer, path: Path, keys: list[str]) -> None:
 
 @pytest.mark.timeout(1800 if SOAK else 300)
 def test_kill_at_random_instants(server: CountingServer, tmp_path: Path) -> None:
-    """However often the process is killed, each key is created once, and a kill leaves at most a POST slot's worth of doubt."""
+    """However often the process is killed, each key is created once; a kill leaves no more doubts than POST slots."""
     dice, kills, rounds, worst = random.Random(11), 0, 0, 0
     while kills < KILLS:
         # A journal of its own for each handful of kills, so that there is always something left to pay.

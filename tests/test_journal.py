@@ -210,6 +210,14 @@ def test_a_withdrawn_intent_of_a_refused_key_is_refused_again(journal: Journal) 
     assert isinstance(go(journal), Intent)
 
 
+def test_an_intent_that_was_doubted_too_early_can_be_withdrawn(journal: Journal) -> None:
+    """Whoever holds it knows best that nothing was sent."""
+    intent = go(journal)
+    journal.unknown(intent)
+    journal.withdraw(intent)
+    assert list(journal.entries()) == []
+
+
 def test_a_submitted_task_that_ends_is_settled(journal: Journal) -> None:
     """The outcome is kept, with everything the API said."""
     succeeded(journal)
@@ -272,6 +280,14 @@ def test_a_known_task_stays_known(journal: Journal) -> None:
     journal.refused(intent, "no")
     journal.submitted(intent, 7)
     assert [(entry.state, entry.task_id) for entry in journal.entries()] == [("submitted", 7)]
+
+
+def test_a_second_id_for_one_intent_is_not_lost(journal: Journal) -> None:
+    """It should not happen; if it does, two tasks are paid."""
+    intent = go(journal)
+    journal.submitted(intent, 7)
+    journal.submitted(intent, 8)
+    assert [(entry.key, entry.task_id) for entry in journal.submitted_tasks(API)] == [("order", 7), ("order~8", 8)]
 
 
 def test_the_largest_ids_are_kept_exactly(journal: Journal) -> None:
@@ -490,7 +506,7 @@ SECRET = "s3cret"
 
 def test_nothing_secret_is_written(journal: Journal, path: pathlib.Path) -> None:
     """No query string, fragment, user or password of any URL, wherever the API or the caller put it."""
-    url = f"https://user:{SECRET}@example.com/room.jpg?sig={SECRET}#{SECRET}"
+    url = f"https://user:p@{SECRET}@example.com/room.jpg?sig={SECRET}#{SECRET}"
     intent = go(journal, request=attrs.evolve(ROOM, image_url=url, last_image_url=url, prompt=f"like {url} please"))
     journal.submitted(intent, 7)
     raw: dict[str, Any] = {

@@ -1,10 +1,13 @@
 """The group commit: one fsync for many writes, and each write's failure its own."""
 
+import contextlib
+import gc
 import os
 import pathlib
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -61,6 +64,13 @@ def writer(commits: Commits) -> Faulty:
 
 def insert(number: int) -> Work:
     return lambda db: db.execute("INSERT INTO numbers VALUES (?)", (number,)).lastrowid
+
+
+def failing(error: Exception) -> Work:
+    def fail(_: sqlite3.Connection) -> None:
+        raise error
+
+    return fail
 
 
 def numbers(commits: Commits) -> list[int]:
@@ -202,6 +212,18 @@ def test_a_file_locked_by_another_program_fails_all(commits: Commits, path: str)
     commits.write(insert(1))
 
 
+def test_a_file_locked_for_a_moment_is_waited_for(path: str) -> None:
+    """In short rounds, until the timeout; any other failure is one at once."""
+    commits = Commits(path, lambda: connect(path), timeout=60.0)
+    writer(commits).faults["BEGIN"] = [refusal(sqlite3.SQLITE_BUSY), refusal(sqlite3.SQLITE_BUSY | 0x0100)]
+    commits.write(insert(1))
+    assert writer(commits).statements.count("BEGIN IMMEDIATE") == 3
+    writer(commits).faults["BEGIN"] = [refusal(), None]
+    with pytest.raises(JournalFailed):
+        commits.write(insert(2))
+    commits.close()
+
+
 def test_what_is_not_committed_is_not_read(commits: Commits) -> None:
     """A reader sees what is on the disk, while a write is under way, and does not wait for it."""
     crowd = Crowd(commits)
@@ -209,6 +231,28 @@ def test_what_is_not_committed_is_not_read(commits: Commits) -> None:
     assert numbers(commits) == []
     crowd.disperse()
     assert numbers(commits) == [1]
+
+
+def test_a_failed_write_is_forgotten_at_once(commits: Commits) -> None:
+    """Whoever asks whether an intent is still held must not find it in the remains of an exception."""
+
+    class Held:
+        """Something that a write is about."""
+
+    held = Held()
+    there = weakref.ref(held)
+
+    def work(_: sqlite3.Connection, _held: Held = held) -> None:
+        raise ValueError("no")
+
+    gc.disable()
+    try:
+        with contextlib.suppress(ValueError):
+            commits.write(work)
+        del held, work
+        assert there() is None
+    finally:
+        gc.enable()
 
 
 # Debts: what has happened already is written down in the end.
@@ -253,12 +297,8 @@ def test_closing_pays_what_is_owed(path: str) -> None:
 
 def test_misuse_is_not_owed(commits: Commits) -> None:
     """What was wrong the first time is wrong the second time."""
-
-    def misuse(_: sqlite3.Connection) -> None:
-        raise ValueError("no")
-
     with pytest.raises(ValueError, match="no"):
-        commits.write(misuse, owed=True)
+        commits.write(failing(ValueError("no")), owed=True)
     assert commits._owed == []
 
 
@@ -341,28 +381,23 @@ CODES = sorted(
 
 
 @pytest.mark.parametrize("cls", sorted(exceptions(sqlite3.Error), key=str))
-@pytest.mark.parametrize("code", [None, *CODES])
-def test_every_error_of_sqlite_is_explained(commits: Commits, cls: type[sqlite3.Error], code: int | None) -> None:
+def test_every_error_of_sqlite_is_explained(commits: Commits, cls: type[sqlite3.Error]) -> None:
     """Each becomes a JournalFailed that names the file and the fix, wherever it comes from."""
-    error = cls("disk I/O error")
-    if code is not None:
-        error.sqlite_errorcode = code | 0x0300  # an extended code, as SQLite gives them
-    advice = _ADVICE.get(code or 0, _ANYTHING)
-    for call in (commits.read, commits.write):
-
-        def fail(_: sqlite3.Connection) -> None:
-            raise error
-
-        with pytest.raises(JournalFailed) as caught:
-            call(fail)
-        assert advice in str(caught.value)
-        assert repr(commits._path) in str(caught.value)
-        assert caught.value.task_id is None
-    for statement in ("BEGIN", "SAVEPOINT", "RELEASE", "COMMIT"):
-        writer(commits).faults[statement] = [error]
-        with pytest.raises(JournalFailed):
-            commits.write(lambda _: None)
-    commits.write(lambda _: None)
+    for code in [None, *CODES]:
+        error = cls("disk I/O error")
+        if code is not None:
+            error.sqlite_errorcode = code | 0x0300  # an extended code, as SQLite gives them
+        for call in (commits.read, commits.write):
+            with pytest.raises(JournalFailed) as caught:
+                call(failing(error))
+            assert _ADVICE.get(code or 0, _ANYTHING) in str(caught.value)
+            assert repr(commits._path) in str(caught.value)
+            assert caught.value.task_id is None
+        for statement in ("BEGIN", "SAVEPOINT", "RELEASE", "COMMIT"):
+            writer(commits).faults[statement] = [error]
+            with pytest.raises(JournalFailed):
+                commits.write(lambda _: None)
+        commits.write(lambda _: None)
 
 
 def test_every_advice_is_about_a_real_code() -> None:
@@ -453,7 +488,7 @@ def test_a_failing_checkpoint_costs_nobody_anything(commits: Commits, path: str)
     writer(commits).faults["PRAGMA wal_checkpoint"] = [refusal()]
     commits.write(insert(1))
     assert "PRAGMA wal_checkpoint(TRUNCATE)" in writer(commits).statements
-    assert writer(commits).statements[-1] == "PRAGMA busy_timeout = 0"
+    assert writer(commits).statements[-1] == "PRAGMA busy_timeout = 5"
     commits._path = f"{path}-elsewhere"
     commits.write(insert(2))
     assert numbers(commits) == [1, 2]

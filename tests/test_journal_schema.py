@@ -185,6 +185,7 @@ def test_every_commit_reaches_the_disk(path: pathlib.Path) -> None:
         for db in (journal._commits._writer, journal._commits._reader):
             found = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in PRAGMAS}
             assert found == PRAGMAS
+        assert journal._commits._reader.execute("PRAGMA busy_timeout").fetchone() == (10_000,)
     assert pragma(path, "application_id") == APPLICATION_ID
     assert pragma(path, "user_version") == len(MIGRATIONS)
 
@@ -195,7 +196,6 @@ PRAGMAS = {
     "fullfsync": 1,
     "checkpoint_fullfsync": 1,
     "wal_autocheckpoint": 0,
-    "busy_timeout": 10_000,
 }
 
 

@@ -163,8 +163,10 @@ async def test_refusals_are_200_unless_asked_otherwise(
         assert answer.json()["data"] is None
         assert answer.status_code == (status if http_errors else 200)
         assert (sandbox.credits, sandbox.created) == (50, [])
-        assert (await customer.result(5)).json()["code"] == 1011
-        assert (await customer.result("x")).json()["code"] == 1011
+        for task_id, meant in ((5, 404), ("x", 400)):
+            look = await customer.result(task_id)
+            assert look.json()["code"] == 1011
+            assert look.status_code == (meant if http_errors else 200)
 
 
 async def test_a_giant_body_is_refused_unread() -> None:
@@ -553,7 +555,7 @@ async def test_the_holder_scripts_faults() -> None:
         assert put.text == "submit 1: drop after\nlook: 503\n"
         for bad in (b"nonsense", b"\xff"):
             refused = await customer.http.put("/sandbox/faults", content=bad)
-            assert refused.json()["code"] == 1011
+            assert (refused.status_code, refused.json()["code"]) == (400, 1011)
         assert (await customer.http.get("/sandbox/faults")).text == put.text
         assert (await customer.http.delete("/sandbox/faults")).text == ""
         assert (await customer.look(await customer.order()))["id"] == FIRST
@@ -574,7 +576,8 @@ async def test_nobody_else_does(method: str, url: str, key: str | None) -> None:
     """Not without the key, and not with another customer's."""
     sandbox = Sandbox(render=False, accounts={"other": 5}, faults="task 1: fail")
     async with customer_of(sandbox, key) as customer:
-        assert (await customer.http.request(method, url)).json() == error(5002, "Invalid API Key")
+        answer = await customer.http.request(method, url)
+        assert (answer.status_code, answer.json()) == (401, error(5002, "Invalid API Key"))
     assert len(sandbox.faults) == 1
 
 

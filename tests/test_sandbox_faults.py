@@ -108,7 +108,10 @@ EFFECTS: dict[str, st.SearchStrategy[Any]] = {
     | st.builds(Truncate, SHARE)
     | st.builds(Drop, st.booleans()),
     "look": st.builds(
-        Show, st.dictionaries(st.from_regex(r"[a-z]+\Z"), st.none() | st.integers() | st.text(), min_size=1)
+        Show,
+        st.dictionaries(
+            st.sampled_from(["status", "percentage", "output"]), st.none() | st.integers() | st.text(), min_size=1
+        ),
     )
     | st.builds(Delay, st.integers(0, 5000).map(lambda ms: ms / 1000)),
     "download": st.builds(Cut, SHARE) | st.just(Expire()),

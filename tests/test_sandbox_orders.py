@@ -100,6 +100,11 @@ def test_a_bad_field_is_1011_and_named(fields: dict[str, Any], named: str) -> No
     assert message.startswith(f"Request parameter error: {named}")
 
 
+def test_a_json_true_is_no_integer() -> None:
+    """Python thinks it is; Java, and the page, do not."""
+    assert code_of(json.dumps(ROOM | {"duration": True}).encode())[1].endswith("duration must be an integer")
+
+
 @pytest.mark.parametrize("missing", ROOM)
 def test_required_fields_are_required(missing: str) -> None:
     """Each of the three, by name."""

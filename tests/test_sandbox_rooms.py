@@ -12,7 +12,7 @@ from ideal_async.sandbox._rooms import ROOMS, photograph
 @pytest.mark.parametrize("kind", ROOMS)
 def test_every_room_is_there(kind: str, light: str) -> None:
     """Each kind of room has a picture by day and one by night, which can be decoded."""
-    with av.open(io.BytesIO(photograph(f"{kind}-{light}")), format="jpeg_pipe") as box:
+    with av.open(io.BytesIO(photograph(f"{kind}-{light}")), "r", format="jpeg_pipe") as box:
         picture = next(box.decode(video=0))
     assert (picture.width, picture.height) == (1280, 720)
 

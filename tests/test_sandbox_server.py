@@ -145,7 +145,7 @@ def test_what_goes_wrong_in_the_thread_is_raised_in_the_block(monkeypatch: pytes
     async def fail(*_: object) -> None:
         raise LookupError("no loop today")
 
-    import uvicorn  # noqa: PLC0415 - the extra, only where the server is the subject
+    import uvicorn
 
     monkeypatch.setattr(uvicorn.Server, "startup", fail)
     with pytest.raises(LookupError, match="no loop today"), serve(Sandbox(render=False)):

@@ -48,7 +48,7 @@ async def test_an_order_becomes_a_real_video(real_time: None) -> None:
     import av
 
     del real_time  # clips are rendered in threads
-    with Sandbox(speed=1000) as sandbox:
+    with Sandbox(speed=1000, faults="download 6: truncate 50%\ndownload 7: cut 50%") as sandbox:
         async with httpx.AsyncClient(
             transport=sandbox.transport, base_url="https://api.ideal.house", headers={"APIKEY": sandbox.api_key}
         ) as client:
@@ -62,6 +62,10 @@ async def test_an_order_becomes_a_real_video(real_time: None) -> None:
             assert tail.content == video.content[-70000:]
             head = await client.head(output["resultUrl"])
             assert (head.content, head.headers["content-length"]) == (b"", str(len(video.content)))
+            truncated = await client.get(output["resultUrl"])
+            assert truncated.content == video.content[: len(video.content) // 2]
+            with pytest.raises(httpx.RemoteProtocolError):
+                await client.get(output["resultUrl"])
         assert (video.headers["content-type"], cover.headers["content-type"]) == ("video/mp4", "image/jpeg")
         with av.open(io.BytesIO(video.content), "r") as container:
             stream = container.streams.video[0]

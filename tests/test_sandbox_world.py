@@ -16,7 +16,7 @@ from ideal_async.sandbox._world import FIRST_ID, Account, Clip, World
 ROOM = Order("https://example.com/room.jpg", 5, "720p")
 
 
-def world_of(workers: int = 1, credits: int = 1000, **options: Any) -> tuple[World, Account]:  # noqa: A002
+def world_of(workers: int = 1, credits: int = 1000, **options: Any) -> tuple[World, Account]:
     world = World(workers=workers, **options)
     return world, world.open_account("demo", credits)
 
@@ -200,11 +200,11 @@ def test_a_task_ends_when_its_time_and_its_clip_are_both_there() -> None:
 def test_a_clip_reported_late_does_not_rewrite_what_was_shown() -> None:
     """It was ready at 11, but at 20 a look still said Processing: the task ends at 20."""
     world, account = world_of(pictures=True)
-    task = world.create(account, ROOM, 0, seconds=10)
+    first, second = (world.create(account, ROOM, 0, seconds=10) for _ in range(2))
     world.advance(20)
-    world.deliver(task.id, Clip(11, 1280, 720))
+    world.deliver(first.id, Clip(11, 1280, 720))
     world.advance(20)
-    assert task.ended_at == 20
+    assert (first.ended_at, second.started_at) == (20, 20)
 
 
 def test_a_bad_picture_fails_the_task_at_once_and_refunds() -> None:

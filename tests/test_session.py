@@ -11,7 +11,21 @@ import anyio.abc
 import httpcore
 import httpx
 import pytest
-from fakes import BASE_URL, GENERATE, ID, KEY, RESULT, Service, answer, envelope, http, look, loopback, read_request
+from fakes import (
+    BASE_URL,
+    GENERATE,
+    HALF_READ,
+    ID,
+    KEY,
+    RESULT,
+    Service,
+    answer,
+    envelope,
+    http,
+    look,
+    loopback,
+    read_request,
+)
 
 from ideal_async import (
     ApiError,
@@ -48,9 +62,6 @@ def ignore(on_the_wire: bool) -> None:
 async def submit(session: Session) -> int | Failure:
     return await session.submit(BODY, mark=ignore)
 
-
-#: httpx 0.28.1 and httpcore 1.0.9 leave their own generators behind when a body is not read to its end; trio says so.
-HALF_READ = pytest.mark.filterwarnings("ignore:Exception ignored in. <async_generator object")
 
 # What is sent
 

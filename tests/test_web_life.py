@@ -141,7 +141,7 @@ async def test_three_hundred_at_once_and_a_third_walks_away(
     start: Start, ideal_sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """Every paid task is finished and in the journal, nothing leaks, and the neighbour's endpoint stays quick."""
-    server, dice, answers, gone = start(), random.Random(7), dict[int, str](), set[int]()  # noqa: S311 - no secret
+    server, dice, answers, gone = start(), random.Random(7), dict[int, str](), set[int]()
     async with httpx.AsyncClient(base_url=server.url, timeout=60, limits=httpx.Limits(max_connections=None)) as browser:
         idle = (await browser.get("/internals")).json()
 

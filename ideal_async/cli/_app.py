@@ -13,7 +13,7 @@ from cyclopts.types import NonNegativeInt, PositiveFloat, PositiveInt
 from ideal_async import IdealError, __version__
 
 from ._connection import Connection
-from ._terminal import EXIT_CODES, INTERRUPTED, MISUSED, Refused, invocation, people, say
+from ._terminal import DONE, EXIT_CODES, FAILED, INTERRUPTED, MISUSED, UNFINISHED, Refused, invocation, people, say
 
 State = Literal["intended", "submitted", "succeeded", "failed", "refused", "unknown"]
 
@@ -35,20 +35,30 @@ def run(tokens: Sequence[str]) -> int:
         code = app(tokens, console=None, error_console=people(), exit_on_error=False, result_action="return_value")
     except CycloptsError:
         return MISUSED  # it is on the screen already
-    except Refused as refused:
-        say(str(refused), style="red")
-        return refused.code
-    except IdealError as error:
-        say(str(error), style="red")
-        return 1
-    except KeyboardInterrupt:
-        say("Interrupted.")
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has left, as `head` does. What is still buffered would raise once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return code if isinstance(code, int) else 0
+    except (Refused, IdealError, OSError, KeyboardInterrupt) as error:
+        return _tell(error)
+    return code if isinstance(code, int) else DONE
+
+
+def _tell(error: BaseException) -> int:
+    """Say in a line why a command ended, and with which exit code."""
+    match error:
+        case Refused():
+            say(str(error), style="red")
+            return error.code
+        case BrokenPipeError():
+            # Whoever read our output has left, as `head` does. What is still buffered would raise once more at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
+        case KeyboardInterrupt():
+            say("Interrupted.")
+            return INTERRUPTED
+        case OSError():
+            say(f"This computer says no: {error}", style="red")
+            return UNFINISHED
+        case _:
+            say(str(error), style="red")
+            return FAILED
 
 
 @Parameter(name="*")
@@ -237,6 +247,24 @@ def list_(path: Path = Path("videos"), *, state: State | None = None, json: Json
     from ._journal import show_entries
 
     return show_entries(path, state=state, as_json=json)
+
+
+@journal_app.command
+def show(path: Path, *keys: str, json: Json = False) -> int:
+    """Write all that a journal knows about some keys: what to look for in your account when one is in doubt.
+
+    **Example**
+
+    * `ideal-async journal show videos order-42`
+
+    Args:
+        path: A journal, or the folder of a batch.
+        keys: Of the entries.
+        json: Write each entry as a line of JSON, for scripts.
+    """
+    from ._journal import show_keys
+
+    return show_keys(path, keys, as_json=json)
 
 
 @journal_app.command

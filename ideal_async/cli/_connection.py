@@ -38,7 +38,8 @@ class Connection:
             Refused: There is no key, or it cannot be used, or the URL cannot.
         """
         try:
-            pacing = Pacing(min_interval=self.min_interval, max_interval=max(60.0, self.min_interval))
+            # The library's own proportion: 5 to 60 seconds.
+            pacing = Pacing(min_interval=self.min_interval, max_interval=12 * self.min_interval)
             return AsyncClient(self._key(), base_url=self.base_url, pacing=pacing, journal=journal, budget=budget)
         except ValueError as error:
             raise Refused(str(error)) from None

@@ -12,7 +12,7 @@ import attrs
 from ideal_async import AsyncClient, ImageToVideo
 from ideal_async.sandbox import Sandbox, serve
 
-from ._batch import exit_code
+from ._batch import exit_code, tell_errors
 from ._files import alone_in
 from ._gallery import write_gallery
 from ._job import Board, Job
@@ -99,7 +99,7 @@ def mix(pictures: Sequence[Picture], count: int, *, resolution: Resolution | Non
     for index in range(count):
         picture = pictures[index % len(pictures)]
         # Another move each time a picture comes round, also when pictures and moves are equally many.
-        label, prompt = MOVES[(index + index // len(pictures)) % len(MOVES)]
+        label, prompt = MOVES[(index % len(pictures) + index // len(pictures)) % len(MOVES)]
         wishes: dict[str, Any] = {"duration": 5, "resolution": "480p"} | SPECIAL.get(index % CYCLE, {})
         if picture.last_url is not None and index % PAIRS == PAIRS - 1:
             label, prompt = "day-to-night", "Smooth day to night transition"
@@ -151,13 +151,13 @@ def run_demo(
                 await run.make_all()
 
         interrupted = not run_unless_interrupted(work)
-        for job in list(board.running):
-            board.move(job, "unfinished")
+        board.leave_running()
         delay = mean_delay(planned, sandbox)
         Results(out).finish(board)
         page = write_gallery(board, out, title="A hundred videos, offline" if jobs == HUNDRED else "Videos, offline")
-    code = INTERRUPTED if interrupted else exit_code(board)
-    _sum_up(board, delay, page, time.time(), code, as_json=as_json)
+        code = INTERRUPTED if interrupted else exit_code(board)
+        # Now, and not below: the sandbox still finishes the clips it has begun.
+        _sum_up(board, delay, page, time.time(), code, as_json=as_json)
     return code
 
 
@@ -172,6 +172,7 @@ def _folder(images: Sequence[str]) -> Path | None:
 
 
 def _sum_up(board: Board, delay: float | None, page: Path, now: float, code: int, *, as_json: bool) -> None:
+    tell_errors(board)
     found = [job for job in board.jobs if job.found_at is not None]
     looks = sum(job.looks for job in found) / len(found) if found else None
     if as_json:
@@ -196,9 +197,6 @@ def _sum_up(board: Board, delay: float | None, page: Path, now: float, code: int
             put(f"found     {delay:.1f} s after its end, on average")
         put(f"time      {clock(now - board.started_at)}")
         put(f"gallery   {page}")
-    for job in board.jobs:
-        if job.error is not None:
-            say(f"{job.key}: {job.state}: {job.error}", style="red")
 
 
 def mean_delay(jobs: Sequence[Job], sandbox: Sandbox) -> float | None:

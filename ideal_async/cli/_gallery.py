@@ -27,7 +27,8 @@ TICKS = 6
 PHASES = {
     "queue": "queued",
     "render": "rendering",
-    "find": "done, not found yet",
+    "fail": "rendering, failed",
+    "find": "until found",
     "save": "downloading",
 }
 
@@ -61,8 +62,8 @@ def render(jobs: Sequence[Job], *, title: str, now: float, charged: int, refunde
         kinds=sorted(kinds.items()),
         states=states.most_common(),
         done=states["done"],
-        charged=charged,
-        refunded=refunded,
+        charged=f"{charged:,}",
+        refunded=f"{refunded:,}" if refunded else "",
         chart=_chart(jobs),
     )
 
@@ -110,10 +111,11 @@ def _times(job: Job) -> Iterable[tuple[str, str]]:
 def _spans(job: Job) -> Iterable[tuple[str, float, float]]:
     """Tell the phases of a job, as far as its moments are known; a clock that was set back makes none negative."""
     begin = job.queued_at
+    work = "fail" if job.state == "failed" else "render"
     for phase, end in (
         ("queue", job.started_at),
-        ("render", job.ended_at),
-        ("render" if job.ended_at is None else "find", job.found_at),
+        (work, job.ended_at),
+        (work if job.ended_at is None else "find", job.found_at),
         ("save", job.downloaded_at),
     ):
         if begin is not None and end is not None:

@@ -50,6 +50,39 @@ def show_entries(path: Path, *, state: str | None, as_json: bool) -> int:
     return DONE
 
 
+def show_keys(path: Path, keys: tuple[str, ...], *, as_json: bool) -> int:
+    """Write all that is known about *keys*."""
+    if not keys:
+        raise Refused("name the keys to show; `ideal-async journal list` lists them")
+    with opened(path) as journal:
+        found = {key: [entry for entry in journal.entries() if entry.key == key] for key in keys}
+    for key, entries in found.items():
+        if not entries:
+            raise Refused(f"the journal has no key {key!r}")
+        for entry in entries:
+            record = _record(entry) | _request(entry)
+            if as_json:
+                put_json(record)
+            else:
+                put_table(("", ""), ((name, "" if value is None else str(value)) for name, value in record.items()))
+    return DONE
+
+
+def _request(entry: Entry) -> dict[str, object]:
+    request, output = entry.request, entry.task and entry.task.output
+    return {
+        "fingerprint": entry.fingerprint,
+        "last_image_url": request.last_image_url,
+        "duration": request.duration,
+        "resolution": request.resolution,
+        "model_type": request.model_type,
+        "generate_audio": request.generate_audio,
+        "prompt": request.prompt,
+        "result_url": output.result_url if output else None,
+        "released": entry.released,
+    }
+
+
 def _record(entry: Entry) -> dict[str, object]:
     return {
         "key": entry.key,

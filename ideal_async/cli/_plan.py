@@ -97,7 +97,7 @@ class _Seen:
         first, other = self.derived.setdefault(base, (row, request))
         if other != request:
             raise ValueError(
-                f"this and {first.source}:{first.line} differ only behind the ? of a URL, which changes: give both a key"
+                f"only what follows a ? differs from {first.source}:{first.line}, and that may change: give both a key"
             )
         key, count = base, 1
         while key in self.keys:
@@ -134,7 +134,7 @@ def derive_key(request: ImageToVideo) -> str:
     """Name a request by what it asks for; query strings do not count, since presigned URLs change.
 
     >>> derive_key(ImageToVideo("https://example.com/room.jpg?signature=1", duration=5, resolution="480p"))
-    'room-5f0bd6c8'
+    'room-980b7831'
     """
     fields = bare(request)
     digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:8]

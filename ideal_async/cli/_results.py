@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -89,8 +90,9 @@ class Results:
         file = self.lines.open("a", encoding="utf-8")
 
         def add(job: Job) -> None:
-            file.write(f"{json.dumps(record_of(job))}\n")
-            file.flush()
+            with suppress(OSError):  # a full disk stops no video; `finish` tells
+                file.write(f"{json.dumps(record_of(job))}\n")
+                file.flush()
 
         board.on_end = add
         return file

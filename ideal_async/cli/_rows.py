@@ -74,22 +74,18 @@ def read_rows(source: str, data: bytes, form: Form | None = None) -> Iterator[Ro
     if not text.strip():
         yield Problem(source, None, "there are no jobs in it")
         return
-    match form or guess(text):
-        case "csv":
-            yield from _read_csv(source, text)
-        case "jsonl":
-            yield from _read_json_lines(source, text)
-        case "urls":
-            yield from _read_urls(source, text)
+    readers = {"csv": _read_csv, "jsonl": _read_json_lines, "urls": _read_urls}
+    yield from readers[form or guess(text)](source, text)
 
 
 def guess(text: str) -> Form:
-    """Tell from its first line what a file of jobs is.
+    """Tell from its first line what a file of jobs is; empty lines and comments do not count.
 
     >>> guess('{"imageUrl": "https://example.com/a.jpg"}'), guess("key,image_url"), guess("https://example.com/a.jpg")
     ('jsonl', 'csv', 'urls')
     """
-    first = text.lstrip().partition("\n")[0]
+    lines = (line.strip() for line in text.splitlines())
+    first = next((line for line in lines if line and not line.startswith("#")), "")
     if first.startswith(("{", "[")):
         return "jsonl"
     return "urls" if re.match("https?://", first, re.IGNORECASE) else "csv"

@@ -24,7 +24,7 @@ def answer_refused(refused: Refused, *, http_errors: bool) -> Answer:
     This is the one place that chooses the HTTP status. The page shows bodies only; its Python and Java examples look at
     nothing else, so 200 is the default, and *http_errors* sends the status such an error usually has instead.
     """
-    status = refused.code.http_status if http_errors else 200
+    status = refused.http_status if http_errors else 200
     return answer_json(failure(refused.code.number, refused.message), status)
 
 

@@ -92,7 +92,9 @@ class Door:
         try:
             return await respond(call)
         except Refused as refused:
-            return answer_refused(refused, http_errors=self._http_errors)
+            # Paths of our own are no matter of the vendor's page: HTTP's statuses say more.
+            ours = not call.path.startswith("/api/")
+            return answer_refused(refused, http_errors=ours or self._http_errors)
         except TooLarge:
             # What was not read would be taken for the next request.
             message = f"{PARAM_ERROR.message}: the body is larger than {BODY_LIMIT} bytes"

@@ -40,16 +40,17 @@ CODES = {
 }
 
 
-class Refused(Exception):  # noqa: N818 - "the request was refused" is what happened; the envelope is the error
+class Refused(Exception):
     """The service says no: becomes an error envelope.
 
     *detail* replaces the page's general message where a better one helps ("Check the message field for specific
-    error details").
+    error details"), and *http_status* the code's own.
     """
 
-    def __init__(self, code: Code, detail: str | None = None) -> None:
+    def __init__(self, code: Code, detail: str | None = None, *, http_status: int | None = None) -> None:
         super().__init__(code, detail)
         self.code = code
+        self.http_status = code.http_status if http_status is None else http_status
         self.message = code.message if detail is None else f"{code.message}: {detail}"
 
 

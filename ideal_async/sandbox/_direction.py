@@ -11,7 +11,7 @@ GENTLE = Move(zoom=1.12, orbit=0.012)
 
 _GOES = (
     r"\b(?:camera|view|pan|mov|slid|track|truck|drift|glid|sweep|travel|swing|turn|look|tilt|crane|pedestal|boom|jib)\w*"
-    r"\W+(?:\w+\W+){0,3}?"
+    r"\W+(?:\w+\W+){0,5}?"
 )
 _AWAY = r"\W+(?:\w+\W+){0,2}?(?:out|back|backwards?|away)\b"
 _CLOSER = r"\W+(?:\w+\W+){0,2}?(?:in|into|forwards?|closer|through|towards?)\b"
@@ -27,7 +27,7 @@ DIRECTIONS: tuple[tuple[str, dict[str, float]], ...] = (
     (r"\bpan(?:s|ning|orama|oramic)?\b", {"x": 1}),
     (_GOES + r"(?:up|upwards?)\b|\b(?:rise|rises|rising|ascend\w*)\b(?!\W+sun)", {"y": -1}),
     (_GOES + r"(?:down|downwards?)\b|\b(?:descend|lower)\w*", {"y": 1}),
-    (r"\b(?:counter.?|anti.?)clockwise", {"roll": -0.1}),
+    (r"\b(?:(?:roll|rotat|spin|twist)\w*\W+(?:\w+\W+){0,3}?)?(?:counter.?|anti.?)clockwise", {"roll": -0.1}),
     (r"\b(?:orbit|circl|revolv|arc)\w*\W+(?:\w+\W+){0,3}?left\b", {"orbit": -0.05}),
     (
         r"\b(?:orbit|circl|revolv|parallax|arcs?\b|3d\b|360)|\b(?:rotat|mov|turn|fly|flies)\w*\W+around\b",

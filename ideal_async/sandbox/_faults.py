@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -255,6 +256,7 @@ def read_value(text: str) -> Any:
 
 
 def _write_value(value: Any) -> str:
-    bare = isinstance(value, str) and read_value(value) == value and not set(value) & set(" #\n")
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_]\w*", value, re.ASCII) and read_value(value) == value:
+        return value
     # A script's words stand between spaces, so those inside a value are escaped.
-    return value if bare else json.dumps(value, separators=(",", ":")).replace(" ", "\\u0020").replace("#", "\\u0023")
+    return json.dumps(value, separators=(",", ":")).replace(" ", "\\u0020").replace("#", "\\u0023")

@@ -5,7 +5,6 @@ import functools
 import ipaddress
 import socket
 import ssl
-import time
 from collections.abc import Callable
 from http import HTTPStatus
 from urllib.parse import urljoin
@@ -16,6 +15,8 @@ import httpx
 from ._studio import CannotFetch
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+Resolve = Callable[[str, int], list[Address]]
 
 
 @attrs.frozen
@@ -62,7 +63,7 @@ def fetch_image(
     *,
     allow_private: bool,
     limits: Limits = Limits(),
-    resolve: Callable[[str, int], list[Address]] = resolve,
+    resolve: Resolve = resolve,
 ) -> bytes:
     """The bytes of the image behind *url*. Blocking, for a thread.
 
@@ -73,22 +74,10 @@ def fetch_image(
         CannotFetch: it cannot be had, or may not; the message says why.
 
     """
-    deadline = time.monotonic() + limits.seconds
-    for _ in range(limits.redirects + 1):
-        request = _pin(_build(url), resolve) if not allow_private else _build(url)
-        # A loop of our own, in this thread: only a cancelled await ends a server that sends a byte now and then.
-        # Without private addresses no proxy either: it would resolve the name again, for itself.
-        client = httpx.AsyncClient(trust_env=allow_private, verify=_trusted())
-        try:
-            answer = asyncio.run(_exchange(client, request, limits, max(0.0, deadline - time.monotonic())))
-        except TimeoutError:
-            raise CannotFetch(f"it took longer than {limits.seconds} seconds") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise CannotFetch(f"{type(error).__name__}: {error}") from None
-        if isinstance(answer, bytes):
-            return answer
-        url = urljoin(url, answer)
-    raise CannotFetch(f"more than {limits.redirects} redirects")
+    # Without private addresses no proxy either: it would resolve the name again, for itself.
+    client = httpx.AsyncClient(trust_env=allow_private, verify=_trusted())
+    # A loop of our own, in this thread: only a cancelled await ends a server that sends a byte now and then.
+    return asyncio.run(_fetch(client, url, limits, None if allow_private else resolve))
 
 
 @functools.cache
@@ -107,7 +96,7 @@ def _build(url: str) -> httpx.Request:
     return request
 
 
-def _pin(request: httpx.Request, resolve: Callable[[str, int], list[Address]]) -> httpx.Request:
+def _pin(request: httpx.Request, resolve: Resolve) -> None:
     host = request.url.host
     addresses = resolve(host, request.url.port or {"http": 80, "https": 443}[request.url.scheme])
     if not all(map(is_public, addresses)):
@@ -115,25 +104,42 @@ def _pin(request: httpx.Request, resolve: Callable[[str, int], list[Address]]) -
     # The name stays in the Host header (already set) and, for TLS, in the certificate's check.
     request.url = request.url.copy_with(host=str(addresses[0]))
     request.extensions = {**request.extensions, "sni_hostname": host}
-    return request
 
 
-async def _exchange(client: httpx.AsyncClient, request: httpx.Request, limits: Limits, seconds: float) -> bytes | str:
+async def _fetch(client: httpx.AsyncClient, url: str, limits: Limits, resolve: Resolve | None) -> bytes:
+    """Through the redirects to the content; hosts are checked if there is *resolve*."""
+    try:
+        async with asyncio.timeout(limits.seconds), client:
+            for _ in range(limits.redirects + 1):
+                request = _build(url)
+                if resolve is not None:
+                    _pin(request, resolve)
+                answer = await _exchange(client, request, limits)
+                if isinstance(answer, bytes):
+                    return answer
+                url = urljoin(url, answer)
+    except TimeoutError:
+        raise CannotFetch(f"it took longer than {limits.seconds} seconds") from None
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise CannotFetch(f"{type(error).__name__}: {error}") from None
+    raise CannotFetch(f"more than {limits.redirects} redirects")
+
+
+async def _exchange(client: httpx.AsyncClient, request: httpx.Request, limits: Limits) -> bytes | str:
     """The content, or the location that a redirect names."""
-    async with asyncio.timeout(seconds), client:
-        answer = await client.send(request, stream=True)
-        try:
-            if answer.has_redirect_location:
-                return answer.headers["location"]
-            _check(answer)
-            content = bytearray()
-            async for chunk in answer.aiter_raw():
-                content += chunk
-                if len(content) > limits.size:
-                    raise CannotFetch(f"it is larger than {limits.size} bytes")
-            return bytes(content)
-        finally:
-            await answer.aclose()
+    answer = await client.send(request, stream=True)
+    try:
+        if answer.has_redirect_location:
+            return answer.headers["location"]
+        _check(answer)
+        content = bytearray()
+        async for chunk in answer.aiter_raw():
+            content += chunk
+            if len(content) > limits.size:
+                raise CannotFetch(f"it is larger than {limits.size} bytes")
+        return bytes(content)
+    finally:
+        await answer.aclose()
 
 
 def _check(answer: httpx.Response) -> None:

@@ -71,7 +71,7 @@ def answer_file(file: File, headers: dict[str, str]) -> Answer:
     return _part(file, start, stop, 206, own | {"content-range": f"bytes {start}-{stop - 1}/{file.size}"})
 
 
-class Unsatisfiable(Exception):  # noqa: N818 - RFC 9110's word: "416 Range Not Satisfiable"
+class Unsatisfiable(Exception):
     """The range begins after the end."""
 
 

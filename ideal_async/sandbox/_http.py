@@ -16,11 +16,11 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 CHUNK = 256 * 1024
 
 
-class Dropped(Exception):  # noqa: N818 - what happened to the connection, on purpose; no error of ours
+class Dropped(Exception):
     """The connection shall die here; whoever runs the app sees to it."""
 
 
-class TooLarge(Exception):  # noqa: N818 - as above
+class TooLarge(Exception):
     """The request body is larger than allowed."""
 
 

@@ -82,7 +82,11 @@ def describe(base: str, *, http_errors: bool) -> dict[str, Any]:
         "info": {
             "title": "Image to Video API (sandbox)",
             "version": "v1",
-            "description": "The documented service, offline. Paths under /sandbox are not the vendor's.",
+            # The language of faults is no JSON Schema; a schema of it would promise too much or too little.
+            "description": (
+                "The documented service, offline. Paths under /sandbox are not the vendor's. One more of them, "
+                "/sandbox/faults, takes scripted faults as text, one a line: GET, PUT, DELETE."
+            ),
         },
         "servers": [{"url": base}],
         "security": [{"key": []}],
@@ -147,4 +151,4 @@ def _envelope(code: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
 
 def _own(name: str, summary: str) -> dict[str, Any]:
     data = {"type": "object"} if name == "state" else {"type": "array", "items": {"type": "object"}}
-    return {"operationId": name, "summary": summary, "responses": _answers(data, None, http_errors=False)}
+    return {"operationId": name, "summary": summary, "responses": _answers(data, None, http_errors=True)}

@@ -67,7 +67,7 @@ class Scene:
     image: bytes = attrs.field(repr=lambda data: f"<{len(data)} bytes>")
     last_image: bytes | None = attrs.field(repr=lambda data: data and f"<{len(data)} bytes>")
     prompt: str
-    duration: int
+    duration: int = attrs.field(validator=attrs.validators.in_((5, 10)))
     resolution: str = attrs.field(validator=attrs.validators.in_(SIZES))
     model_type: str = attrs.field(validator=attrs.validators.in_(LOOKS))
     audio: bool

@@ -73,7 +73,7 @@ class Sandbox:
         self,
         *,
         api_key: str = "sandbox",
-        credits: int = 10_000,  # noqa: A002 - the vendor's word
+        credits: int = 10_000,
         workers: int = 10,
         speed: float = 1.0,
         seed: int = 0,
@@ -155,7 +155,7 @@ class Sandbox:
     def allow_private(self, allowed: bool | None) -> None:
         self._shelf.allow_private = allowed
 
-    def grant(self, credits: int, *, api_key: str | None = None) -> None:  # noqa: A002 - the vendor's word
+    def grant(self, credits: int, *, api_key: str | None = None) -> None:
         """Top up the first account, or that of *api_key*.
 
         Raises:

@@ -88,7 +88,7 @@ def read_faults(script: "str | Fault | Iterable[str | Fault]") -> tuple[Fault, .
         return (script,)
     if not isinstance(script, str):
         return tuple(fault for part in script for fault in read_faults(part))
-    lines = (" ".join(line.partition("#")[0].split()) for line in script.splitlines())
+    lines = (" ".join(line.partition("#")[0].split()) for line in re.split(r"\r?\n", script))
     return tuple(_read_fault(number, line) for number, line in enumerate(lines, 1) if line)
 
 

@@ -117,7 +117,7 @@ def _listen(sandbox: Sandbox, host: str, port: int) -> Generator[tuple[socket.so
 
 
 def _server(sandbox: Sandbox, ready: Callable[[], object]) -> "uvicorn.Server":
-    import uvicorn  # noqa: PLC0415 - needs the extra "sandbox", wanted only now
+    import uvicorn
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -38,10 +38,6 @@ class Service:
         self._lock = threading.RLock()
         self._epoch: anyio.lowlevel.RunVar[float] = anyio.lowlevel.RunVar("ideal_async.sandbox")
 
-    def __repr__(self) -> str:
-        """Without the keys."""
-        return f"<Service tasks={len(self.world.tasks)}>"
-
     def clock(self) -> float:
         """Seconds since the first request.
 
@@ -66,7 +62,7 @@ class Service:
             raise Refused(API_KEY_INVALID)
         return account
 
-    def grant(self, api_key: str, credits: int) -> None:  # noqa: A002 - the vendor's word
+    def grant(self, api_key: str, credits: int) -> None:
         """Top up an account."""
         with self._lock:
             self.settle_if_running()

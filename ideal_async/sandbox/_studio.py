@@ -39,7 +39,7 @@ class Delivery:
     problem: str | None = None
 
 
-class CannotFetch(Exception):  # noqa: N818 - reads as the sentence it becomes
+class CannotFetch(Exception):
     """An image could not be had: the message says why."""
 
 
@@ -105,7 +105,7 @@ def _work(job: _Job, delivered: "SimpleQueue[Delivery]") -> None:
 
 
 def _render(job: _Job) -> Reel:
-    from . import _render as renderer  # noqa: PLC0415 - 0.3 s and the extra "sandbox", wanted only now
+    from . import _render as renderer
 
     order = job.order
     scene = renderer.Scene(

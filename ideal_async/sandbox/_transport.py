@@ -62,16 +62,12 @@ class _Exchange(httpx.AsyncByteStream):
 
     def __init__(self, body: bytes) -> None:
         self._request = body
-        self._read = False
         self.status: int | None = None
         self.headers: list[tuple[bytes, bytes]] = []
         self.chunks: list[bytes] = []
         self.dropped = False
 
     async def receive(self) -> MutableMapping[str, Any]:
-        if self._read:
-            return {"type": "http.disconnect"}
-        self._read = True
         return {"type": "http.request", "body": self._request, "more_body": False}
 
     async def send(self, message: MutableMapping[str, Any]) -> None:

@@ -4,7 +4,6 @@ Seconds come in as arguments and only ever grow; nothing here looks at a clock, 
 """
 
 import heapq
-import math
 from collections import deque
 from typing import Literal
 
@@ -81,14 +80,6 @@ class Task:
             return "Processing"
         return "Success" if self.ending == "Success" else "Failed"
 
-    def ready_at(self) -> float:
-        """When a started task ends, as far as is known: its time is up *and* its clip is there."""
-        if self.started_at is None or self.clip is None:
-            return math.inf
-        # Without a clip there is nothing to process: a bad picture is noticed as soon as it is looked at.
-        seconds = self.seconds if self.clip.problem is None else 0
-        return max(self.started_at + seconds, self.clip.at)
-
 
 @attrs.define(eq=False)
 class World:
@@ -99,7 +90,7 @@ class World:
     >>> world = World(workers=1)
     >>> account = world.open_account("demo", 50)
     >>> task = world.create(account, Order("https://example.com/room.jpg", 5, "720p"), 0.0)
-    >>> task.id, account.credits, world.status(task, 1.0)
+    >>> task.id, account.credits, task.status
     (1234567890123456789, 30, 'Processing')
     """
 
@@ -116,13 +107,13 @@ class World:
     _ends: list[tuple[float, int, Task]] = attrs.field(factory=list[tuple[float, int, Task]], init=False)
     _last_id: int = attrs.field(default=FIRST_ID, init=False)
 
-    def open_account(self, name: str, credits: int) -> Account:  # noqa: A002 - the vendor's word
+    def open_account(self, name: str, credits: int) -> Account:
         """A new customer with *credits* to spend."""
         account = Account(name, 0)
         self.grant(account, credits)
         return account
 
-    def grant(self, account: Account, credits: int) -> None:  # noqa: A002 - the vendor's word
+    def grant(self, account: Account, credits: int) -> None:
         """Top up an account."""
         self._book(account, "grant", credits)
 
@@ -170,10 +161,9 @@ class World:
     def deliver(self, task_id: int, clip: Clip) -> None:
         """The picture work of a task is over."""
         task = self.tasks[task_id]
-        # What was shown stays true: a clip reported late is not backdated before the last answer.
-        task.clip = attrs.evolve(clip, at=max(clip.at, self.now))
+        task.clip = clip
         if task.started_at is not None:
-            heapq.heappush(self._ends, (task.ready_at(), task.number, task))
+            self._schedule(task, task.started_at, clip)
 
     def advance(self, now: float) -> None:
         """Let time pass until *now*: tasks end in order, each hands its worker to the next in the queue."""
@@ -182,7 +172,8 @@ class World:
             self.now = max(self.now, at)
             self._end(task)
             self._busy -= 1
-            self._start(at)
+            # What was shown stays true: after a clip that is reported late nothing is backdated.
+            self._start(self.now)
         self.now = max(self.now, now)
 
     def look(self, account: Account, task_id: int, now: float) -> Task:
@@ -196,17 +187,12 @@ class World:
         task = self.tasks.get(task_id)
         if task is None or task.account is not account:
             # Not 1001: asking again cannot help, the parameter is wrong.
-            raise Refused(PARAM_ERROR, f"there is no task {task_id}")
+            raise Refused(PARAM_ERROR, f"there is no task {task_id}", http_status=404)
         if task.ending == "Prohibited" and task.ended_at is not None:
             # The page lists 9038 among the error answers, "generated output ... contains prohibited content", so it can
             # only come from a look, after the generation. We read: the look of such a task is the error envelope.
             raise Refused(PROHIBITED_CONTENT)
         return task
-
-    def status(self, task: Task, now: float) -> Status:
-        """The task's status *now*."""
-        self.advance(now)
-        return task.status
 
     def percentage(self, task: Task) -> int:
         """0 to 100: 100 only with the result, 0 for a failed task, as in the page's examples."""
@@ -237,7 +223,13 @@ class World:
             task.started_at = at
             self._busy += 1
             if task.clip is not None:
-                heapq.heappush(self._ends, (task.ready_at(), task.number, task))
+                self._schedule(task, at, task.clip)
+
+    def _schedule(self, task: Task, started_at: float, clip: Clip) -> None:
+        """A task ends when its time is up *and* its clip is there."""
+        # Without a clip there is nothing to process: a bad picture is noticed as soon as it is looked at.
+        seconds = task.seconds if clip.problem is None else 0
+        heapq.heappush(self._ends, (max(started_at + seconds, clip.at), task.number, task))
 
     def _end(self, task: Task) -> None:
         task.ended_at = self.now
@@ -250,7 +242,7 @@ class World:
         self,
         account: Account,
         reason: Literal["grant", "charge", "refund"],
-        credits: int,  # noqa: A002 - the vendor's word
+        credits: int,
         task_id: int | None = None,
     ) -> None:
         account.credits += credits

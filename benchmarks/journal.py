@@ -1,0 +1,136 @@
+"""What the journal costs: writes per second, writes per commit, CPU per write, and what it adds to a submit.
+
+python -m benchmarks.journal [folder on the disk to measure]
+"""
+
+import multiprocessing
+import os
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ideal_async import ImageToVideo
+from ideal_async._journal import Intent, Journal
+
+API = "https://api.ideal.house:443"
+ROOM = ImageToVideo("https://example.com/room.jpg", duration=5, resolution="720p", prompt="Gentle camera zoom in")
+SECONDS = 2.0
+
+
+def submit(journal: Journal) -> float:
+    """Write what a submit writes, intent and id; return the seconds it took."""
+    start = time.perf_counter()
+    intent = journal.intend(API, None, ROOM, 20)
+    if isinstance(intent, Intent):
+        journal.submitted(intent, int(intent.key[:15], 16))
+    return time.perf_counter() - start
+
+
+def keep_on(journal: Journal, until: float, taken: list[float]) -> None:
+    """Submit until the time is over."""
+    while time.perf_counter() < until:
+        taken.append(submit(journal))
+
+
+def measure(name: str, path: Path, threads: int) -> None:
+    """Print a line about *threads* threads of one process."""
+    commits = 0
+
+    def count(statement: str) -> None:
+        nonlocal commits
+        commits += statement == "COMMIT"
+
+    taken: list[float] = []
+    with Journal(path) as journal:
+        submit(journal)
+        journal._commits._writer.set_trace_callback(count)  # noqa: SLF001 - nothing public tells
+        start, cpu = time.perf_counter(), time.process_time()
+        workers = [threading.Thread(target=keep_on, args=(journal, start + SECONDS, taken)) for _ in range(threads)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        wall, cpu = time.perf_counter() - start, time.process_time() - cpu
+    report(name, taken, wall, cpu=cpu, commits=commits)
+
+
+def work(path: Path, start: Any, results: Any) -> None:
+    """Be one of several processes."""
+    taken: list[float] = []
+    with Journal(path) as journal:
+        submit(journal)
+        start.wait()
+        keep_on(journal, time.perf_counter() + SECONDS, taken)
+    results.put(taken)
+
+
+def measure_processes(name: str, path: Path, count: int) -> None:
+    """Print a line about *count* processes of one thread each."""
+    context = multiprocessing.get_context("spawn")
+    start, results = context.Barrier(count), context.Queue()
+    processes = [context.Process(target=work, args=(path, start, results)) for _ in range(count)]
+    for process in processes:
+        process.start()
+    taken = [seconds for _ in processes for seconds in results.get()]
+    for process in processes:
+        process.join()
+    report(name, taken, SECONDS)
+
+
+def report(name: str, taken: list[float], wall: float, *, cpu: float | None = None, commits: int = 0) -> None:
+    """Print a line."""
+    writes = 2 * len(taken)
+    *_, slow = statistics.quantiles(taken, n=100)
+    line = f"{name:<12} {writes / wall:6.0f} writes/s"
+    line += f"   submit +{1000 * statistics.median(taken):.2f} ms (p99 {1000 * slow:.1f})"
+    if cpu is not None:
+        line += f"   {1e6 * cpu / writes:.0f} us CPU/write   {writes / commits:.1f} writes/commit"
+    print(line)
+
+
+def fsyncs_per_second(folder: Path) -> float:
+    """Measure the disk alone: 4 KiB appended and synced."""
+    descriptor = os.open(folder / "plain", os.O_CREAT | os.O_WRONLY, 0o600)
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() < start + SECONDS / 2:
+        os.write(descriptor, bytes(4096))
+        os.fsync(descriptor)
+        count += 1
+    os.close(descriptor)
+    return count / (time.perf_counter() - start)
+
+
+def measure_opening(path: Path) -> None:
+    """Print how long opening, reading and closing a journal of some thousand entries takes."""
+    steps: list[tuple[str, Callable[[Journal], object]]] = [
+        ("entries", lambda journal: sum(1 for _ in journal.entries())),
+        ("spent, 1000 keys", lambda journal: journal.spent(API, map(str, range(1000)))),
+    ]
+    start = time.perf_counter()
+    with Journal(path) as journal:
+        print(f"open: {1000 * (time.perf_counter() - start):.1f} ms", end="")
+        for name, step in steps:
+            start = time.perf_counter()
+            result = step(journal)
+            print(f"; {name}: {1000 * (time.perf_counter() - start):.1f} ms ({result})", end="")
+    print()
+
+
+def main() -> None:
+    """Measure on the disk of the folder given, or of the temporary one."""
+    with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as name:
+        folder = Path(name)
+        print(f"the disk alone: {fsyncs_per_second(folder):.0f} fsyncs/s")
+        for threads in (1, 4, 64):
+            measure(f"{threads} thread{'s' * (threads > 1)}", folder / f"{threads}.journal", threads)
+        measure_processes("4 processes", folder / "processes.journal", 4)
+        measure_opening(folder / "64.journal")
+
+
+if __name__ == "__main__":
+    main()

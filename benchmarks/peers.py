@@ -1,0 +1,266 @@
+"""N jobs of D seconds with each client of this kind, each against its own wire shape on the same server."""
+
+import argparse
+import asyncio
+import gc
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from .clock import GRACE, Clock, SkippingSelector, run
+from .server import FIRST_ID, Load, Server, running
+
+if TYPE_CHECKING:
+    import httpx
+
+PICTURE = "https://example.com/room.jpg"
+#: Seconds between two looks in the loop that one writes without a library: the vendor's page has it in its examples.
+PLAIN_INTERVAL = 5.0
+
+#: Told the number of a job when it is finished, from the caller's point of view.
+Finished = Callable[[int], None]
+Contender = Callable[[str, int, Finished], Awaitable[None]]
+
+
+async def _gather(job: Callable[[], Awaitable[int]], jobs: int, finished: Finished) -> None:
+    """Await *jobs* jobs at once, as an application does."""
+
+    async def one() -> None:
+        finished(await job())
+
+    await asyncio.gather(*(one() for _ in range(jobs)))
+
+
+async def _ideal(url: str, jobs: int, finished: Finished, http_client: "httpx.AsyncClient | None" = None) -> None:
+    from ideal_async import AsyncClient, ImageToVideo
+
+    request = ImageToVideo(PICTURE, duration=5, resolution="720p", prompt="Gentle camera zoom in with soft lighting")
+    async with AsyncClient("key", base_url=url, http_client=http_client) as client:
+
+        async def job() -> int:
+            return (await client.generate(request)).id - FIRST_ID
+
+        await _gather(job, jobs, finished)
+
+
+async def ideal(url: str, jobs: int, finished: Finished) -> None:
+    """Ours, on httpx as it comes."""
+    await _ideal(url, jobs, finished)
+
+
+async def ideal_aiohttp(url: str, jobs: int, finished: Finished) -> None:
+    """Ours, on httpx over aiohttp."""
+    import httpx
+    from httpx_aiohttp import HttpxAiohttpClient
+
+    async with HttpxAiohttpClient(limits=httpx.Limits(max_connections=20, keepalive_expiry=75)) as http_client:
+        await _ideal(url, jobs, finished, http_client)
+
+
+async def ideal_pyreqwest(url: str, jobs: int, finished: Finished) -> None:
+    """Ours, on httpx over pyreqwest."""
+    import httpx
+    from pyreqwest.compatibility.httpx import HttpxTransport
+
+    async with httpx.AsyncClient(transport=HttpxTransport()) as http_client:
+        await _ideal(url, jobs, finished, http_client)
+
+
+async def ideal_httpx2(url: str, jobs: int, finished: Finished) -> None:
+    """Ours, on httpx2."""
+    import httpx2
+
+    async with httpx2.AsyncClient() as http_client:
+        await _ideal(url, jobs, finished, http_client)
+
+
+async def plain_httpx(url: str, jobs: int, finished: Finished) -> None:
+    """The loop of the vendor's page, with httpx."""
+    import httpx
+
+    headers = {"APIKEY": "key"}
+    body = {"imageUrl": PICTURE, "duration": 5, "resolution": "720p", "prompt": "Gentle camera zoom in"}
+    async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+
+        async def job() -> int:
+            answer = await client.post("/api/v1/imageToVideo/generate", json=body)
+            task_id: int = answer.json()["data"]
+            while True:
+                await asyncio.sleep(PLAIN_INTERVAL)
+                answer = await client.get("/api/v1/imageToVideo/result", params={"taskId": task_id})
+                if answer.json()["data"]["status"] in ("Success", "Failed"):
+                    return task_id - FIRST_ID
+
+        await _gather(job, jobs, finished)
+
+
+async def runwayml(url: str, jobs: int, finished: Finished) -> None:
+    """Runway's SDK: `create`, then `wait_for_task_output`."""
+    from runwayml import AsyncRunwayML
+
+    async with AsyncRunwayML(api_key="key", base_url=f"{url}/runway") as client:
+
+        async def job() -> int:
+            task = await client.image_to_video.create(
+                model="gen4_turbo", prompt_image=PICTURE, ratio="1280:720", duration=5, prompt_text="Zoom in"
+            )
+            return _number((await task.wait_for_task_output()).id)
+
+        await _gather(job, jobs, finished)
+
+
+async def openai(url: str, jobs: int, finished: Finished) -> None:
+    """OpenAI's SDK: `create_and_poll`."""
+    from openai import AsyncOpenAI
+
+    async with AsyncOpenAI(api_key="key", base_url=f"{url}/openai") as client:
+
+        async def job() -> int:
+            return _number((await client.videos.create_and_poll(prompt="Zoom in", model="sora-2")).id)
+
+        await _gather(job, jobs, finished)
+
+
+async def replicate(url: str, jobs: int, finished: Finished) -> None:
+    """Replicate's SDK: `async_create`, then `async_wait`."""
+    from replicate import Client
+
+    client = Client(api_token="key", base_url=f"{url}/replicate")  # noqa: S106 - not secret
+
+    async def job() -> int:
+        prediction = await client.predictions.async_create(
+            version="5c7d5dc6dd8bf75c1acaa8565735e7986bc5b66206b55cca93cb72c9bf15ccaa", input={"image": PICTURE}
+        )
+        await prediction.async_wait()
+        return _number(prediction.id)
+
+    await _gather(job, jobs, finished)
+
+
+async def fal(url: str, jobs: int, finished: Finished) -> None:
+    """Fal's SDK: `subscribe`."""
+    import fal_client
+    import fal_client.client
+
+    fal_client.client.QUEUE_URL_FORMAT = f"{url}/"  # it speaks https to its own host only
+    client = fal_client.AsyncClient(key="key")
+
+    async def job() -> int:
+        handle = await client.submit("fal/video", arguments={"image_url": PICTURE})
+        await handle.get()
+        return _number(handle.request_id)
+
+    await _gather(job, jobs, finished)
+
+
+def _number(name: str) -> int:
+    return int(name.removeprefix("job-"))
+
+
+OURS: dict[str, Contender] = {
+    "ideal_async": ideal,
+    "ideal_async (aiohttp)": ideal_aiohttp,
+    "ideal_async (pyreqwest)": ideal_pyreqwest,
+    "ideal_async (httpx2)": ideal_httpx2,
+}
+PEERS: dict[str, Contender] = {
+    "plain httpx, 5 s": plain_httpx,
+    "runwayml": runwayml,
+    "openai": openai,
+    "replicate": replicate,
+    "fal-client": fal,
+}
+#: Transports that do their work in threads of their own.
+THREADED = {"ideal_async (pyreqwest)"}
+
+
+def measure(name: str, server: Server, load: Load, jobs: int) -> dict[str, Any]:
+    """Run one contender in this process."""
+    server.clock.install()
+    warnings.simplefilter("ignore")  # peers announce what they will drop one day
+    contender = {**OURS, **PEERS}[name]
+
+    def once(load: Load, jobs: int) -> tuple[float, int, dict[int, float]]:
+        server.begin(load)
+        finished: dict[int, float] = {}
+        with server.barrier() as barrier:
+            selector = SkippingSelector(server.clock, barrier, GRACE if name in THREADED else 0.0)
+
+            async def main() -> None:
+                await contender(server.url, jobs, lambda job: finished.setdefault(job, server.clock.now()))
+
+            gc.collect()
+            memory, cpu = _resident(), time.process_time()
+            run(main, selector)
+            cpu = time.process_time() - cpu - selector.overhead
+        return cpu, max(0, _peak() - memory), finished
+
+    once(Load(duration=1.0), 1)  # imports, and classes that are built at their first use
+    began = time.perf_counter()
+    cpu, memory, finished = once(load, jobs)
+    took = time.perf_counter() - began
+    report = server.report()
+    late = sorted(at - report["ends"][job] for job, at in finished.items())
+    return {
+        "contender": name,
+        "jobs": jobs,
+        "cpu_ms": 1000 * cpu / jobs,
+        "requests": report["requests"] / jobs,
+        "peak": report["peak"],
+        "connections": report["most_open"] - 1,  # the barrier's neighbour, which asks for the report
+        "memory_kb": memory / 1024 / jobs,
+        "late_mean": statistics.fmean(late),
+        "late_p95": late[int(0.95 * (len(late) - 1))],
+        "late_max": late[-1],
+        "took": took,
+    }
+
+
+def _resident() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def spawn(name: str, server: Server, load: Load, jobs: int) -> dict[str, Any]:
+    """Run one contender in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.peers", "--only", name, "--jobs", str(jobs)]
+    command += ["--load", json.dumps(attrs.asdict(load))]
+    command += ["--server", json.dumps([server.port, server.barrier_port, str(server.clock.path)])]
+    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    result: dict[str, Any] = json.loads(answer.stdout)
+    return result
+
+
+def main() -> None:
+    """Run as a program: one contender, its figures as JSON."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", required=True)
+    parser.add_argument("--jobs", type=int, required=True)
+    parser.add_argument("--load", type=json.loads, default={})
+    parser.add_argument("--server", type=json.loads)
+    asked = parser.parse_args()
+    if asked.server:
+        port, barrier_port, path = asked.server
+        server = Server(port, barrier_port, Clock(Path(path)))
+        print(json.dumps(measure(asked.only, server, Load(**asked.load), asked.jobs)))
+        return
+    with running() as server:
+        print(json.dumps(spawn(asked.only, server, Load(**asked.load), asked.jobs), indent=1))
+
+
+if __name__ == "__main__":
+    main()

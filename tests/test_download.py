@@ -1,0 +1,548 @@
+"""A file that is there is complete; a file that is not can be continued."""
+
+import errno
+import gzip
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import httpx
+import pytest
+from fakes import BASE_URL, HALF_READ, ID, KEY, RESULT, ROOM, Service, answer, look
+
+from ideal_async import AsyncClient, DownloadFailed, Retry, Task, TaskStatus, VideoOutput
+from ideal_async._download import CHUNK, Part
+from ideal_async._ranges import Held
+from ideal_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+CONTENT = bytes(range(256)) * 4096
+URL = "https://cdn.example/result.mp4?X-Amz-Signature=1"
+TASK = Task(ID, TaskStatus.SUCCESS, 100, output=VideoOutput(URL, "https://cdn.example/cover.jpg"))
+
+
+async def inline(function: Callable[..., Any], *args: object) -> Any:
+    """Stay in the event loop: threads and virtual time do not mix."""
+    return function(*args)
+
+
+def client_of(service: httpx.AsyncBaseTransport, **more: Any) -> AsyncClient:
+    return AsyncClient(KEY, base_url=BASE_URL, transport=service, _leave_loop=inline, **more)
+
+
+class Broken(httpx.AsyncByteStream):
+    """A body that breaks off after some bytes, or goes slowly."""
+
+    def __init__(self, content: bytes, error: Exception | None = None, pause: float = 0.0) -> None:
+        self._content, self._error, self._pause = content, error, pause
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self._content), 65536):
+            await anyio.sleep(self._pause)
+            yield self._content[start : start + 65536]
+        if self._error is not None:
+            raise self._error
+
+
+class Store(httpx.AsyncBaseTransport):
+    """A storage service that follows RFC 9110, on a bad line: *cuts* says after how many bytes each answer breaks."""
+
+    def __init__(
+        self,
+        content: bytes = CONTENT,
+        *,
+        cuts: list[int] | None = None,
+        etag: str | None = '"v1"',
+        ranges: bool = True,
+        error: Exception | None = None,
+    ) -> None:
+        self.content, self.etag, self.ranges = content, etag, ranges
+        self.requests: list[httpx.Request] = []
+        self._cuts = cuts or []
+        self._error = error or httpx.ReadError("cut")
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """What httpx calls."""
+        self.requests.append(request)
+        headers = {"ETag": self.etag} if self.etag else {}
+        asked = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
+        same = request.headers.get("If-Range", self.etag) == self.etag
+        first = int(asked[1]) if asked and self.ranges and same else 0
+        if first >= len(self.content):
+            return httpx.Response(416, headers={**headers, "Content-Range": f"bytes */{len(self.content)}"})
+        if first:
+            headers["Content-Range"] = f"bytes {first}-{len(self.content) - 1}/{len(self.content)}"
+        body = self.content[first:]
+        headers["Content-Length"] = str(len(body))
+        cut = self._cuts.pop(0) if self._cuts else None
+        stream = Broken(body) if cut is None else Broken(body[:cut], self._error)
+        return httpx.Response(206 if first else 200, headers=headers, stream=stream)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def left_over(path: Path) -> list[str]:
+    return sorted(file.name for file in path.parent.iterdir())
+
+
+# The good case
+
+
+async def test_a_result_is_brought_whole(tmp_path: Path) -> None:
+    """Video and cover; nothing else is left in the folder; the path comes back."""
+    sandbox = Sandbox(render=False)
+    async with AsyncClient(sandbox.api_key, transport=sandbox.transport, _leave_loop=inline) as client:
+        task = await client.generate(ROOM)
+        video = await client.download(task, tmp_path / "room.mp4")
+        cover = await client.download(task, str(tmp_path / "room.jpg"), part="cover")
+        assert task.output is not None
+        async with httpx.AsyncClient(transport=sandbox.transport) as http_client:
+            for path, url in ((video, task.output.result_url), (cover, task.output.cover)):
+                assert path.read_bytes() == (await http_client.get(str(url))).content
+    assert (video, cover) == (tmp_path / "room.mp4", tmp_path / "room.jpg")
+    assert left_over(video) == ["room.jpg", "room.mp4"]
+
+
+async def test_the_result_host_does_not_see_the_key(tmp_path: Path) -> None:
+    """It is somebody else's; nor does a host it redirects to, which is followed here."""
+    service = Service(
+        file=[
+            httpx.Response(302, headers={"Location": "https://other.example/result.mp4"}),
+            httpx.Response(200, content=CONTENT),
+        ]
+    )
+    async with client_of(service) as client:
+        await client.download(TASK, tmp_path / "room.mp4")
+    assert [request.url.host for request in service.requests] == ["cdn.example", "other.example"]
+    assert all(KEY not in str(request.headers.raw) for request in service.requests)
+    assert all("apikey" not in request.headers for request in service.requests)
+    assert service.requests[0].headers["Accept-Encoding"] == "identity"
+
+
+async def test_an_existing_file_is_replaced_when_the_new_one_is_complete(tmp_path: Path) -> None:
+    """Whoever reads it meanwhile reads the old one, whole."""
+    path = tmp_path / "room.mp4"
+    path.write_bytes(b"old")
+    async with client_of(Store(cuts=[100] + [0] * 10)) as client:
+        with pytest.raises(DownloadFailed):
+            await client.download(TASK, path)
+        assert path.read_bytes() == b"old"
+    async with client_of(Store()) as client:
+        await client.download(TASK, path)
+    assert path.read_bytes() == CONTENT
+
+
+# Broken lines
+
+
+@pytest.mark.parametrize("etag", ['"v1"', None, 'W/"v1"'])
+@pytest.mark.parametrize(
+    "error", [httpx.ReadError("cut"), ConnectionResetError("cut"), TimeoutError(), ValueError("?")]
+)
+async def test_a_broken_download_goes_on_where_it_stopped(tmp_path: Path, etag: str | None, error: Exception) -> None:
+    """In one call: only what is missing is asked for, on condition that it is the same file."""
+    store = Store(cuts=[300_000, 400_000], etag=etag, error=error)
+    async with client_of(store) as client:
+        path = await client.download(TASK, tmp_path / "room.mp4")
+    assert path.read_bytes() == CONTENT
+    assert [request.headers.get("Range") for request in store.requests] == [None, "bytes=300000-", "bytes=700000-"]
+    strong = etag if etag == '"v1"' else None
+    assert [request.headers.get("If-Range") for request in store.requests] == [None, strong, strong]
+    assert left_over(path) == ["room.mp4"]
+
+
+async def test_a_download_that_fails_is_resumed_by_calling_again(tmp_path: Path) -> None:
+    """The exception tells what is kept; another client, even another process, goes on from there."""
+    path = tmp_path / "room.mp4"
+    store = Store(cuts=[300_000] + [0] * 10)
+    async with client_of(store) as client:
+        with pytest.raises(DownloadFailed) as caught:
+            await client.download(TASK, path)
+    assert (caught.value.path, caught.value.received, caught.value.task_id) == (str(path), 300_000, ID)
+    assert "call again to resume" in str(caught.value)
+    assert not path.exists()
+    assert len(store.requests) == 5
+    async with client_of(again := Store()) as client:
+        await client.download(TASK, path)
+    assert again.requests[0].headers["Range"] == "bytes=300000-"
+    assert path.read_bytes() == CONTENT
+
+
+async def test_progress_gives_new_patience(tmp_path: Path) -> None:
+    """Twenty breaks, each after a few bytes, are no reason to give up."""
+    content = bytes(range(200))
+    store = Store(content, cuts=[7] * 20)
+    async with client_of(store, retry=Retry(attempts=2)) as client:
+        path = await client.download(TASK, tmp_path / "room.mp4")
+    assert path.read_bytes() == content
+    assert len(store.requests) == 21
+
+
+async def test_a_body_that_is_too_short_is_not_complete(tmp_path: Path) -> None:
+    """The line ended politely, but too early."""
+
+    async def respond(request: httpx.Request) -> httpx.Response:
+        if "Range" in request.headers:
+            return httpx.Response(206, headers={"Content-Range": "bytes 3-4/5"}, content=b"de")
+        return httpx.Response(200, headers={"Content-Length": "5"}, stream=Broken(b"abc"))
+
+    async with client_of(httpx.MockTransport(respond)) as client:
+        path = await client.download(TASK, tmp_path / "room.mp4")
+    assert path.read_bytes() == b"abcde"
+
+
+async def test_a_changed_file_is_started_over(tmp_path: Path) -> None:
+    """Half of one and half of another would be neither."""
+    path = tmp_path / "room.mp4"
+    async with client_of(Store(cuts=[300_000] + [0] * 10)) as client:
+        with pytest.raises(DownloadFailed):
+            await client.download(TASK, path)
+    changed = Store(CONTENT[::-1], etag='"v2"')
+    async with client_of(changed) as client:
+        await client.download(TASK, path)
+    assert path.read_bytes() == CONTENT[::-1]
+    assert len(changed.requests) == 1
+
+
+async def test_a_changed_file_without_a_validator_is_noticed_by_its_length(tmp_path: Path) -> None:
+    """The part is thrown away and asked for anew."""
+    path = tmp_path / "room.mp4"
+    async with client_of(Store(cuts=[300_000] + [0] * 10, etag=None)) as client:
+        with pytest.raises(DownloadFailed):
+            await client.download(TASK, path)
+    changed = Store(CONTENT[1:], etag=None)
+    async with client_of(changed) as client:
+        await client.download(TASK, path)
+    assert path.read_bytes() == CONTENT[1:]
+    assert [request.headers.get("Range") for request in changed.requests] == ["bytes=300000-", None]
+
+
+async def test_a_server_without_ranges_starts_over(tmp_path: Path) -> None:
+    """It answers 200 with everything."""
+    store = Store(cuts=[300_000], ranges=False)
+    async with client_of(store) as client:
+        path = await client.download(TASK, tmp_path / "room.mp4")
+    assert path.read_bytes() == CONTENT
+
+
+async def test_a_part_that_is_complete_needs_no_more_bytes(tmp_path: Path) -> None:
+    """The process died between the last byte and the renaming: HTTP 416 says that nothing is missing."""
+    path = tmp_path / "room.mp4"
+    part = Part(path)
+    part.file.write_bytes(CONTENT)
+    part.note.write_text(json.dumps({"identity": f"{ID}/video", "total": len(CONTENT), "etag": '"v1"'}))
+    store = Store()
+    async with client_of(store) as client:
+        await client.download(TASK, path)
+    assert path.read_bytes() == CONTENT
+    assert len(store.requests) == 1
+    assert left_over(path) == ["room.mp4"]
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        json.dumps({"identity": "another task/video", "total": 5, "etag": None}),
+        json.dumps({"identity": f"{ID}/video", "total": "5", "etag": None}),
+        json.dumps({"identity": f"{ID}/video", "total": 5, "etag": 7}),
+        None,
+    ],
+)
+async def test_a_part_of_something_else_is_not_continued(tmp_path: Path, note: str | None) -> None:
+    """Nor one whose note is missing or damaged."""
+    path = tmp_path / "room.mp4"
+    part = Part(path)
+    part.file.write_bytes(b"other")
+    if note is not None:
+        part.note.write_text(note)
+    assert part.held(f"{ID}/video") == Held()
+    async with client_of(Store()) as client:
+        await client.download(TASK, path)
+    assert path.read_bytes() == CONTENT
+
+
+async def test_a_compressed_answer_is_not_resumed(tmp_path: Path) -> None:
+    """Its ranges count other bytes than those on the disk."""
+    squeezed = gzip.compress(CONTENT)
+    requests: list[httpx.Request] = []
+
+    async def respond(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        headers = {"Content-Encoding": "gzip", "ETag": '"v1"', "Content-Length": str(len(squeezed))}
+        if "Range" in request.headers:
+            headers["Content-Range"] = f"bytes 5-{len(squeezed) - 1}/{len(squeezed)}"
+            return httpx.Response(206, headers=headers, stream=Broken(squeezed[5:]))
+        error = httpx.ReadError("cut") if len(requests) == 1 else None
+        return httpx.Response(200, headers=headers, stream=Broken(squeezed, error))
+
+    async with client_of(httpx.MockTransport(respond)) as client:
+        path = await client.download(TASK, tmp_path / "room.mp4")
+    assert path.read_bytes() == CONTENT
+
+
+# Expired URLs
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+async def test_an_expired_url_is_asked_for_anew_once(tmp_path: Path, status: int) -> None:
+    """And the download goes on where it was."""
+    requests: list[httpx.Request] = []
+    store = Store(cuts=[300_000])
+
+    async def respond(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        if request.url.path == RESULT:
+            output = {"resultUrl": "https://cdn.example/fresh.mp4"}
+            return answer({"id": ID, "status": "Success", "output": output})
+        if request.url.path == "/result.mp4" and len(requests) > 1:
+            return httpx.Response(status)
+        return await store.handle_async_request(request)
+
+    async with client_of(httpx.MockTransport(respond)) as client:
+        path = await client.download(TASK, tmp_path / "room.mp4")
+    assert path.read_bytes() == CONTENT
+    assert [request.url.path for request in requests] == ["/result.mp4", "/result.mp4", RESULT, "/fresh.mp4"]
+    assert requests[-1].headers["Range"] == "bytes=300000-"
+    assert "apikey" in requests[2].headers
+    assert "apikey" not in requests[3].headers
+
+
+async def test_a_url_that_stays_expired_is_told(tmp_path: Path) -> None:
+    """Once is enough."""
+    service = Service(look=look("Success"), file=httpx.Response(403))
+    async with client_of(service) as client:
+        with pytest.raises(DownloadFailed, match="HTTP 403") as caught:
+            await client.download(TASK, tmp_path / "room.mp4")
+    assert len(service.looks) == 1
+    assert caught.value.received == 0
+
+
+async def test_the_sandboxs_urls_expire_too(tmp_path: Path) -> None:
+    """Looks give new ones."""
+    sandbox = Sandbox(render=False, url_lifetime=60)
+    async with AsyncClient(sandbox.api_key, transport=sandbox.transport, _leave_loop=inline) as client:
+        task = await client.generate(ROOM)
+        await anyio.sleep(3600)
+        assert (await client.download(task, tmp_path / "room.mp4")).stat().st_size > 0
+
+
+async def test_a_server_in_trouble_is_tried_again(tmp_path: Path) -> None:
+    """HTTP 503 is no expired URL."""
+    service = Service(file=[httpx.Response(503), httpx.Response(500), httpx.Response(200, content=b"abc")])
+    async with client_of(service) as client:
+        assert (await client.download(TASK, tmp_path / "room.mp4")).read_bytes() == b"abc"
+
+
+# Bad arguments
+
+
+@pytest.mark.parametrize(
+    ("task", "part", "fix"),
+    [
+        (Task(ID, TaskStatus.PROCESSING), "video", r"\(Processing\) has no video: wait for it first"),
+        (Task(ID, TaskStatus.SUCCESS, output=VideoOutput(URL)), "cover", "has no cover"),
+        (TASK, "audio", 'part must be "video" or "cover"'),
+    ],
+)
+async def test_what_is_not_there_is_not_downloaded(tmp_path: Path, task: Task, part: Any, fix: str) -> None:
+    """With the reason, before anything is asked for."""
+    service = Service()
+    async with client_of(service) as client:
+        with pytest.raises(ValueError, match=fix):
+            await client.download(task, tmp_path / "x", part=part)
+    assert service.requests == []
+    assert left_over(tmp_path / "x") == []
+
+
+async def test_an_id_is_not_downloaded(tmp_path: Path) -> None:
+    """A task is, since it knows its URLs."""
+    async with client_of(Service()) as client:
+        with pytest.raises(TypeError, match="a Task is downloaded, not int: wait for it first"):
+            await client.download(ID, tmp_path / "x")  # type: ignore[arg-type]  # that is the point
+
+
+async def test_one_path_is_written_by_one_download(tmp_path: Path) -> None:
+    """Two at once would mix; afterwards it is free again."""
+    path = tmp_path / "room.mp4"
+
+    async def respond(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=Broken(CONTENT, pause=1))
+
+    async with client_of(httpx.MockTransport(respond)) as client:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.download, TASK, path)
+            await anyio.sleep(2)
+            with pytest.raises(RuntimeError, match="is being downloaded already"):
+                await client.download(TASK, path)
+        await client.download(TASK, path)
+    assert path.read_bytes() == CONTENT
+
+
+# The disk
+
+
+async def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """In the words of the system."""
+    async with client_of(Store()) as client:
+        with pytest.raises(DownloadFailed, match=r"cannot write .*: No such file or directory") as caught:
+            await client.download(TASK, tmp_path / "missing" / "room.mp4")
+    assert isinstance(caught.value.__cause__, FileNotFoundError)
+    assert caught.value.task_id == ID
+
+
+async def test_a_folder_in_the_way_is_told(tmp_path: Path) -> None:
+    """The bytes are kept, and a call with another path begins anew."""
+    (tmp_path / "room.mp4").mkdir()
+    async with client_of(Store()) as client:
+        with pytest.raises(DownloadFailed, match="Is a directory"):
+            await client.download(TASK, tmp_path / "room.mp4")
+
+
+@HALF_READ
+@pytest.mark.parametrize("message", ["No space left on device", ""])
+async def test_a_full_disk_is_told_and_what_came_is_kept(tmp_path: Path, message: str) -> None:
+    """It is not the network's fault, so it is not tried again."""
+    writes = 0
+
+    async def full(function: Callable[..., Any], *args: object) -> Any:
+        nonlocal writes
+        if getattr(function, "__name__", "") == "write":
+            writes += 1
+            if writes == 3:
+                raise OSError(errno.ENOSPC, message) if message else OSError
+        return function(*args)
+
+    store = Store()
+    async with AsyncClient(KEY, base_url=BASE_URL, transport=store, _leave_loop=full) as client:
+        with pytest.raises(DownloadFailed, match=f"cannot write .*part: {message}") as caught:
+            await client.download(TASK, tmp_path / "room.mp4")
+    assert len(store.requests) == 1
+    assert caught.value.received == 0
+    async with client_of(store) as client:
+        await client.download(TASK, tmp_path / "room.mp4")
+    assert store.requests[-1].headers["Range"] == f"bytes={2 * CHUNK}-"
+    assert (tmp_path / "room.mp4").read_bytes() == CONTENT
+
+
+async def test_a_part_that_shrank_is_not_filled_with_zeros(tmp_path: Path) -> None:
+    """Somebody emptied it between two steps."""
+    path = tmp_path / "room.mp4"
+    store = Store(cuts=[300_000])
+
+    async def meddle(function: Callable[..., Any], *args: object) -> Any:
+        if getattr(function, "__name__", "") == "open" and len(store.requests) == 2:
+            empty(Part(path).file)
+        return function(*args)
+
+    async with AsyncClient(KEY, base_url=BASE_URL, transport=store, _leave_loop=meddle) as client:
+        with pytest.raises(DownloadFailed, match="somebody else took bytes away"):
+            await client.download(TASK, path)
+        assert (await client.download(TASK, path)).read_bytes() == CONTENT
+
+
+async def test_where_folders_cannot_be_opened_the_file_is_there_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elsewhere than on POSIX."""
+    async with client_of(Store()) as client:
+        monkeypatch.setattr("ideal_async._download.ON_POSIX", False)
+        assert (await client.download(TASK, tmp_path / "room.mp4")).read_bytes() == CONTENT
+
+
+# Together with everything else
+
+
+async def test_ten_slow_downloads_do_not_stop_the_looks(tmp_path: Path) -> None:
+    """They have a limiter of their own."""
+    downloading = 0
+
+    async def respond(request: httpx.Request) -> httpx.Response:
+        nonlocal downloading
+        if request.url.path == RESULT:
+            return look()
+        downloading += 1
+        return httpx.Response(200, stream=Broken(CONTENT, pause=60))
+
+    async with client_of(httpx.MockTransport(respond)) as client, anyio.create_task_group() as tasks:
+        for number in range(12):
+            tasks.start_soon(client.download, TASK, tmp_path / f"{number}.mp4")
+        await anyio.sleep(1)
+        began = anyio.current_time()
+        await client.fetch(ID)
+        assert (anyio.current_time(), downloading) == (began, 10)
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("steps", range(0, 90, 3))
+async def test_a_download_may_be_cancelled_at_every_await(tmp_path: Path, steps: int) -> None:
+    """Nothing is left open, and calling again resumes."""
+
+    async def step(function: Callable[..., Any], *args: object) -> Any:
+        await anyio.lowlevel.checkpoint()
+        result = function(*args)
+        await anyio.lowlevel.cancel_shielded_checkpoint()
+        return result
+
+    path = tmp_path / "room.mp4"
+    store = Store(cuts=[300_000])
+    async with AsyncClient(KEY, base_url=BASE_URL, transport=store, _leave_loop=step) as client:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.download, TASK, path)
+            for _ in range(steps):
+                await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+        assert (await client.download(TASK, path)).read_bytes() == CONTENT
+    assert left_over(path) == ["room.mp4"]
+
+
+async def test_a_download_whose_client_is_closed_ends_soon(tmp_path: Path) -> None:
+    """Trying again is hopeless."""
+
+    async def respond(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=Broken(CONTENT, httpx.ReadError("cut"), pause=1))
+
+    errors: list[Exception] = []
+
+    async def download() -> None:
+        try:
+            await client.download(TASK, tmp_path / "room.mp4")
+        except DownloadFailed as error:
+            errors.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        async with client_of(httpx.MockTransport(respond), retry=Retry(wait_initial=1000, wait_max=1000)) as client:
+            tasks.start_soon(download)
+            await anyio.sleep(3)
+        closed = anyio.current_time()
+    assert anyio.current_time() - closed <= 16
+    assert len(errors) == 1
+
+
+@pytest.mark.usefixtures("real_time")
+async def test_the_disk_is_used_in_threads(tmp_path: Path) -> None:
+    """As in real life, with the real clock: nothing blocks the event loop."""
+    async with AsyncClient(
+        KEY, base_url=BASE_URL, transport=Store(cuts=[300_000]), retry=Retry(wait_initial=0)
+    ) as client:
+        assert (await client.download(TASK, tmp_path / "room.mp4")).read_bytes() == CONTENT
+
+
+async def test_a_part_file_tells_whose_it_is(tmp_path: Path) -> None:
+    """Beside the file that will be, with no URL in its note."""
+    path = tmp_path / "room.mp4"
+    async with client_of(Store(cuts=[300_000] + [0] * 10)) as client:
+        with pytest.raises(DownloadFailed):
+            await client.download(TASK, path)
+    assert left_over(path) == ["room.mp4.part", "room.mp4.part.json"]
+    assert json.loads(Part(path).note.read_text()) == {"identity": f"{ID}/video", "total": len(CONTENT), "etag": '"v1"'}

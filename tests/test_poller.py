@@ -1,0 +1,622 @@
+"""One loop for all tasks: who is looked at when, and who hears of it."""
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+
+from ideal_async import (
+    ApiError,
+    ConnectionFailed,
+    IdealError,
+    InvalidRequest,
+    Pacing,
+    RateLimited,
+    RequestFailed,
+    Retry,
+    Task,
+    TaskFailed,
+    TaskInput,
+    TaskStatus,
+    Unauthorized,
+)
+from ideal_async._pacing import Forecast
+from ideal_async._poller import Poller, Waiter
+from ideal_async._retry import Failure, Sent
+
+RUNNING, SUCCESS = TaskStatus.PROCESSING, TaskStatus.SUCCESS
+
+
+class Fixed(Forecast):
+    """Looks at once, and then every five seconds: these tests are about the loop, not about the guess."""
+
+    def __init__(self, every: float = 5.0) -> None:
+        super().__init__(Pacing(min_interval=every, max_interval=max(60.0, every)))
+        self.followed = 0
+        self.finished: list[bool] = []
+
+    def track(self, *args: Any, **more: Any) -> Any:
+        """One more."""
+        self.followed += 1
+        return super().track(*args, **more)
+
+    def first(self, *_: Any, **__: Any) -> float:
+        """At once."""
+        return 0.0
+
+    def after(self, *_: Any, **__: Any) -> float:
+        """Always the same."""
+        return self.pacing.min_interval
+
+    def eta(self, *_: Any, **__: Any) -> None:
+        """No idea."""
+
+    def finish(self, track: Any, *, now: float, success: bool) -> None:
+        """One less."""
+        self.followed -= 1
+        self.finished.append(success)
+        super().finish(track, now=now, success=success)
+
+    def drop(self, track: Any) -> None:
+        """One less."""
+        self.followed -= 1
+        super().drop(track)
+
+
+class World:
+    """What a look shows, and when each was made."""
+
+    def __init__(self, show: Callable[[int], Task | Failure | Awaitable[Task | Failure]]) -> None:
+        self.show = show
+        self.looks: list[tuple[float, int]] = []
+        self.ends: list[tuple[int, Task | None, str | None]] = []
+        self.forecast = Fixed()
+
+    async def fetch(self, task_id: int) -> Task | Failure:
+        """Note the look, and show what there is to see."""
+        self.looks.append((anyio.current_time() - self.began, task_id))
+        shown = self.show(task_id)
+        return await shown if isinstance(shown, Awaitable) else shown
+
+    async def on_end(self, task_id: int, task: Task | None, reason: str | None) -> None:
+        """Note the end."""
+        self.ends.append((task_id, task, reason))
+
+    @asynccontextmanager
+    async def poller(self, *, looks_at_once: int = 10, retry: Retry | None = None) -> AsyncGenerator[Poller]:
+        """Run a poller on it."""
+        self.began = anyio.current_time()
+        async with anyio.create_task_group() as tasks:
+            poller = Poller(
+                self.fetch,
+                forecast=self.forecast,
+                retry=retry or Retry(),
+                looks_at_once=looks_at_once,
+                start_soon=tasks.start_soon,
+                on_end=self.on_end,
+            )
+            tasks.start_soon(poller.run)
+            yield poller
+            tasks.cancel_scope.cancel()
+
+    def times(self, task_id: int = 1) -> list[float]:
+        """When a task was looked at."""
+        return [time for time, id in self.looks if id == task_id]
+
+
+def ends_at(seconds: float, status: TaskStatus = SUCCESS) -> Callable[[int], Task]:
+    """Each task ends so many seconds after the first look of all."""
+    began: list[float] = []
+
+    def show(task_id: int) -> Task:
+        began.append(anyio.current_time())
+        over = anyio.current_time() - began[0] >= seconds
+        return Task(task_id, status if over else RUNNING, len(began))
+
+    return show
+
+
+async def follow(poller: Poller, task_id: int = 1, **more: Any) -> Task | IdealError:
+    waiter = Waiter(**more)
+    with poller.following(task_id, waiter):
+        await waiter.next_look()
+    outcome = waiter.error or waiter.task
+    assert outcome is not None
+    return outcome
+
+
+def fail(error: IdealError) -> Failure:
+    return Failure(Sent.ANSWERED, error)
+
+
+@pytest.mark.anyio
+async def test_a_task_is_looked_at_until_it_ends() -> None:
+    """And then no more; its end is booked before any waiter is told."""
+    world = World(ends_at(12))
+    async with world.poller() as poller:
+        task = await follow(poller)
+        assert len(world.ends) == 1
+        await anyio.sleep(60)
+        assert len(poller) == 0
+    assert isinstance(task, Task)
+    assert task.succeeded
+    assert world.times() == [0.0, 5.0, 10.0, 15.0]
+    assert world.ends == [(1, task, None)]
+    assert (poller.looks, world.forecast.finished, world.forecast.followed) == (4, [True], 0)
+
+
+@pytest.mark.anyio
+async def test_two_waiters_share_looks() -> None:
+    """The second one costs nothing, and hears of the end at the same moment."""
+    world = World(ends_at(12))
+    heard: list[float] = []
+
+    async def wait(poller: Poller, delay: float) -> None:
+        await anyio.sleep(delay)
+        await follow(poller)
+        heard.append(anyio.current_time() - world.began)
+
+    async with world.poller() as poller, anyio.create_task_group() as waiters:
+        for delay in (0, 0, 7):
+            waiters.start_soon(wait, poller, delay)
+    assert world.times() == [0.0, 5.0, 10.0, 15.0]
+    assert heard == [15.0, 15.0, 15.0]
+
+
+@pytest.mark.anyio
+async def test_without_a_waiter_there_are_no_looks() -> None:
+    """The last one to leave turns off the light; what was known of the task is dropped."""
+    world = World(ends_at(1000))
+    async with world.poller() as poller:
+        with anyio.move_on_after(12):
+            await follow(poller)
+        await anyio.sleep(100)
+        assert (len(poller), world.forecast.followed) == (0, 0)
+    assert world.times() == [0.0, 5.0, 10.0]
+
+
+@pytest.mark.anyio
+async def test_a_waiter_that_leaves_does_not_disturb_another() -> None:
+    """Looks go on for who stays."""
+    world = World(ends_at(12))
+    async with world.poller() as poller, anyio.create_task_group() as waiters:
+        waiters.start_soon(follow, poller)
+        with anyio.move_on_after(3):
+            await follow(poller)
+    assert world.times() == [0.0, 5.0, 10.0, 15.0]
+
+
+@pytest.mark.anyio
+async def test_coming_back_is_no_way_to_look_more_often() -> None:
+    """A caller that waits a second at a time, again and again, gets the looks of one that waits."""
+    world = World(ends_at(1000))
+    async with world.poller() as poller:
+        for _ in range(29):
+            with anyio.move_on_after(1):
+                await follow(poller)
+    assert world.times() == [0.0, 5.0, 10.0, 15.0, 20.0, 25.0]
+
+
+@pytest.mark.anyio
+async def test_coming_back_during_a_look_counts_that_look() -> None:
+    """It is on its way, whoever it was for."""
+
+    async def slowly(task_id: int) -> Task:
+        await anyio.sleep(2)
+        return Task(task_id, RUNNING)
+
+    world = World(slowly)
+    async with world.poller() as poller:
+        with anyio.move_on_after(1):
+            await follow(poller)
+        with anyio.move_on_after(10):
+            await follow(poller)
+    assert world.times() == [0.0, 6.0]
+
+
+@pytest.mark.anyio
+async def test_what_was_seen_by_those_who_left_is_soon_forgotten() -> None:
+    """A million tasks that were once waited for fill no memory."""
+    world = World(lambda task_id: Task(task_id, RUNNING))
+    async with world.poller() as poller:
+        for task_id in range(100):
+            with anyio.move_on_after(1):
+                await follow(poller, task_id)
+        assert len(poller._left) <= 6
+
+
+@pytest.mark.anyio
+async def test_a_watcher_is_shown_the_last_look_at_once() -> None:
+    """Somebody opens a page in the middle of a task."""
+    world = World(lambda task_id: Task(task_id, RUNNING, 30))
+    async with world.poller() as poller, anyio.create_task_group() as waiters:
+        waiters.start_soon(follow, poller)
+        await anyio.sleep(7)
+        task = await follow(poller, every_look=True)
+        assert anyio.current_time() - world.began == 7
+        waiters.cancel_scope.cancel()
+    assert isinstance(task, Task)
+    assert task.percentage == 30
+
+
+@pytest.mark.anyio
+async def test_who_came_back_is_shown_what_was_seen_last() -> None:
+    """A page that is reloaded shows something at once."""
+    world = World(lambda task_id: Task(task_id, RUNNING, 30))
+    async with world.poller() as poller:
+        with anyio.move_on_after(2):
+            await follow(poller)
+        task = await follow(poller, every_look=True)
+        assert anyio.current_time() - world.began == 2
+    assert isinstance(task, Task)
+
+
+@pytest.mark.anyio
+async def test_a_watcher_sees_every_look_and_misses_are_conflated() -> None:
+    """A slow one gets the newest, never a backlog."""
+    world = World(ends_at(32))
+    seen: list[int] = []
+    async with world.poller() as poller:
+        waiter = Waiter(every_look=True)
+        with poller.following(1, waiter):
+            while not waiter.ended:
+                task = await waiter.next_look()
+                assert task is not None
+                seen.append(task.percentage)
+                await anyio.sleep(12 if len(seen) == 2 else 0)
+    assert world.times() == [0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0]
+    assert seen == [1, 2, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("asked", "between"), [(8.0, 8.0), (1.0, 5.0), (100.0, 20.0)])
+async def test_a_watcher_may_ask_for_more_looks_but_not_for_too_many(asked: float, between: float) -> None:
+    """Between `min_interval` and what pacing has in mind."""
+    world = World(lambda task_id: Task(task_id, RUNNING))
+    world.forecast.after = lambda *_, **__: 20.0  # type: ignore[method-assign]  # another guess
+    async with world.poller() as poller:
+        waiter = Waiter(max_interval=asked)
+        with anyio.move_on_after(50), poller.following(1, waiter):
+            await anyio.sleep_forever()
+    assert world.times() == [between * number for number in range(len(world.times()))]
+
+
+@pytest.mark.anyio
+async def test_a_curious_watcher_brings_the_next_look_forward() -> None:
+    """It comes in the middle of a long pause, and does not shorten what is shorter already."""
+    world = World(lambda task_id: Task(task_id, RUNNING))
+    world.forecast.after = lambda *_, **__: 60.0  # type: ignore[method-assign]  # another guess
+    async with world.poller() as poller, anyio.create_task_group() as waiters:
+        waiters.start_soon(follow, poller)
+        await anyio.sleep(20)
+        with anyio.move_on_after(25), poller.following(1, Waiter(max_interval=30.0)):
+            await anyio.sleep_forever()
+        waiters.cancel_scope.cancel()
+    assert world.times() == [0.0, 30.0]
+
+
+@pytest.mark.anyio
+async def test_a_watcher_may_come_while_the_end_is_being_booked() -> None:
+    """The journal takes its time; who joins meanwhile is told too."""
+    world = World(ends_at(0))
+    booking = anyio.Event()
+
+    async def book(*_: Any) -> None:
+        booking.set()
+        await anyio.sleep(3)
+
+    world.on_end = book  # type: ignore[assignment, method-assign]  # a slow disk
+    async with world.poller() as poller, anyio.create_task_group() as waiters:
+        waiters.start_soon(follow, poller)
+        await booking.wait()
+        task = await follow(poller, max_interval=5.0)
+    assert isinstance(task, Task)
+    assert world.times() == [0.0]
+
+
+@pytest.mark.anyio
+async def test_the_end_counts_even_when_nobody_waits_any_more() -> None:
+    """A refund is booked whoever hears of it."""
+
+    async def slowly(task_id: int) -> Task:
+        await anyio.sleep(2)
+        return Task(task_id, TaskStatus.FAILED)
+
+    world = World(slowly)
+    async with world.poller() as poller:
+        with anyio.move_on_after(1):
+            await follow(poller)
+        await anyio.sleep(5)
+    assert world.ends == [(1, Task(1, TaskStatus.FAILED), None)]
+
+
+@pytest.mark.anyio
+async def test_a_result_nobody_waits_for_is_dropped() -> None:
+    """The look was on its way when the last one left."""
+
+    async def slowly(task_id: int) -> Task:
+        await anyio.sleep(2)
+        return Task(task_id, RUNNING)
+
+    world = World(slowly)
+    async with world.poller() as poller:
+        with anyio.move_on_after(1):
+            await follow(poller)
+        await anyio.sleep(20)
+        assert len(poller) == 0
+    assert (world.times(), poller.looks) == ([0.0], 1)
+
+
+# Many tasks
+
+
+@pytest.mark.anyio
+async def test_no_more_looks_at_once_than_agreed_and_the_most_overdue_goes_first() -> None:
+    """Nobody starves: with room for three, thirty tasks are looked at in turn."""
+    running, most = 0, 0
+
+    async def slowly(task_id: int) -> Task:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await anyio.sleep(1)
+        running -= 1
+        return Task(task_id, RUNNING)
+
+    world = World(slowly)
+    async with world.poller(looks_at_once=3) as poller, anyio.create_task_group() as waiters:
+        for task_id in range(30):
+            waiters.start_soon(follow, poller, task_id)
+        await anyio.sleep(29.5)
+        waiters.cancel_scope.cancel()
+    assert most == 3
+    turns = [[id for _, id in world.looks[start : start + 30]] for start in (0, 30, 60)]
+    assert [sorted(turn) for turn in turns] == [list(range(30))] * 3
+
+
+@pytest.mark.anyio
+async def test_an_earlier_look_wakes_the_loop() -> None:
+    """It sleeps until the next one, whichever that is by then."""
+    world = World(lambda task_id: Task(task_id, RUNNING))
+    async with world.poller() as poller, anyio.create_task_group() as waiters:
+        waiters.start_soon(follow, poller, 1)
+        await anyio.sleep(2)
+        waiters.start_soon(follow, poller, 2)
+        await anyio.sleep(11)
+        waiters.cancel_scope.cancel()
+    assert world.looks == [(0.0, 1), (2.0, 2), (5.0, 1), (7.0, 2), (10.0, 1), (12.0, 2)]
+
+
+@pytest.mark.anyio
+async def test_the_loop_sleeps_between_looks() -> None:
+    """No timer ticks where nothing is due."""
+    world = World(ends_at(2_000))
+    async with world.poller() as poller:
+        assert repr(poller) == "<Poller: 0 tasks, 0 looks in flight>"
+        await follow(poller)
+    assert len(world.looks) == 401
+
+
+# Trouble
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "trouble",
+    [ConnectionFailed("lost"), ApiError(503, "gateway", http_status=503), RateLimited(429, "slow", http_status=429)],
+)
+async def test_an_outage_is_ridden_out(trouble: IdealError) -> None:
+    """Twenty minutes of it, when that is allowed; the task is paid."""
+    looks = 0
+
+    def show(task_id: int) -> Task | Failure:
+        nonlocal looks
+        looks += 1
+        return fail(trouble) if anyio.current_time() - world.began < 1200 else Task(task_id, SUCCESS)
+
+    world = World(show)
+    async with world.poller(retry=Retry(outage=3600)) as poller:
+        task = await follow(poller)
+    assert isinstance(task, Task)
+    gaps = [later - earlier for earlier, later in zip(world.times(), world.times()[1:], strict=False)]
+    assert all(5.0 <= gap <= 30.0 for gap in gaps)
+    assert looks < 100
+
+
+@pytest.mark.anyio
+async def test_an_outage_ends_the_wait_when_it_lasts_too_long() -> None:
+    """Counted from its first failed look, not from the beginning of the wait."""
+
+    def show(task_id: int) -> Task | Failure:
+        return fail(ConnectionFailed("lost")) if anyio.current_time() - world.began > 1000 else Task(task_id, RUNNING)
+
+    world = World(show)
+    async with world.poller(retry=Retry(outage=600)) as poller:
+        error = await follow(poller)
+        assert (len(poller), world.forecast.followed) == (0, 0)
+    assert isinstance(error, ConnectionFailed)
+    assert error.task_id == 1
+    assert 1600 <= world.times()[-1] <= 1640
+
+
+@pytest.mark.anyio
+async def test_a_good_look_ends_an_outage() -> None:
+    """Two short ones are not a long one."""
+
+    def show(task_id: int) -> Task | Failure:
+        now = anyio.current_time() - world.began
+        if now > 1500:
+            return Task(task_id, SUCCESS)
+        return fail(ConnectionFailed("lost")) if now % 500 < 400 else Task(task_id, RUNNING)
+
+    world = World(show)
+    async with world.poller(retry=Retry(outage=450)) as poller:
+        assert isinstance(await follow(poller), Task)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("times", "ends"), [(2, False), (3, True)])
+async def test_a_generic_failure_is_believed_the_third_time_in_a_row(times: int, ends: bool) -> None:
+    """1001 may be a hiccup; it ends only its own task."""
+    looks = 0
+
+    def show(task_id: int) -> Task | Failure:
+        nonlocal looks
+        if task_id == 2:
+            return Task(task_id, RUNNING)
+        looks += 1
+        return fail(RequestFailed(1001, "no", http_status=200)) if looks <= times else Task(task_id, SUCCESS)
+
+    world = World(show)
+    async with world.poller() as poller, anyio.create_task_group() as waiters:
+        waiters.start_soon(follow, poller, 2)
+        outcome = await follow(poller)
+        assert len(poller) == 1
+        waiters.cancel_scope.cancel()
+    assert isinstance(outcome, RequestFailed if ends else Task)
+
+
+@pytest.mark.anyio
+async def test_an_outage_does_not_count_for_a_generic_failure() -> None:
+    """After an hour without network the first 1001 is still the first."""
+    odd = fail(RequestFailed(1001, "no", http_status=200))
+    lost = fail(ConnectionFailed("lost"))
+    shown: Iterator[Task | Failure] = iter([*[lost] * 10, odd, odd, lost, odd, odd, Task(1, SUCCESS)])
+    async with World(lambda _: next(shown)).poller() as poller:
+        assert isinstance(await follow(poller), Task)
+
+
+@pytest.mark.anyio
+async def test_a_wrong_id_ends_its_own_wait_only() -> None:
+    """1011, at once."""
+
+    def show(task_id: int) -> Task | Failure:
+        return fail(InvalidRequest(1011, "no such task", http_status=200)) if task_id == 1 else Task(task_id, RUNNING)
+
+    world = World(show)
+    async with world.poller() as poller, anyio.create_task_group() as waiters:
+        waiters.start_soon(follow, poller, 2)
+        error = await follow(poller)
+        assert len(poller) == 1
+        waiters.cancel_scope.cancel()
+    assert isinstance(error, InvalidRequest)
+    assert (error.task_id, world.times()) == (1, [0.0])
+
+
+@pytest.mark.anyio
+async def test_a_refused_key_ends_every_wait() -> None:
+    """5002: the key is everybody's; each waiter gets an exception of its own that names its task."""
+    errors: list[IdealError] = []
+
+    def show(task_id: int) -> Task | Failure:
+        return fail(Unauthorized(5002, "no", http_status=200)) if task_id == 3 else Task(task_id, RUNNING)
+
+    async def wait(poller: Poller, task_id: int) -> None:
+        error = await follow(poller, task_id)
+        assert isinstance(error, Unauthorized)
+        errors.append(error)
+
+    world = World(show)
+    async with world.poller() as poller, anyio.create_task_group() as waiters:
+        for task_id in (1, 1, 2, 3):
+            waiters.start_soon(wait, poller, task_id)
+    assert sorted(str(error.task_id) for error in errors) == ["1", "1", "2", "3"]
+    assert len({id(error) for error in errors}) == 4
+    assert world.forecast.followed == 0
+
+
+@pytest.mark.anyio
+async def test_prohibited_content_is_the_end_of_a_task() -> None:
+    """9038: there is no task to show, but there is a refund to book."""
+    world = World(lambda task_id: fail(TaskFailed("prohibited", task=None, task_id=task_id)))
+    async with world.poller() as poller:
+        error = await follow(poller)
+    assert isinstance(error, TaskFailed)
+    assert (error.reason, error.task_id, world.ends) == ("prohibited", 1, [(1, None, "prohibited")])
+    assert world.forecast.finished == [False]
+
+
+@pytest.mark.anyio
+async def test_an_unknown_status_is_warned_of_once_and_the_task_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    """It is not terminal: taken for the end it would lose a paid video, taken for an error too."""
+
+    def show(task_id: int) -> Task:
+        over = anyio.current_time() - world.began >= 20
+        return Task(task_id, SUCCESS if over else "Paused" if task_id == 1 else "x" * 1000)
+
+    world = World(show)
+    with caplog.at_level(logging.WARNING, "ideal_async"):
+        async with world.poller() as poller, anyio.create_task_group() as waiters:
+            for task_id in (1, 2):
+                waiters.start_soon(follow, poller, task_id)
+    warnings = sorted(record.getMessage() for record in caplog.records)
+    assert warnings == [
+        "unknown task status 'Paused': taken for a running task",
+        f"unknown task status '{'x' * 40}': taken for a running task",
+    ]
+
+
+# The end of the poller
+
+
+@pytest.mark.anyio
+async def test_who_waits_when_the_client_closes_is_told_and_so_is_who_comes_too_late() -> None:
+    """Nobody waits for ever for a loop that is gone."""
+    world = World(lambda task_id: Task(task_id, RUNNING))
+    outcomes: list[Task | IdealError] = []
+
+    async def wait(poller: Poller) -> None:
+        outcomes.append(await follow(poller))
+
+    async with world.poller() as poller, anyio.create_task_group() as waiters:
+        waiters.start_soon(wait, poller)
+        await anyio.sleep(1)
+        poller.fail_all()
+        await wait(poller)
+    assert [(type(error), getattr(error, "task_id", None)) for error in outcomes] == [(ConnectionFailed, 1)] * 2
+    assert world.forecast.followed == 0
+
+
+@pytest.mark.anyio
+async def test_leaving_twice_is_leaving() -> None:
+    """The end came first."""
+    world = World(ends_at(0))
+    async with world.poller() as poller:
+        waiter = Waiter()
+        poller.join(1, waiter)
+        await waiter.next_look()
+        poller.leave(1, waiter)
+        poller.join(1, Waiter())
+        poller.leave(1, waiter)
+        poller.join(2, waiter)
+        poller.leave(2, waiter)
+        assert len(poller) == 1
+
+
+@pytest.mark.anyio
+async def test_the_kind_of_a_foreign_task_is_learned_from_its_first_look() -> None:
+    """It was submitted elsewhere, and tells by its input what it is."""
+    tracked: list[Any] = []
+
+    class Noting(Fixed):
+        """Keeps the kinds."""
+
+        def track(self, kind: Any, **more: Any) -> Any:
+            tracked.append(kind)
+            return super().track(kind, **more)
+
+    def show(task_id: int) -> Task:
+        over = anyio.current_time() - world.began >= 10
+        told = TaskInput(duration=5, resolution="720p") if task_id == 1 else TaskInput()
+        return Task(task_id, SUCCESS if over else RUNNING, input=told)
+
+    world = World(show)
+    world.forecast = Noting()
+    async with world.poller() as poller:
+        await follow(poller, 1)
+        await follow(poller, 2)
+    assert tracked == [None, ("Flash", "720p", 5, False), None]
+    assert world.forecast.followed == 0
