@@ -82,7 +82,7 @@ def show(task: Task) -> dict[str, Any]:
     }
 
 
-def client_of(request: Request) -> AsyncClient:
+async def client_of(request: Request) -> AsyncClient:  # async: FastAPI would run it in a thread otherwise
     """The one client of this application."""
     client: AsyncClient = request.app.state.client
     return client
