@@ -11,7 +11,7 @@ nox.options.sessions = ["tests", "lint", "types", "package"]
 nox.options.error_on_external_run = True
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-EXTRAS = ".[cli,sandbox]"
+EXTRAS = ".[cli,otel,sandbox,webdemo]"
 
 
 def group(name: str) -> list[str]:
@@ -56,7 +56,7 @@ def package(session: nox.Session) -> None:
     session.install("build")
     session.run("python", "-m", "build", "--outdir", str(work / "dist"), silent=True)
     (wheel,) = (work / "dist").glob("*.whl")
-    session.install(f"{wheel}[cli,sandbox]", *group("tests"))
+    session.install(f"{wheel}[cli,otel,sandbox,webdemo]", *group("tests"))
     for part in ("tests", "README.md", "pyproject.toml"):
         source = Path(part)
         (shutil.copytree if source.is_dir() else shutil.copy)(source, work / part)

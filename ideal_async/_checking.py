@@ -2,20 +2,20 @@
 
 R. E. Barlow, L. C. Hunter and F. Proschan asked in 1963 ("Optimum checking procedures", Journal of the Society for
 Industrial and Applied Mathematics 11) when to inspect a machine that may have failed unnoticed, when each inspection
-costs something and so does each hour between failure and discovery. A job that ends unseen is the same machine. Let S(u)
-be the chance that it still runs u seconds from now, and c the seconds of delay that a look is worth. If we look at x, and
-every m seconds from then on, the expected cost is, up to a constant,
+costs something and so does each hour between failure and discovery. A job that ends unseen is the same machine. Let
+S(u) be the chance that it still runs u seconds from now, and c the seconds of delay that a look is worth. If we look at
+x, and every m seconds from then on, the expected cost is, up to a constant,
 
     J(x) = x + (m + c) * (S(x) + S(x + m) + S(x + 2m) + ...)
 
-because each look finds running those jobs that S counts, and every such look costs c and puts the discovery off by m. We
-take the x where J is least, look, and think again with what was seen. Since the plain loop (x = m) is among the choices,
-this one step of thought is never worse than the loop, under the law it believes in. The sum is cut after two terms by the
-trapezoid rule, which turns its tail into an integral of S.
+because each look finds running those jobs that S counts, and every such look costs c and puts the discovery off by m.
+We take the x where J is least, look, and think again with what was seen. Since the plain loop (x = m) is among the
+choices, this one step of thought is never worse than the loop, under the law it believes in. The sum is cut after two
+terms by the trapezoid rule, which turns its tail into an integral of S.
 
-A look that shows a telling percentage does more than find an end: it sharpens the law, and what follows it is no longer a
-loop but a well-aimed look or two. To the degree that looks are *telling*, the tail of the sum is therefore replaced by
-what aimed looks were measured to cost.
+A look that shows a telling percentage does more than find an end: it sharpens the law, and what follows it is no longer
+a loop but a well-aimed look or two. To the degree that looks are *telling*, the tail of the sum is therefore replaced
+by what aimed looks were measured to cost.
 """
 
 from collections.abc import Iterable
@@ -26,6 +26,8 @@ from ._laws import Law
 # Measured on benchmarks/pacing, where the cost is flat around both: they trade a look for half a second of delay.
 _AIMED = 2.5
 _AIMED_PER_SECOND = 1 / 90
+
+_NEARLY = 0.95  # of looks telling or not: the rest is not worth asking the law more questions
 
 
 def next_look(
@@ -55,6 +57,7 @@ def next_look(
     """
     toll = interval + look_cost
     alive, lived = law.alive, law.lived
+    telling = float(round(telling)) if abs(telling - 0.5) > _NEARLY - 0.5 else telling
     loop = 1.0 - telling
     loop_tail = loop * toll / interval
     aimed_tail = telling * (1.0 + _AIMED_PER_SECOND)

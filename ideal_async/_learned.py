@@ -123,7 +123,7 @@ class Errors:
     square: float = 0.0
 
     def learn(self, off: float, *, weight: float, noise: float) -> None:
-        """Add that a forecast, corrected by the mean, was still *off*; this is known up to a variance of *noise*."""
+        """Add that a forecast corrected by the mean was still *off*, which is known up to a variance of *noise*."""
         keep = 1.0 - 0.05 * weight
         self.count = self.count * keep + weight
         step = off * weight / self.count
@@ -133,12 +133,11 @@ class Errors:
     def estimate(self, mean: float, variance: float) -> tuple[float, float]:
         """Return mean and variance of the next error, *mean* and *variance* being what was believed before any.
 
-        The predictive law of a normal with unknown mean and variance, where the earlier belief counts as one error.
+        The earlier belief counts as one error more; where it was wrong, what is left of it is doubt too.
         """
-        n = self.count
-        off = self.mean - mean
-        spread = (variance + self.square + off * off * n / (n + 1.0)) / (n + 1.0)
-        return mean + off * n / (n + 1.0), spread * (1.0 + 1.0 / (n + 1.0))
+        n = self.count + 1.0
+        rest = (mean - self.mean) / n
+        return self.mean + rest, (variance + self.square) / n * (1.0 + 1.0 / n) + rest * rest
 
 
 _KNOTS = (1, 3, 6, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99, 100)
@@ -175,12 +174,19 @@ class Curve:
 
     def learn(self, percentage: int, share: float, noise: float) -> None:
         """Add that *percentage* was shown at a *share* of the time, which is known up to a variance of *noise*."""
-        off = share - told(percentage) - self._estimate(percentage, 0.0)[0]
-        for i, weight in _WEIGHTS[percentage]:
-            errors = self._errors[i] = self._errors[i] or Errors()
+        around = [(self._taught(i), weight) for i, weight in _WEIGHTS[percentage]]
+        off = share - told(percentage) - sum(weight * errors.mean for errors, weight in around)
+        for errors, weight in around:
             errors.learn(off, weight=weight, noise=noise)
         if self._others is not None:
             self._others.learn(percentage, share, noise)
+
+    def _taught(self, i: int) -> Errors:
+        """Return the errors at a knot, starting from what is believed of other kinds."""
+        errors = self._errors[i]
+        if errors is None:
+            errors = self._errors[i] = Errors(mean=self._knot(i, 0.0)[0])
+        return errors
 
     def share(self, percentage: int, doubt: float) -> tuple[float, float]:
         """Return the share used up at *percentage* and its variance, *doubt* being the variance before any evidence."""

@@ -25,10 +25,10 @@ Four witnesses
 
 Whom to believe
     Each witness foretells the chance that the next look finds the task running. What the look finds is evidence for who
-    foretold it (prequential statistics: A. P. Dawid 1984), at once within the task, and for later tasks of its kind when
-    it ends. Percentages that keep to their own forecast earn belief before any task has ended. The vague witness is
-    never silenced, which bounds the harm when all others are wrong: a task that should have been over long ago is looked
-    at like one that nothing is known about.
+    foretold it (prequential statistics: A. P. Dawid 1984), at once within the task, and for later tasks of its kind
+    when it ends. Percentages that keep to their own forecast earn belief before any task has ended. The vague witness
+    is never silenced, which bounds the harm when all others are wrong: a task that should have been over long ago is
+    looked at like one that nothing is known about.
 
     An end is only known to lie between two looks. Where between them, all witnesses together say, and every lesson is
     learned from that (the E and M steps of the EM algorithm), so that looks far apart teach too. Old lessons fade: a
@@ -58,6 +58,7 @@ __all__ = ["Forecast", "Kind", "Pacing", "Track"]
 Kind = Hashable  # (model type, resolution, duration, audio), or None when unknown
 
 _SOURCES = ("", "history", "percentage", "queue")
+_WORTH_TELLING = 0.2  # how far a witness must be believed to be quoted
 _SPREAD = 0.02  # seconds that a first look may cost more for the sake of a free phase
 
 
@@ -175,8 +176,8 @@ class Forecast:
 
     def eta(self, track: Track, *, now: float) -> Eta | None:
         """Return when the task is expected to end; None as long as there is nothing to go by."""
-        _, witness, law = max(testify(track, self._drain), key=lambda said: said[0])
-        if witness == VAGUE:
+        weight, witness, law = max(testify(track, self._drain), key=lambda said: (said[1] != VAGUE, said[0]))
+        if witness == VAGUE or weight < _WORTH_TELLING:
             return None
         return Eta(median(law, max(now - track.seen_at, 0.0)), _SOURCES[witness])
 

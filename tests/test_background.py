@@ -161,7 +161,15 @@ async def test_on_trio_who_closes_second_does_not_wait(anyio_backend_name: str) 
     if anyio_backend_name == "asyncio":
         return
     notes = Journal()
-    background = Background(on_end=notes.on_end)
+
+    async def finish() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(1)
+
+    background = Background(finish, on_end=notes.on_end)
     async with anyio.create_task_group() as closers:
         await background.open(scoped=True)
 

@@ -3,7 +3,10 @@
 import csv
 import json
 import os
+import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +23,7 @@ from ideal_async.cli._job import Board, Job
 from ideal_async.cli._terminal import Refused
 from ideal_async.sandbox import Sandbox
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("alone")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("alone", "loop_elsewhere")]
 
 Start = Callable[..., Sandbox]
 
@@ -275,6 +278,7 @@ def interrupt_when(ready: Callable[[], bool], number: int) -> threading.Thread:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("main_thread")
 def test_an_interrupted_batch_goes_on(service: Start, capsys: pytest.CaptureFixture[str], number: int) -> None:
     """Ctrl-C or a polite kill: the results are written, one line tells how to go on, and nothing is paid twice."""
     before = signal.getsignal(number)
@@ -339,6 +343,48 @@ def test_a_download_that_breaks_is_unfinished(service: Start, capsys: pytest.Cap
     assert len(sandbox.created) == 1
 
 
+def test_results_that_cannot_be_written(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    """The videos are there and paid; the computer's own words tell what to mend."""
+    sandbox = service()
+    Path("videos/results.csv").mkdir(parents=True)
+    assert main(["batch", write_jobs(1), "--yes", *QUICK]) == 3
+    assert "This computer says no: " in capsys.readouterr().err
+    assert len(list(Path("videos").glob("*.mp4"))) == len(sandbox.created) == 1
+
+
+def test_a_slow_queue_is_seen(service: Start) -> None:
+    """Jobs wait for a worker, then they are rendered: both moments are noted; prohibited output is a failed job."""
+    service(workers=1, speed=400, faults="task 3: prohibit")
+    assert main(["batch", write_jobs(6), "--yes", *QUICK]) == 1
+    rows = results()
+    assert sorted(row["status"] for row in rows) == ["done"] * 5 + ["failed"]
+    assert any(row["started_at"] and row["started_at"] > row["queued_at"] for row in rows)
+    assert all(row["looks"] >= 1 for row in rows)
+
+
+def test_refused_jobs_cost_nothing(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    """A prompt that fails the review stops no other; an account that is refused leaves all jobs as they were."""
+    sandbox = service()
+    rows = ["image_url,prompt", "https://example.com/1.jpg,nude", "https://example.com/2.jpg,zoom in"]
+    Path("jobs.csv").write_text("\n".join(rows))
+    command = ["batch", "jobs.csv", "--yes", "--duration", "5", "--resolution", "480p", *QUICK]
+    assert main(command) == 1
+    assert [row["status"] for row in results()] == ["refused", "done"]
+    assert re.search(r"refused: .* \(code 9010", capsys.readouterr().err)
+    assert len(sandbox.created) == 1
+    Path("key").write_text("wrong")
+    assert main([*command, "--out", "other", "--api-key-file", "key"]) == 3
+    (stopped,) = [line for line in capsys.readouterr().err.splitlines() if "5002" in line]
+    assert stopped.startswith("Stopped: ")
+
+
+def test_many_errors_are_cut_short(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    """A screenful is shown; the results have them all."""
+    service(faults="task: fail")
+    assert main(["batch", write_jobs(23), "--yes", *QUICK]) == 1
+    assert "and 3 more\n" in capsys.readouterr().err
+
+
 def test_what_was_noted_before_may_be_damaged(service: Start) -> None:
     """A half-written line of an earlier run is left out, whatever it holds."""
     service()
@@ -398,3 +444,28 @@ def test_other_errors_leave_a_job_to_the_next_run() -> None:
 def test_refusals_have_a_code() -> None:
     """2, unless told otherwise."""
     assert Refused("no").code == 2
+
+
+def test_a_batch_that_is_killed_twice_pays_once(service: Start) -> None:
+    """No farewell at all: what was in the air is in doubt and told, everything else goes on; no job is paid twice."""
+    sandbox = service(workers=8, speed=500, faults="task 10%: fail")
+    command = [sys.executable, "-m", "ideal_async", "batch", write_jobs(60), "--yes", "--max-in-flight", "20", *QUICK]
+    for paid in (15, 35):
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # noqa: S603
+            while len(sandbox.created) < paid:
+                assert process.poll() is None
+                time.sleep(0.005)
+            process.kill()
+    assert main(["batch", "jobs.csv", "--yes", *QUICK]) in (1, 4)
+    rows = results()
+    doubtful = [row["key"] for row in rows if row["status"] == "unknown"]
+    assert {row["status"] for row in rows} <= {"done", "failed", "unknown"}
+    assert len(doubtful) <= 2 * 4  # the client has four submits in the air at once
+    assert len(sandbox.created) <= 60
+    known = {row["task_id"]: row["credits"] for row in rows if row["task_id"]}
+    assert len(known) == 60 - len(doubtful)
+    lost = [receipt for receipt in sandbox.created if receipt.id not in known]
+    assert len(lost) <= len(doubtful)
+    assert 10_000 - sandbox.credits == sum(known.values()) + sum(
+        receipt.credits for receipt in lost if receipt.status == "Success"
+    )

@@ -4,6 +4,7 @@ import builtins
 import json
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -19,14 +20,14 @@ import anyio
 import httpx
 import pytest
 
-from ideal_async import PRICES, AsyncClient, ImageToVideo, Journal, Pacing
+from ideal_async import PRICES, AsyncClient, Entry, ImageToVideo, Journal, Pacing
 from ideal_async.__main__ import main
-from ideal_async.cli import _app, _demo
+from ideal_async.cli import _app, _demo, _run
 from ideal_async.cli._demo import MOVES, Picture, drawn_rooms, linked, mean_delay, mix, photographs
 from ideal_async.cli._job import Job
 from ideal_async.sandbox import Sandbox
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("alone")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("alone", "loop_elsewhere")]
 
 Start = Callable[..., Sandbox]
 
@@ -101,6 +102,7 @@ def test_generate_tells_how_to_go_on(service: Start, capsys: Capture) -> None:
     assert f"Go on with: ideal-async status {task.id} --out ." in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("main_thread")
 def test_generate_can_be_interrupted(service: Start, capsys: Capture) -> None:
     """The id of what was paid is told."""
     sandbox = service(speed=1e-6)
@@ -164,9 +166,9 @@ def test_status_follows_and_saves(service: Start, capsys: Capture) -> None:
     sandbox = service(speed=200)
     task_id = submit(sandbox)
     assert main(["status", str(task_id), "--out", ".", *QUICK]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[-2:] == [f"{task_id}.mp4", f"{task_id}.jpg"]
-    assert re.fullmatch(rf"{task_id} Success 100 %, 0 ahead", lines[-3])
+    out, err = capsys.readouterr()
+    assert err.splitlines() == [f"saved {task_id}.mp4", f"saved {task_id}.jpg"]
+    assert out.splitlines()[-1] == f"{task_id} Success 100 %, 0 ahead"
     assert Path(f"{task_id}.mp4").stat().st_size == 16384
     assert main(["status", str(task_id), "--watch", "--json", *QUICK]) == 0
     assert json.loads(capsys.readouterr().out)["percentage"] == 100
@@ -243,11 +245,11 @@ def journal(alone: Path) -> Path:
     with Journal(folder / "batch.journal") as journal:
         for key in ("a", "b"):
             intent = journal.intend("https://api.example:443", key, request, 10)
-            assert not hasattr(intent, "state")
+            assert not isinstance(intent, Entry)
             if key == "a":
-                journal.unknown(intent)  # type: ignore[arg-type]  # an Intent, as just asserted
+                journal.unknown(intent)
             else:
-                journal.refused(intent, "1011 no")  # type: ignore[arg-type]  # as above
+                journal.refused(intent, "1011 no")
     return folder
 
 
@@ -415,6 +417,44 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> 
         main(["--help"])
 
 
+def test_a_reader_that_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is still to be written goes nowhere."""
+
+    def leave(*_: object, **__: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(_app, "app", leave)
+    with Path("pipe").open("w", encoding="utf-8") as pipe:
+        monkeypatch.setattr("sys.stdout", pipe)
+        assert main([]) == 1
+        pipe.write("lost")
+    assert Path("pipe").read_text() == ""
+
+
+def test_the_module_is_a_program(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """`python -m ideal_async` is the command line."""
+    monkeypatch.setattr("sys.argv", ["ideal-async", "--version"])
+    monkeypatch.delitem(sys.modules, "ideal_async.__main__")
+    with pytest.raises(SystemExit) as exit_:
+        runpy.run_module("ideal_async", run_name="__main__")
+    assert exit_.value.code == 0
+    assert capsys.readouterr().out
+
+
+def test_a_kill_is_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends the work; the handlers of signals are as they were before."""
+
+    def interrupt(_: object) -> None:
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(anyio, "run", interrupt)
+    assert _run.run_unless_interrupted(anyio.sleep_forever) is False
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_whoever_reads_may_leave() -> None:
     """As `head` does: no traceback."""
     command = f"{sys.executable} -m ideal_async estimate | head -1; exit ${{PIPESTATUS[0]}}"
@@ -445,6 +485,19 @@ def test_the_sandbox_serves_until_it_is_told_to_stop() -> None:
     assert process.returncode == 0
     assert f"export IDEAL_HOUSE_BASE_URL={base_url} IDEAL_HOUSE_API_KEY=k" in err
     assert "Traceback" not in err
+
+
+def test_the_sandbox_tells_how_to_use_it(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """The address alone on stdout, for scripts; the settings beside it."""
+
+    def serve_forever(_: Sandbox, host: str, port: int, *, on_ready: Callable[[str], object]) -> None:
+        on_ready(f"http://{host}:{port}")
+
+    monkeypatch.setattr("ideal_async.sandbox.serve_forever", serve_forever)
+    assert main(["sandbox", "--port", "8001"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "http://127.0.0.1:8001\n"
+    assert err.startswith("export IDEAL_HOUSE_BASE_URL=http://127.0.0.1:8001 IDEAL_HOUSE_API_KEY=sandbox\n")
 
 
 def test_a_sandbox_that_cannot_be(capsys: Capture) -> None:
@@ -540,6 +593,7 @@ def test_pictures_and_their_pairs() -> None:
     ]
 
 
+@pytest.mark.usefixtures("main_thread")
 def test_a_demo_can_be_interrupted(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is there is summed up; figures that nobody can know are left out."""
 
@@ -547,7 +601,7 @@ def test_a_demo_can_be_interrupted(capsys: Capture, monkeypatch: pytest.MonkeyPa
         os.kill(os.getpid(), signal.SIGINT)
         await anyio.sleep_forever()
 
-    monkeypatch.setattr(_demo.Run, "make_all", interrupt)
+    monkeypatch.setattr(_run.Run, "make_all", interrupt)
     assert main(["demo", "--jobs", "2", "--images", "https://example.com/a.jpg"]) == 130
     out = capsys.readouterr().out
     assert "videos    0 of 2, in videos" in out

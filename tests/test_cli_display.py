@@ -64,20 +64,30 @@ def test_the_picture_counts() -> None:
 
 
 def test_the_end_is_forecast() -> None:
-    """By the poller's forecasts; where jobs still wait to be sent, also by the pace of the ends so far."""
+    """By the poller where it knows all that runs, else also by the pace of the ends since the first of them."""
     ticks = iter([START + 10.0, START + 99.0])
-    jobs = [job(index, "rendering") for index in range(6)]
-    jobs[0].expected_at, jobs[1].expected_at = START + 30, START + 90
+    jobs = [job(index, "rendering", expected_at=START + 30) for index in range(6)]
     board = Board(jobs, START, clock=lambda: next(ticks))
+    jobs[1].expected_at = START + 90
     assert board.seconds_left(START) == 90
     assert board.seconds_left(START + 95) == 0
+    jobs[4].expected_at = None
     for ended in jobs[:3]:
+        assert board.seconds_left(START) is None
         board.move(ended, "done")
     assert board.seconds_left(START + 20) == 15  # two more ends in the ten seconds since the first: five seconds each
     jobs[3].expected_at = START + 80
     assert board.seconds_left(START + 20) == 60
+    jobs[4].expected_at = START + 80
     board.counts["waiting"] += 1
     assert board.seconds_left(START + 140) == 195
+
+
+def test_a_forecast_gone_astray_does_not_count() -> None:
+    """Of twenty forecasts the latest is left out."""
+    jobs = [job(index, "rendering", expected_at=START + index) for index in range(20)]
+    jobs[0].expected_at = START + 10_000
+    assert Board(jobs, START).seconds_left(START) == 19
 
 
 def test_ended_jobs_of_earlier_runs_make_no_pace() -> None:
@@ -158,8 +168,8 @@ class Page(HTMLParser):
         return [found[name] for other, found in self.tags if other == tag and name in found]
 
 
-def page_of(jobs: list[Job], **more: Any) -> Page:
-    return Page(render(jobs, **{"title": "T", "now": START, "charged": 1000, "refunded": 0} | more))
+def page_of(jobs: list[Job]) -> Page:
+    return Page(render(jobs, title="T", now=START, charged=1000, refunded=0))
 
 
 def test_a_card_for_each_job() -> None:

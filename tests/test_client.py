@@ -25,6 +25,7 @@ from ideal_async import (
     IdealError,
     ImageToVideo,
     InvalidRequest,
+    Observer,
     OutOfCredits,
     Pacing,
     Retry,
@@ -693,6 +694,26 @@ async def test_every_error_after_the_submission_carries_the_task(
     shown = "".join(traceback.format_exception(caught.value)) + repr(vars(caught.value)) + repr(client)
     assert KEY not in shown
     assert KEY.encode() not in pickle.dumps(caught.value)
+
+
+async def test_the_end_of_a_foreign_task_is_told_but_not_counted() -> None:
+    """It was submitted elsewhere, so it was never in flight here and its credits are not ours to tell."""
+    told: list[tuple[Any, ...]] = []
+
+    class Listener(Observer):
+        """Keeps what it hears of ends and of tasks in flight."""
+
+        def ended(self, task_id: int, task: Task | None, credits: int | None) -> None:
+            """Keep it."""
+            told.append((task_id, task is not None and task.succeeded, credits))
+
+        def in_flight(self, change: int) -> None:
+            """Keep it."""
+            told.append((change,))
+
+    async with client_of(Service(look=look("Success")), observer=Listener()) as client:
+        await client.wait(ID)
+        assert told == [(ID, True, None)]
 
 
 # Watching

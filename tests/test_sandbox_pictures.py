@@ -2,6 +2,7 @@
 
 import io
 import struct
+import time
 import zlib
 from collections.abc import Callable
 from fractions import Fraction
@@ -64,10 +65,10 @@ def chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def blank_png(width: int, height: int) -> bytes:
-    """A black picture of any size, in few bytes: one bit for a pixel."""
-    rows = zlib.compress(bytes((width + 7) // 8 + 1) * height, 9)
-    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+def blank_png(width: int, height: int, depth: int = 1) -> bytes:
+    """A black picture of any size, in few bytes: so many bits for a pixel."""
+    rows = zlib.compress(bytes((width * depth + 7) // 8 + 1) * height, 1)
+    head = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
@@ -222,11 +223,14 @@ def test_a_gif_of_garbage_is_refused() -> None:
         read(b"GIF89a" + bytes((16, 0, 16, 0, 0, 0, 0)) + b"\x00" * 40, 96, 54)
 
 
-def test_refuses_pictures_that_unpack_to_gigabytes() -> None:
-    """A few kilobytes may ask for 56 or 900 million pixels."""
-    for width, height in ((8000, 7000), (30_000, 30_000)):
-        with pytest.raises(BadImage, match="over 50000000 pixels"):
-            read(blank_png(width, height), 96, 54)
+@pytest.mark.parametrize(("width", "height", "depth"), [(8000, 7000, 1), (14_000, 14_000, 8), (30_000, 30_000, 1)])
+def test_refuses_pictures_that_unpack_to_gigabytes(width: int, height: int, depth: int) -> None:
+    """A small file may ask for 196 million pixels: it is refused before anything is unpacked, at once."""
+    file = blank_png(width, height, depth)
+    begun = time.process_time()
+    with pytest.raises(BadImage, match="over 50000000 pixels"):
+        read(file, 96, 54)
+    assert time.process_time() - begun < 0.1
 
 
 def test_refuses_pictures_that_are_a_line() -> None:

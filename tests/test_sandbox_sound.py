@@ -69,3 +69,12 @@ def test_a_clock_ticks_every_second() -> None:
     loud = np.abs(np.diff(ambience("a study", 5)[0], 3))  # which leaves the high sounds
     ticks = [int(loud[n * RATE : n * RATE + RATE // 10].argmax()) for n in range(1, 5)]
     assert max(ticks) < RATE // 50
+
+
+def test_a_quiet_room_has_a_chord() -> None:
+    """Where no word calls a sound there are tones: A minor's 110 hertz stand out of the air around them."""
+    sound = ambience("Peaceful living room", 5)[0, : 2 * RATE]
+    power = np.abs(np.fft.rfft(sound * np.hanning(sound.size))) ** 2
+    hertz = np.fft.rfftfreq(sound.size, 1 / RATE)
+    tone, air = power[np.abs(hertz - 110) < 2].max(), np.median(power[np.abs(hertz - 130) < 10])
+    assert tone > 300 * air

@@ -7,7 +7,7 @@ durations, spreads and workers than any choice in the rules was made on.
 import argparse
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from random import Random
 
@@ -16,9 +16,16 @@ import attrs
 from benchmarks.pacing import picture, scale
 from benchmarks.pacing.optimum import Optimal, optimum
 from benchmarks.pacing.services import Service, services
-from benchmarks.pacing.simulation import Life, Loop, Ours, Pacer, live
+from benchmarks.pacing.simulation import LOOK_COST, Life, Loop, Ours, Pacer, live
+from ideal_async._pacing import Pacing
 
 LOOPS = {"2 s": Loop(2.0), "5 s": Loop(5.0), "10 s": Loop(10.0), "6±1.5": Loop(6.0, 1.5)}
+TITLES = {
+    "truth": "the percentage tells the truth",
+    "law": "only past durations tell",
+    "distorted": "distorted, always in the same way",
+    "nothing": "nothing can be known, or not for long",
+}
 PROMISES = {
     "truth": "at most half of the 5 s loop's cost",
     "law": "at least 70 % of the optimum's gain over the 5 s loop",
@@ -84,17 +91,21 @@ def find(world: World, name: str) -> Service:
 def run(world: World, name: str) -> Result:
     """Let every pacer live the same lives."""
     service = find(world, name)
-    pacers: dict[str, Callable[[], Pacer]] = {key: lambda loop=loop: loop for key, loop in LOOPS.items()}  # type: ignore[misc]
+    pacers: dict[str, Callable[[], Pacer]] = {key: partial(attrs.evolve, loop) for key, loop in LOOPS.items()}
     best = schedule(world, name)
     if best is not None:
-        pacers["optimum"] = lambda: best
+        pacers["optimum"] = partial(attrs.evolve, best)
     pacers["ours"] = Ours
-    lives = {}
-    for key, pacer in pacers.items():
-        lives[key] = Life(
-            [live(pacer(), service.live(Random(str(seed)), world.jobs), Random(seed)) for seed in world.seeds]
-        )
-    return Result(service.name, service.group, lives)
+    return Result(service.name, service.group, {key: lives(world, service, pacer) for key, pacer in pacers.items()})
+
+
+def lives(world: World, service: Service, pacer: Callable[[], Pacer]) -> Life:
+    """Live a life for each seed, each with a client of its own."""
+    tolls = []
+    for seed in world.seeds:
+        jobs = service.live(Random(seed), world.jobs)  # noqa: S311 - not a secret
+        tolls.append(live(pacer(), jobs, Random(seed + 1)))  # noqa: S311 - not a secret
+    return Life(tolls)
 
 
 def table(results: list[Result]) -> Iterator[str]:
@@ -120,6 +131,52 @@ def table(results: list[Result]) -> Iterator[str]:
                 )
 
 
+def frontier(world: World) -> picture.Frontier:
+    """Return what can be traded: looks against delay, at several prices of a look."""
+    prices = (0.04, 0.08, LOOK_COST, 0.35, 0.7, 1.4)
+
+    def point(name: str, pacer: Callable[[], Pacer], label: str = "") -> picture.Point:
+        life = lives(world, find(world, name), pacer)
+        return picture.Point(life.looks, life.delay, label)
+
+    def ours(name: str) -> list[picture.Point]:
+        return [
+            point(name, partial(Ours, Pacing(look_cost=price)), "ours" if price == LOOK_COST else "")
+            for price in prices
+        ]
+
+    law = find(world, "no percentage").law
+    assert law is not None  # noqa: S101 - that service has one
+    best = []
+    for price in prices:
+        known = optimum(law, look_cost=price)
+        best.append(point("no percentage", partial(attrs.evolve, known), "best" if price == LOOK_COST else ""))
+    named = {2.0: "2 s", 5.0: "5 s", 10.0: "10 s", 20.0: "20 s"}
+    loops = [
+        point("linear", partial(Loop, interval), named.get(interval, ""))
+        for interval in (1.7, 2.0, 3.0, 5.0, 7.0, 10.0, 14.0, 20.0, 23.0)
+    ]
+    loops.append(point("linear", partial(Loop, 6.0, 1.5), picture.JITTERED))
+    return picture.Frontier(loops, ours("linear"), ours("no percentage"), best)
+
+
+def rows(results: list[Result]) -> Iterator[tuple[str, list[picture.Row]]]:
+    """Return the groups of behaviours as the picture shows them."""
+    for group, title in TITLES.items():
+        members = [result for result in results if result.group == group]
+        yield (
+            title,
+            [
+                picture.Row(
+                    result.service,
+                    result.ratio(),
+                    result.lives["optimum"].cost() / result.lives["5 s"].cost() if "optimum" in result.lives else None,
+                )
+                for result in members
+            ],
+        )
+
+
 def main() -> None:
     """Measure, print, draw."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pacing", description=__doc__)
@@ -137,10 +194,10 @@ def main() -> None:
             print("\nheld out: promises kept, and the worst of each group (cost over that of the 5 s loop)")
             for other in held_out():
                 print(summary(other, list(pool.map(run, [other] * len(names), names))), flush=True)
-        if not arguments.quick:
-            path = Path(__file__).parent.parent / "pacing.svg"
-            path.write_text(picture.draw(results), encoding="utf-8")
-            print(f"\ndrawn: {path.name}")
+    if not arguments.quick:
+        path = Path(__file__).parent.parent / "pacing.svg"
+        path.write_text(picture.draw(frontier(world), list(rows(results))), encoding="utf-8")
+        print(f"\ndrawn: {path.name}")
     print("\n" + "\n".join(scale.report()))
 
 

@@ -28,15 +28,20 @@ class Job:
     kind: Hashable
     submitted_at: float
     started_at: float
-    ended_at: float
-    progress: Callable[[float], float]
+    duration: float
+    progress: Progress
     ahead: Callable[[float], int]
+
+    @property
+    def ended_at(self) -> float:
+        """When it ended."""
+        return self.started_at + self.duration
 
     def look(self, now: float) -> tuple[int, int, bool]:
         """Return percentage, waitNumber, processing of a job that has not ended."""
         if now < self.started_at:
             return 0, self.ahead(now), False
-        return min(max(int(self.progress(now)), 0), 100), 0, True
+        return min(max(int(self.progress(now - self.started_at, self.duration)), 0), 100), 0, True
 
 
 @attrs.frozen
@@ -49,7 +54,7 @@ class Service:
     law: Draw | None = None  # the law of durations where it is all there is to know
 
 
-# --- durations ---------------------------------------------------------------------------------------------------------
+# --- durations
 
 
 def lognormal(median: float, sigma: float) -> Draw:
@@ -72,7 +77,7 @@ def exponential(mean: float) -> Draw:
     return lambda random: 1.0 + random.expovariate(1.0 / mean)
 
 
-# --- what the service says ---------------------------------------------------------------------------------------------
+# --- what the service says
 
 
 def linear(elapsed: float, duration: float) -> float:
@@ -110,7 +115,7 @@ def by_the_clock(full: float) -> Progress:
     return lambda elapsed, _duration: min(99.0, 100.0 * elapsed / full)
 
 
-# --- lives -------------------------------------------------------------------------------------------------------------
+# --- lives
 
 
 def nobody(_now: float) -> int:
@@ -155,17 +160,10 @@ def life(recipe: Recipe, *, every: float) -> Callable[[Random, int], list[Job]]:
         for index in range(count):
             now += random.expovariate(1.0 / every)
             kind, duration, say = recipe(random, index)
-            made.append(begin(kind, now, now, max(1.0, duration), say, nobody))
+            made.append(Job(kind, now, now, max(1.0, duration), say, nobody))
         return made
 
     return jobs
-
-
-def begin(
-    kind: Hashable, submitted_at: float, start: float, duration: float, say: Progress, ahead: Callable[[float], int]
-) -> Job:
-    """Make a job that starts at *start*."""
-    return Job(kind, submitted_at, start, start + duration, lambda now: say(now - start, duration), ahead)
 
 
 def queue(
@@ -175,7 +173,10 @@ def queue(
 
     def jobs(random: Random, count: int) -> list[Job]:
         free = [0.0] * workers
-        now, arrivals, starts, durations = 0.0, [], [], []
+        now = 0.0
+        arrivals: list[float] = []
+        starts: list[float] = []
+        durations: list[float] = []
         while len(arrivals) < count:
             now += random.expovariate(1.0 / every)
             for _ in range(min(burst, count - len(arrivals))):
@@ -190,7 +191,7 @@ def queue(
             def ahead(now: float) -> int:
                 return max(1, index - bisect_right(starts, now) + 1) if tells else 0
 
-            return begin("a", arrivals[index], starts[index], durations[index], say, ahead)
+            return Job("a", arrivals[index], starts[index], durations[index], say, ahead)
 
         return [job(index) for index in range(count)]
 
@@ -218,7 +219,7 @@ def backwards(random: Random) -> Progress:
 def jumpy(random: Random) -> Progress:
     """Show a number drawn anew every few seconds."""
     salt = random.random()
-    return lambda elapsed, _duration: Random(f"{salt} {elapsed // 7}").uniform(0, 99)
+    return lambda elapsed, _duration: Random(f"{salt} {elapsed // 7}").uniform(0, 99)  # noqa: S311 - not a secret
 
 
 def stuck_at_random(random: Random) -> Progress:
@@ -228,7 +229,7 @@ def stuck_at_random(random: Random) -> Progress:
 
 def late_half(index: int) -> bool:
     """Tell the second half of a life of 300 jobs."""
-    return index >= 150
+    return index >= 150  # noqa: PLR2004 - half of 300
 
 
 def services(median: float = 75.0, sigma: float = 0.35, workers: int = 4) -> list[Service]:

@@ -123,10 +123,10 @@ def _attempts(job: Job) -> Iterable[str]:
     return [job.key, *(f"{job.key}~{number}" for number in range(2, latest + 1))]
 
 
-def _recall(jobs: Sequence[Job], journal: Journal, origin: str, wishes: Wishes) -> dict[Job, Task | None]:
+def _recall(jobs: Sequence[Job], journal: Journal, origin: str, wishes: Wishes) -> dict[Job, Task | int]:
     """Bring *jobs* to where the journal says they stand; return what is paid and not complete yet."""
     entries = {entry.key: entry for entry in journal.entries(origin=origin)}
-    open_jobs: dict[Job, Task | None] = {}
+    open_jobs: dict[Job, Task | int] = {}
     for job in jobs:
         job.flight_key, attempt = attempt_of(job.key, entries)
         entry = entries.get(job.flight_key)
@@ -139,34 +139,36 @@ def _recall(jobs: Sequence[Job], journal: Journal, origin: str, wishes: Wishes) 
         if entry.state == "failed" and wishes.retry_failed:
             job.flight_key = f"{job.key}~{attempt + 1}"
             continue
-        _take_over(job, entry, wishes.out)
-        if job.state in ("queued", "downloading"):
-            open_jobs[job] = entry.task
+        left = _take_over(job, entry, wishes.out)
+        if left is not None:
+            open_jobs[job] = left
     recall_times(jobs, Results(wishes.out).lines)
     return open_jobs
 
 
-def _take_over(job: Job, entry: Entry, out: Path) -> None:
-    """Note what an earlier run made of a job."""
+def _take_over(job: Job, entry: Entry, out: Path) -> Task | int | None:
+    """Note what an earlier run made of a job; return what is left to be done: a task to save, or an id to wait for."""
     job.task_id = entry.task_id
     job.queued_at = entry.created_at.timestamp()
-    match entry.state:
-        case "submitted":
-            job.state = "queued"
-        case "unknown":
-            job.state, job.error = "unknown", "an earlier run got no answer: it may have been paid"
-        case "failed":
-            job.state, job.error = "failed", entry.reason or "the service made no video"
-            job.found_at = entry.updated_at.timestamp()
-        case _:
-            job.state, job.found_at = "downloading", entry.updated_at.timestamp()
-            output = entry.task and entry.task.output
-            video = out / f"{stem(job)}.mp4"
-            if output and video.exists():
-                cover = out / f"{stem(job)}{suffix_of(output.cover)}" if output.cover else None
-                if cover is None or cover.exists():
-                    job.state, job.video, job.cover = "done", video, cover
-                    job.width, job.height = output.width, output.height
+    if entry.state == "submitted":
+        job.state = "queued"
+        return entry.task_id
+    if entry.state == "unknown":
+        job.state, job.error = "unknown", "an earlier run got no answer: it may have been paid"
+        return None
+    job.found_at = entry.updated_at.timestamp()
+    if entry.state == "failed" or entry.task is None or entry.task.output is None:
+        job.state, job.error = "failed", entry.reason or "the service made no video"
+        return None
+    output = entry.task.output
+    video = out / f"{stem(job)}.mp4"
+    cover = out / f"{stem(job)}{suffix_of(output.cover)}" if output.cover else None
+    if not video.exists() or (cover is not None and not cover.exists()):
+        job.state = "downloading"
+        return entry.task
+    job.state, job.video, job.cover = "done", video, cover
+    job.width, job.height = output.width, output.height
+    return None
 
 
 def stem(job: Job) -> str:
@@ -220,7 +222,7 @@ def _ask(credits: int, *, yes: bool) -> None:
         raise Refused("Nothing was sent.")
 
 
-def _make(board: Board, known: Mapping[Job, Task | None], client: AsyncClient, wishes: Wishes) -> int:
+def _make(board: Board, known: Mapping[Job, Task | int], client: AsyncClient, wishes: Wishes) -> int:
     results = Results(wishes.out)
     run = Run(client, board, wishes.out, stem=stem, known=known)
     gallery: Path | None = None
@@ -234,8 +236,7 @@ def _make(board: Board, known: Mapping[Job, Task | None], client: AsyncClient, w
             interrupted = not run_unless_interrupted(work)
     finally:
         board.on_end = lambda _: None
-        for job in list(board.running):
-            board.move(job, "unfinished")
+        board.leave_running()
         results.finish(board)
         if wishes.gallery:
             gallery = write_gallery(board, wishes.out)

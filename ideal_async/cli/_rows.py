@@ -74,13 +74,8 @@ def read_rows(source: str, data: bytes, form: Form | None = None) -> Iterator[Ro
     if not text.strip():
         yield Problem(source, None, "there are no jobs in it")
         return
-    match form or guess(text):
-        case "csv":
-            yield from _read_csv(source, text)
-        case "jsonl":
-            yield from _read_json_lines(source, text)
-        case "urls":
-            yield from _read_urls(source, text)
+    readers = {"csv": _read_csv, "jsonl": _read_json_lines, "urls": _read_urls}
+    yield from readers[form or guess(text)](source, text)
 
 
 def guess(text: str) -> Form:

@@ -48,7 +48,7 @@ class Run:
         board: Its jobs are brought up to date all the time.
         out: The folder for the files; it exists.
         stem: Names the files of a job, without a suffix.
-        known: The jobs that were paid before, with their task if it is known to have succeeded.
+        known: The jobs that were paid before: with their task if it has succeeded, else with its id.
         stopped_by: What closed the intake before all jobs were submitted, if something did.
     """
 
@@ -56,7 +56,7 @@ class Run:
     board: Board
     out: Path
     stem: Callable[[Job], str]
-    known: Mapping[Job, Task | None] = attrs.field(factory=dict[Job, Task | None])
+    known: Mapping[Job, Task | int] = attrs.field(factory=dict[Job, Task | int])
     stopped_by: Exception | None = None
     _slots: anyio.Semaphore = attrs.field(factory=lambda: anyio.Semaphore(DOWNLOADS))
 
@@ -78,10 +78,10 @@ class Run:
 
             async with anyio.create_task_group() as rest:
                 for job, task in self.known.items():
-                    if task is None and job.task_id is not None:
-                        followers.start_soon(self._follow, job, job.task_id)
-                        rest.start_soon(self._go_on, job, job.task_id, timeout, rest)
-                    elif task is not None:
+                    if isinstance(task, int):
+                        followers.start_soon(self._follow, job, task)
+                        rest.start_soon(self._go_on, job, task, timeout, rest)
+                    else:
                         rest.start_soon(self._download, job, task)
                 async with batch(
                     self.client,
@@ -91,7 +91,7 @@ class Run:
                     on_submit=begin,
                 ) as outcomes:
                     async for outcome in outcomes:
-                        await self._settle(new[outcome.index], outcome.task, outcome.error, rest)
+                        await self._settle(new[outcome.index], outcome.task or outcome.error, rest)
                 self.stopped_by = outcomes.stopped_by
             followers.cancel_scope.cancel()
 
@@ -100,9 +100,9 @@ class Run:
         try:
             task = await self.client.wait(task_id, timeout=timeout)
         except IdealError as error:
-            await self._settle(job, None, error, downloads)
+            await self._settle(job, error, downloads)
         else:
-            await self._settle(job, task, None, downloads)
+            await self._settle(job, task, downloads)
 
     async def _follow(self, job: Job, task_id: int) -> None:
         """See what the shared poller sees; it looks no more often for that."""
@@ -120,27 +120,24 @@ class Run:
         job.expected_at = None if task.eta is None else time.time() + task.eta.seconds
         # "percentage above 0 outweighs waitNumber": the vendor's page shows 30 % with two ahead.
         if task.percentage > 0 or (task.status == TaskStatus.PROCESSING and task.wait_number == 0):
-            if job.started_at is None:
-                job.started_at = time.time()
+            job.started_at = job.started_at or time.time()
             self.board.move(job, "rendering")
 
-    async def _settle(
-        self, job: Job, task: Task | None, error: Exception | None, downloads: anyio.abc.TaskGroup
-    ) -> None:
+    async def _settle(self, job: Job, end: Task | Exception | None, downloads: anyio.abc.TaskGroup) -> None:
         """A job is over for the service: what is left is to fetch its files, or to say why there are none."""
         job.expected_at = None
-        if task is not None:
+        if isinstance(end, Task):
             job.found_at = time.time()
             self.board.move(job, "downloading")
             await self._slots.acquire()
-            downloads.start_soon(self._download_and_leave, job, task)
-        elif error is not None:
-            state = state_after(error)
-            if state != "waiting" or not isinstance(error, STOPS):
-                job.error = error.reason if isinstance(error, TaskFailed) else str(error)
-            if state == "failed":
-                job.found_at = time.time()
-            self.board.move(job, state)
+            downloads.start_soon(self._download_and_leave, job, end)
+            return
+        state = state_after(end)
+        if not isinstance(end, STOPS):
+            job.error = end.reason if isinstance(end, TaskFailed) else str(end)
+        if state == "failed":
+            job.found_at = time.time()
+        self.board.move(job, state)
 
     async def _download_and_leave(self, job: Job, task: Task) -> None:
         try:
@@ -160,17 +157,21 @@ class Run:
             self.board.move(job, "done")
 
     async def _bring(self, job: Job, task: Task) -> None:
-        if task.output is None:
-            return  # the client gives none out that succeeded without
-        job.width, job.height = task.output.width, task.output.height
-        name = self.stem(job)
-        video = self.out / f"{name}.mp4"
-        await self.client.download(task, video)
-        job.video = video
-        if task.output.cover:
-            cover = self.out / f"{name}{suffix_of(task.output.cover)}"
-            await self.client.download(task, cover, part="cover")
-            job.cover = cover
+        job.video, job.cover = await save(self.client, task, self.out, self.stem(job))
+        job.width, job.height = (task.output.width, task.output.height) if task.output else (None, None)
+
+
+async def save(client: AsyncClient, task: Task, folder: Path, name: str) -> tuple[Path, Path | None]:
+    """Bring the video of *task*, and its cover if it has one, into *folder*; return where they are.
+
+    Raises:
+        DownloadFailed: Not complete; calling again resumes it.
+    """
+    video = await client.download(task, folder / f"{name}.mp4")
+    url = task.output and task.output.cover
+    if not url:
+        return video, None
+    return video, await client.download(task, folder / f"{name}{suffix_of(url)}", part="cover")
 
 
 def run_unless_interrupted(work: Callable[[], Awaitable[None]]) -> bool:
@@ -201,7 +202,7 @@ def _terminable() -> Generator[None]:
             signal.signal(number, handler)
 
 
-def state_after(error: Exception) -> State:
+def state_after(error: Exception | None) -> State:
     """Tell where a job stands that ended with *error*."""
     match error:
         case TaskFailed():

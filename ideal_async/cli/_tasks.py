@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from ideal_async import ApiError, AsyncClient, IdealError, Journal, Task, estimate
+from ideal_async import ApiError, AsyncClient, IdealError, Journal, Task, TaskStatus, estimate
 
 from ._batch import exit_code, stem
 from ._connection import Connection
@@ -16,7 +16,7 @@ from ._job import Board, Job
 from ._plan import make_request, stem_of
 from ._progress import clock, show
 from ._results import record_of
-from ._run import Run, run_unless_interrupted, state_after, suffix_of
+from ._run import Run, run_unless_interrupted, save, state_after
 from ._terminal import (
     DONE,
     FAILED,
@@ -68,8 +68,7 @@ def generate(
         try:
             interrupted = not run_unless_interrupted(work)
         finally:
-            for left in list(board.running):
-                board.move(left, "unfinished")
+            board.leave_running()
     return _tell(board, job, interrupted=interrupted, as_json=as_json)
 
 
@@ -96,14 +95,16 @@ def look(task_ids: Sequence[int], connection: Connection, *, watch: bool, out: P
     async def look_at(task_id: int) -> None:
         try:
             if watch or out is not None:
-                tasks[task_id] = await _follow(client, task_id, out, as_json=as_json)
+                await _follow(client, task_id, tasks, as_json=as_json)
             else:
                 tasks[task_id] = await client.fetch(task_id)
+            codes[task_id] = FAILED if tasks[task_id].status == TaskStatus.FAILED else DONE
+            if out is not None and tasks[task_id].succeeded:
+                for path in filter(None, await save(client, tasks[task_id], out, str(task_id))):
+                    say(f"saved {path}")
         except (IdealError, OSError) as error:
             say(f"{task_id}: {error}", style="red")
             codes[task_id] = code_after(error)
-        else:
-            codes[task_id] = FAILED if tasks[task_id].done and not tasks[task_id].succeeded else DONE
 
     async def work() -> None:
         async with client, anyio.create_task_group() as group:
@@ -116,25 +117,16 @@ def look(task_ids: Sequence[int], connection: Connection, *, watch: bool, out: P
     return INTERRUPTED if interrupted else max(codes.values(), default=DONE)
 
 
-async def _follow(client: AsyncClient, task_id: int, out: Path | None, *, as_json: bool) -> Task:
-    """Write each change of a task; at its end, save its files."""
-    last: Task | None = None
+async def _follow(client: AsyncClient, task_id: int, tasks: dict[int, Task], *, as_json: bool) -> None:
+    """Write and keep each change of a task until it ended."""
     async with client.watch(task_id) as looks:
         async for task in looks:
-            last = task
+            tasks[task_id] = task
             if as_json:
                 put_json(_record(task))
             else:
                 left = f", {clock(task.eta.seconds)} left" if task.eta is not None else ""
                 put(f"{task.id} {task.status} {task.percentage} %, {task.wait_number} ahead{left}")
-    if last is None:
-        raise IdealError("no look came", task_id=task_id)
-    if out is not None and last.output is not None:
-        put(str(await client.download(last, out / f"{task_id}.mp4")))
-        if last.output.cover:
-            cover = out / f"{task_id}{suffix_of(last.output.cover)}"
-            put(str(await client.download(last, cover, part="cover")))
-    return last
 
 
 def code_after(error: Exception) -> int:
@@ -148,7 +140,7 @@ def _put_tasks(tasks: Sequence[Task], *, as_json: bool) -> None:
     if as_json:
         for task in tasks:
             put_json(_record(task))
-    elif tasks:
+    else:
         rows = (
             (
                 task.id,

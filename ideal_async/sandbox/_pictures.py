@@ -270,7 +270,12 @@ def to_jpeg(frame: av.VideoFrame, *, bt709: bool = True) -> bytes:
     encoder.pix_fmt, encoder.time_base = "yuvj420p", Fraction(1)
     encoder.options = {"qmin": "2", "qmax": "2"}  # the encoder's finest: a cover is looked at standing still
     still = frame.reformat(
-        format="yuvj420p", src_colorspace="ITU709" if bt709 else None, dst_colorspace="ITU601", interpolation="AREA"
+        format="yuvj420p",
+        src_colorspace="ITU709" if bt709 else None,
+        dst_colorspace="ITU601",
+        interpolation="AREA",
+        src_color_range="MPEG" if bt709 else None,
+        dst_color_range="JPEG",  # PyAV 15 does not conclude it from the format
     )
     still.pts = 0
     return b"".join(bytes(packet) for step in (still, None) for packet in encoder.encode(step))

@@ -1,0 +1,386 @@
+"""When to look next: the rules a poller relies on, and the behaviours the model was made for."""
+
+from collections.abc import Callable
+from random import Random
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ideal_async._pacing import Eta, Forecast, Pacing, Track
+
+Says = Callable[[float], tuple[int, int, bool]]  # share of its life -> percentage, waitNumber, processing
+
+
+def linear(share: float) -> tuple[int, int, bool]:
+    return int(100 * share), 0, True
+
+
+def silent(share: float) -> tuple[int, int, bool]:
+    return 0 * int(share), 0, True
+
+
+@attrs.frozen
+class Lived:
+    """One task's life under the forecast."""
+
+    track: Track
+    looks: list[float]  # ages at which it was looked at; the last one found the end
+    delay: float
+    etas: list[Eta | None]
+
+
+def live(
+    forecast: Forecast, duration: float, says: Says = linear, *, kind: object = "a", roll: float = 0.5, at: float = 0.0
+) -> Lived:
+    track = forecast.track(kind, now=at, submitted_at=at)
+    age = forecast.first(track, now=at, roll=roll)
+    looks, etas = [age], []
+    while age < duration:
+        percentage, wait_number, processing = says(age / duration)
+        age += forecast.after(
+            track,
+            percentage=percentage,
+            wait_number=wait_number,
+            processing=processing,
+            now=at + age,
+            roll=roll,
+        )
+        etas.append(forecast.eta(track, now=at + looks[-1]))
+        looks.append(age)
+    forecast.finish(track, now=at + age, success=True)
+    return Lived(track, looks, age - duration, etas)
+
+
+def taught(says: Says = linear, *, around: float = 75.0, spread: float = 0.35, jobs: int = 60) -> Forecast:
+    forecast, random = Forecast(Pacing()), Random(5)  # noqa: S311 - no secret
+    for _ in range(jobs):
+        live(forecast, around * random.lognormvariate(0.0, spread), says)
+    return forecast
+
+
+# --- settings
+
+
+def test_the_defaults_are_the_vendors_advice() -> None:
+    """Every 5 to 10 seconds, says the page; nobody waits a minute for news."""
+    assert Pacing() == Pacing(min_interval=5.0, max_interval=60.0, look_cost=1 / 6)
+
+
+@pytest.mark.parametrize("name", ["min_interval", "max_interval", "look_cost"])
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
+def test_settings_must_be_positive_and_finite(name: str, value: float) -> None:
+    """The error names the setting."""
+    with pytest.raises(ValueError, match=f"{name} must be a positive number"):
+        Pacing(**{name: value})
+
+
+def test_intervals_must_be_in_order() -> None:
+    """The error names both."""
+    with pytest.raises(ValueError, match=r"max_interval \(60.0 s\) must not be under min_interval \(90.0 s\)"):
+        Pacing(min_interval=90.0)
+
+
+# --- bounds that hold whatever the service says
+
+answers = st.tuples(st.integers(-5, 130), st.integers(-2, 50), st.booleans(), st.floats(0.0, 400.0))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    lives=st.lists(st.tuples(st.booleans(), st.sampled_from("ab"), st.lists(answers, max_size=8)), max_size=6),
+    pacing=st.sampled_from([Pacing(), Pacing(min_interval=0.5), Pacing(min_interval=20.0, max_interval=20.0)]),
+    roll=st.floats(0.0, 1.0, exclude_max=True),
+)
+def test_looks_keep_their_distance_whatever_comes(
+    lives: list[tuple[bool, str, list[tuple[int, int, bool, float]]]], pacing: Pacing, roll: float
+) -> None:
+    """Never under min_interval, never over max_interval, however absurd the answers and whenever they come."""
+    forecast, now = Forecast(pacing), 100.0
+    for known, kind, looks in lives:
+        track = forecast.track(kind, now=now, submitted_at=now - 3.0 if known else None)
+        assert 0.0 <= forecast.first(track, now=now, roll=roll) <= pacing.max_interval
+        for percentage, wait_number, processing, later in looks:
+            now += later
+            delay = forecast.after(
+                track, percentage=percentage, wait_number=wait_number, processing=processing, now=now, roll=roll
+            )
+            assert pacing.min_interval <= delay <= pacing.max_interval
+            eta = forecast.eta(track, now=now)
+            assert eta is None or eta.seconds >= 0.0
+        now += 1.0
+        forecast.finish(track, now=now, success=known)
+
+
+def test_a_look_at_the_same_moment_is_no_trouble() -> None:
+    """A caller may look at once, twice, or when a clock stands still."""
+    forecast = Forecast(Pacing())
+    track = forecast.track(None, now=5.0, submitted_at=5.0)
+    for _ in range(3):
+        assert forecast.after(track, percentage=0, wait_number=0, processing=True, now=5.0, roll=0.0) >= 5.0
+    forecast.finish(track, now=5.0, success=True)
+
+
+# --- no evidence
+
+
+def test_with_no_evidence_the_first_look_comes_at_the_vendors_interval() -> None:
+    """5 to 10 seconds after submission, says the page; ours is in the first half of that."""
+    forecast = Forecast(Pacing())
+    delays = [forecast.first(forecast.track("a", now=0.0, submitted_at=0.0), now=0.0, roll=i / 500) for i in range(500)]
+    assert min(delays) == 5.0
+    assert max(delays) < 7.5
+
+
+def test_a_burst_of_submissions_does_not_come_back_as_one() -> None:
+    """500 at once spread their first looks: no tenth of a second gets more than twice its share."""
+    forecast, random = Forecast(Pacing()), Random(3)  # noqa: S311 - no secret
+    delays = [
+        forecast.first(forecast.track("a", now=0.0, submitted_at=0.0), now=0.0, roll=random.random())
+        for _ in range(500)
+    ]
+    span = max(delays) - min(delays)
+    assert span > 1.0
+    per_tenth = [sum(tenth <= int(delay * 10) < tenth + 1 for delay in delays) for tenth in range(50, 75)]
+    assert max(per_tenth) <= 2.5 * 500 * 0.1 / span
+
+
+def test_with_no_evidence_the_pace_stays_near_the_vendors() -> None:
+    """About every 5 s while the task is young, slowly less often once it has outlived what is usual."""
+    lived = live(Forecast(Pacing()), 900.0, silent)
+    gaps = [b - a for a, b in zip(lived.looks, lived.looks[1:], strict=False)]
+    assert max(gaps[:8]) < 6.5
+    assert max(gaps) < 25.0
+    assert gaps[-2] > gaps[0]
+
+
+def test_a_task_of_unknown_age_is_looked_at_at_once() -> None:
+    """It may be over already; the roll spreads a journal full of them over a second."""
+    forecast = Forecast(Pacing())
+    track = forecast.track(None, now=50.0, submitted_at=None)
+    assert forecast.first(track, now=50.0, roll=0.0) == 0.0
+    assert forecast.first(track, now=50.0, roll=0.999) < 1.0
+
+
+def test_a_task_resumed_long_after_submission_is_looked_at_at_once() -> None:
+    """Its first look is not 5 s from now but 5 s from then."""
+    forecast = taught()
+    track = forecast.track("a", now=5000.0, submitted_at=1000.0)
+    assert forecast.first(track, now=5000.0, roll=0.3) <= 1.0
+
+
+def test_dropping_a_task_teaches_nothing() -> None:
+    """Nobody knows how it would have ended."""
+    forecast = Forecast(Pacing())
+    track = forecast.track("a", now=0.0, submitted_at=0.0)
+    forecast.drop(track)
+    fresh = forecast.track("a", now=0.0, submitted_at=0.0)
+    assert forecast.first(fresh, now=0.0, roll=0.0) == 5.0
+    assert forecast.eta(fresh, now=0.0) is None
+
+
+# --- evidence
+
+
+def test_a_truthful_percentage_takes_few_looks() -> None:
+    """The end is met by aiming, not by looping."""
+    forecast = taught()
+    lives = [live(forecast, duration) for duration in (55.0, 75.0, 100.0, 140.0)]
+    assert sum(len(one.looks) for one in lives) <= 4 * 4
+    assert sum(one.delay for one in lives) <= 4 * 2.0
+
+
+def test_a_steady_percentage_is_believed_in_the_first_task_already() -> None:
+    """A command line runs one task: it should not need sixty to be better than a loop."""
+    lived = live(Forecast(Pacing()), 75.0)
+    assert len(lived.looks) <= 11
+    assert lived.delay < 5.0
+
+
+def test_history_skips_the_time_in_which_nothing_ends() -> None:
+    """Without percentages, the first look waits for the first ends."""
+    forecast = taught(silent, spread=0.1)
+    lived = live(forecast, 75.0, silent)
+    assert lived.looks[0] > 45.0
+    assert len(lived.looks) <= 7
+
+
+def test_kinds_do_not_share_durations_once_they_have_their_own() -> None:
+    """Ten seconds of 1080p take longer than five of 480p."""
+    forecast = Forecast(Pacing())
+    for _ in range(30):
+        live(forecast, 30.0, silent, kind="short")
+        live(forecast, 200.0, silent, kind="long")
+    short = forecast.track("short", now=0.0, submitted_at=0.0)
+    long = forecast.track("long", now=0.0, submitted_at=0.0)
+    assert forecast.first(short, now=0.0, roll=0.5) < 35.0
+    assert forecast.first(long, now=0.0, roll=0.5) > 55.0
+
+
+def test_a_new_kind_starts_from_what_all_kinds_took() -> None:
+    """The law of the others is better than none, though little is staked on it."""
+    forecast = taught(silent, around=200.0, spread=0.1)
+    track = forecast.track("never seen", now=0.0, submitted_at=0.0)
+    assert forecast.first(track, now=0.0, roll=0.5) > 8.0
+
+
+def stuck_at_99(share: float) -> tuple[int, int, bool]:
+    return min(99, int(99 * share / 0.7)), 0, True
+
+
+def test_stuck_at_99_is_understood_if_it_is_always_so() -> None:
+    """A third of the time at 99 is a habit like another."""
+    forecast = taught(stuck_at_99)
+    lives = [live(forecast, duration, stuck_at_99) for duration in (60.0, 80.0, 100.0)]
+    assert sum(len(one.looks) for one in lives) <= 3 * 7
+    assert sum(one.delay for one in lives) <= 3 * 4.0
+
+
+def test_stuck_at_99_for_the_first_time_costs_no_more_than_the_loop() -> None:
+    """Who has always told the truth is doubted within looks, not within jobs."""
+    forecast = taught()
+    lived = live(forecast, 300.0, lambda share: (min(99, int(400 * share)), 0, True))
+    assert len(lived.looks) <= 300.0 / 5.0
+    assert lived.delay <= 10.0
+
+
+def test_a_percentage_that_falls_back_is_doubted() -> None:
+    """A retry on their side: the old forecast does not stand."""
+    forecast = Forecast(Pacing())
+    track = forecast.track("a", now=0.0, submitted_at=0.0)
+    for now, percentage in [(5.0, 10), (10.0, 20), (15.0, 30), (20.0, 40)]:
+        before = forecast.after(track, percentage=percentage, wait_number=0, processing=True, now=now, roll=0.5)
+    after = forecast.after(track, percentage=2, wait_number=0, processing=True, now=25.0, roll=0.5)
+    assert track.steady < 2.0
+    assert after < before
+
+
+def test_jumps_never_silence_the_loop() -> None:
+    """Percentages drawn at random are soon worth nothing, and the cost stays that of the loop."""
+    random = Random(9)  # noqa: S311 - no secret
+    forecast = Forecast(Pacing())
+    lives = [
+        live(forecast, random.uniform(40.0, 120.0), lambda _share: (random.randrange(100), 0, True)) for _ in range(60)
+    ]
+    ours = sum(len(one.looks) / 6 + one.delay for one in lives[30:])
+    loop = sum((one.looks[-1] - one.delay) / 5.0 / 6 + 0.5 / 6 + 2.5 for one in lives[30:])
+    assert ours < 1.05 * loop
+
+
+def test_failures_teach_durations_but_no_curve() -> None:
+    """Where a failed task's percentage was leading, nobody knows."""
+    forecast = Forecast(Pacing())
+    for _ in range(10):
+        track = forecast.track("a", now=0.0, submitted_at=0.0)
+        forecast.first(track, now=0.0, roll=0.0)
+        forecast.after(track, percentage=90, wait_number=0, processing=True, now=10.0, roll=0.0)
+        forecast.finish(track, now=15.0, success=False)
+    assert track.lessons.durations.count > 9.0
+    assert track.lessons.curve.share(90, 0.01)[0] == pytest.approx(0.905)
+
+
+# --- the queue
+
+
+def queued(share: float) -> tuple[int, int, bool]:
+    return (0, max(1, int(12 - 24 * share)), False) if share < 0.5 else (int(200 * (share - 0.5)), 0, True)
+
+
+def test_a_queue_is_waited_for_by_its_drain() -> None:
+    """Twelve ahead and half a minute each: no look every five seconds."""
+    forecast = Forecast(Pacing())
+    lives = [live(forecast, 300.0, queued) for _ in range(12)]
+    assert len(lives[-1].looks) <= 12
+    assert lives[-1].delay <= 5.0
+    assert len(lives[-1].looks) < len(lives[0].looks)
+
+
+def test_a_percentage_outweighs_the_place_in_the_queue() -> None:
+    """The page shows 30 % with two ahead: work has begun."""
+    forecast = Forecast(Pacing())
+    track = forecast.track("a", now=0.0, submitted_at=0.0)
+    forecast.after(track, percentage=30, wait_number=2, processing=True, now=20.0, roll=0.5)
+    assert track.begun
+    assert track.place == 0
+
+
+def test_work_is_timed_from_its_start_and_not_from_submission() -> None:
+    """Two percentages tell when the work behind them began."""
+    forecast = Forecast(Pacing())
+    track = forecast.track("a", now=0.0, submitted_at=0.0)
+    forecast.after(track, percentage=0, wait_number=3, processing=False, now=100.0, roll=0.5)
+    assert track.begin() == (100.0, 0.0)
+    forecast.after(track, percentage=20, wait_number=0, processing=True, now=140.0, roll=0.5)
+    begin = track.begin()
+    assert begin is not None
+    assert begin[0] == pytest.approx(120.0)
+    assert begin[1] > 10.0
+    forecast.after(track, percentage=40, wait_number=0, processing=True, now=160.0, roll=0.5)
+    assert track.begin() == pytest.approx((120.0, 0.0))
+    eta = forecast.eta(track, now=160.0)
+    assert eta is not None
+    assert eta.seconds == pytest.approx(60.0, rel=0.15)
+
+
+def test_the_age_of_a_resumed_task_is_read_off_two_percentages() -> None:
+    """Unknown at first, known after the second."""
+    forecast = Forecast(Pacing())
+    track = forecast.track("a", now=1000.0, submitted_at=None)
+    forecast.after(track, percentage=50, wait_number=0, processing=True, now=1000.0, roll=0.5)
+    assert track.begin() is None
+    forecast.after(track, percentage=60, wait_number=0, processing=True, now=1010.0, roll=0.5)
+    assert track.begin() == pytest.approx((950.0, 0.0))
+
+
+def test_a_task_whose_start_nobody_knows_teaches_no_duration() -> None:
+    """Finished at the first look after resuming: it may have taken a minute or a week."""
+    forecast = Forecast(Pacing())
+    track = forecast.track("a", now=1000.0, submitted_at=None)
+    forecast.finish(track, now=1000.5, success=True)
+    assert track.lessons.durations.count == 0.0
+
+
+# --- what the user is told
+
+
+def test_the_eta_names_its_source() -> None:
+    """Percentage, queue or history; nothing when there is nothing to go by."""
+    forecast = taught(silent, spread=0.1)
+    track = forecast.track("a", now=0.0, submitted_at=0.0)
+    history = forecast.eta(track, now=0.0)
+    assert history is not None
+    assert history.source == "history"
+    assert history.seconds == pytest.approx(75.0, rel=0.1)
+    forecast.after(track, percentage=0, wait_number=4, processing=False, now=10.0, roll=0.5)
+    queue = forecast.eta(track, now=10.0)
+    assert queue is not None
+    assert queue.source == "queue"
+    assert forecast.eta(forecast.track("b", now=0.0, submitted_at=0.0), now=0.0) is not None
+    assert Forecast(Pacing()).eta(Forecast(Pacing()).track("a", now=0.0, submitted_at=0.0), now=0.0) is None
+
+
+def test_the_eta_of_a_truthful_percentage_is_right() -> None:
+    """To a tenth of what is left, and it counts down between looks."""
+    forecast = taught()
+    track = forecast.track("a", now=0.0, submitted_at=0.0)
+    forecast.after(track, percentage=40, wait_number=0, processing=True, now=40.0, roll=0.5)
+    eta = forecast.eta(track, now=40.0)
+    later = forecast.eta(track, now=60.0)
+    assert eta is not None
+    assert later is not None
+    assert eta.source == "percentage"
+    assert eta.seconds == pytest.approx(60.0, rel=0.1)
+    assert later.seconds == pytest.approx(eta.seconds - 20.0, abs=1.0)
+
+
+# --- being a light guest
+
+
+def test_a_track_does_not_grow_without_bound() -> None:
+    """A task of a thousand looks remembers a dozen."""
+    forecast = Forecast(Pacing())
+    track = forecast.track("a", now=0.0, submitted_at=0.0)
+    for index in range(1000):
+        forecast.after(track, percentage=index % 97 + 1, wait_number=0, processing=True, now=5.0 * index, roll=0.5)
+    assert len(track.marks) <= 12

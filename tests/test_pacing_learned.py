@@ -1,0 +1,159 @@
+"""What finished jobs teach."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ideal_async._learned import Curve, Drain, Durations, Errors, Lessons, told
+
+SURE = 1e-6
+
+
+def test_one_job_says_roughly_what_many_say_exactly() -> None:
+    """The more jobs took 75 s, the less anything else is expected."""
+    durations = Durations()
+    durations.learn([(75.0, 1.0)])
+    after_one = durations.alive(50.0) - durations.alive(110.0)
+    for _ in range(60):
+        durations.learn([(75.0, 1.0)])
+    after_many = durations.alive(50.0) - durations.alive(110.0)
+    assert 0.5 < after_one < 0.9
+    assert after_many > 0.97
+    assert durations.mean == pytest.approx(75.0, rel=0.05)
+
+
+def test_what_lies_between_two_looks_counts_in_parts() -> None:
+    """A job that ended at 20 or at 80 s is half a job of each."""
+    durations = Durations()
+    for _ in range(40):
+        durations.learn([(20.0, 0.5), (80.0, 0.5), (500.0, 0.0)])
+    assert durations.alive(40.0) == pytest.approx(0.5, abs=0.03)
+    assert durations.alive(200.0) < 0.01
+
+
+def test_recent_jobs_outweigh_old_ones() -> None:
+    """A service that has changed is believed after some dozens of jobs."""
+    durations = Durations()
+    for seconds in [60.0] * 200 + [150.0] * 80:
+        durations.learn([(seconds, 1.0)])
+    assert durations.alive(100.0) > 0.6
+
+
+def test_weights_do_not_run_out_of_floats() -> None:
+    """A client may live for years."""
+    durations = Durations()
+    for index in range(16_000):
+        durations.learn([(50.0 + index % 7, 1.0)])
+    assert durations.count == pytest.approx(1.0 / 0.015, rel=0.01)
+    assert durations.alive(40.0) > 0.9
+    assert durations.alive(75.0) < 0.1
+
+
+@given(st.lists(st.floats(0.0, 1e6), min_size=1, max_size=8), st.floats(0.0, 1e6))
+def test_any_duration_can_be_learned_and_asked_for(seconds: list[float], x: float) -> None:
+    """Instant or of many days: a chance stays a chance."""
+    durations = Durations()
+    for one in seconds:
+        durations.learn([(one, 1.0)])
+    assert 0.0 <= durations.alive(x) <= 1.0
+    assert 0.0 <= durations.lived(x) <= x
+
+
+def test_a_percentage_stands_for_the_middle_of_what_it_was_cut_from() -> None:
+    """An integer hides up to one per cent; 100 is not the end as long as the task runs."""
+    assert told(10) == pytest.approx(0.105)
+    assert told(100) == pytest.approx(0.999)
+
+
+@pytest.mark.parametrize("percentage", [1, 2, 25, 50, 99, 100])
+def test_until_jobs_finish_the_curve_is_the_straight_line(percentage: int) -> None:
+    """No evidence, no opinion."""
+    assert Curve().share(percentage, 0.01) == (told(percentage), 0.01)
+
+
+def test_the_curve_becomes_what_jobs_show() -> None:
+    """Front-loaded progress is understood, between the percentages that were seen too, and so is its precision."""
+    curve = Curve()
+    for _ in range(30):
+        for percentage in (10, 20, 30, 50, 60, 80, 90):
+            curve.learn(percentage, (percentage / 100.0) ** 2.0, SURE)
+    share, variance = curve.share(55, 0.01)
+    assert share == pytest.approx(0.55**2, abs=0.02)
+    assert variance < 0.002
+
+
+def test_a_percentage_that_means_anything_is_known_to() -> None:
+    """Contradictions widen the curve instead of moving it to and fro."""
+    curve = Curve()
+    for index in range(40):
+        curve.learn(50, 0.2 if index % 2 else 0.8, SURE)
+    share, variance = curve.share(50, 0.0004)
+    assert share == pytest.approx(0.5, abs=0.05)
+    assert math.sqrt(variance) > 0.2
+
+
+def test_ninety_nine_is_a_word_of_its_own() -> None:
+    """A service that sticks at 99 says nothing about what 97 means."""
+    curve = Curve()
+    for _ in range(30):
+        curve.learn(99, 0.7, SURE)
+    assert curve.share(99, 0.01)[0] == pytest.approx(0.7, abs=0.03)
+    assert curve.share(97, 0.01)[0] == told(97)
+
+
+def test_a_new_kind_starts_with_what_other_kinds_have_shown() -> None:
+    """Percentages of one service mostly mean the same; a kind's own evidence then takes over."""
+    everything = Curve()
+    one, other = Curve(everything), Curve(everything)
+    for _ in range(30):
+        one.learn(50, 0.8, SURE)
+    assert other.share(50, 0.01)[0] == pytest.approx(0.8, abs=0.03)
+    for _ in range(60):
+        other.learn(50, 0.3, SURE)
+    assert other.share(50, 0.01)[0] == pytest.approx(0.3, abs=0.05)
+
+
+def test_errors_shrink_with_evidence_and_grow_with_noise() -> None:
+    """An error known up to some noise is at least that noisy."""
+    precise, noisy = Errors(), Errors()
+    for _ in range(50):
+        precise.learn(0.5 - precise.mean, weight=1.0, noise=0.0)
+        noisy.learn(0.5 - noisy.mean, weight=1.0, noise=0.09)
+    mean, variance = precise.estimate(0.0, 0.25)
+    assert mean == pytest.approx(0.5, abs=0.05)
+    assert variance < 0.05
+    assert noisy.estimate(0.0, 0.25)[1] > 0.08
+
+
+def test_the_drain_learns_the_pace_of_the_queue() -> None:
+    """Ten seconds a place until it was watched."""
+    drain = Drain()
+    assert drain.pace == pytest.approx(10.0)
+    for _ in range(30):
+        drain.learn(60.0, 2.0)
+    assert drain.pace == pytest.approx(30.0, rel=0.1)
+
+
+def test_lessons_reach_all_kinds() -> None:
+    """A kind teaches the others its durations, and a start of its trust."""
+    everything = Lessons()
+    one = Lessons(everything)
+    for _ in range(10):
+        one.time([(30.0, 1.0)])
+        one.judge((-2.0, 0.0, 2.0, 0.0), told=True)
+    other = Lessons(everything)
+    assert other.usual is everything.durations
+    assert one.usual is one.durations
+    assert other.trust[2] > 0.5
+    assert other.trust[0] < -0.5
+    assert other.trust[2] < one.trust[2]
+    assert other.telling > 0.8
+
+
+def test_one_job_does_not_decide_whom_to_trust() -> None:
+    """However absurd its life, what one job moves is bounded, and in proportion."""
+    lessons = Lessons()
+    lessons.judge((-300.0, 150.0, 0.0, 0.0), told=False)
+    assert lessons.trust == pytest.approx([-3.0, 1.5, 0.0, 0.0])
