@@ -87,7 +87,7 @@ class Service:
     """Tasks as functions of time."""
 
     def __init__(self, jobs: int) -> None:
-        roll = random.Random(jobs).random  # noqa: S311 - durations, no secrets
+        roll = random.Random(jobs).random
         self.starts = [ARRIVALS * number / jobs for number in range(jobs)]
         self.ends = [start + DURATION * (1 + SPREAD * (2 * roll() - 1)) for start in self.starts]
         self.late: list[float] = []

@@ -182,7 +182,7 @@ def measure_neighbour(url: str, jobs: int) -> None:
 
 def measure_leaving(url: str, jobs: int, journal: Path, tasks: int) -> None:
     """What is left behind when a third of the callers walk away."""
-    dice, before = random.Random(1), states(journal)["succeeded"]  # noqa: S311 - no secret
+    dice, before = random.Random(1), states(journal)["succeeded"]
 
     async def late_order(browser: httpx.AsyncClient, number: int) -> None:
         await order(browser, number + jobs)

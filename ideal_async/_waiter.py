@@ -1,6 +1,6 @@
 """One caller's view of one task, kept small: there is one for every task that is waited for."""
 
-import asyncio
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
@@ -8,6 +8,9 @@ import attrs
 
 from ._errors import IdealError
 from ._models import Task
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Signal:
@@ -32,6 +35,8 @@ class Signal:
 
     async def wait(self) -> None:
         """Return when it has happened."""
+        import asyncio  # at the top it would be a sixth of what importing the package costs
+
         if self._happened:
             await anyio.lowlevel.checkpoint()
         elif isinstance(loop := anyio.lowlevel.current_token().native_token, asyncio.AbstractEventLoop):
