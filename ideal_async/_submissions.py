@@ -353,7 +353,6 @@ class Submissions:
     async def settle(self, flight: Flight | None, task_id: int, task: Task | None, reason: str | None = None) -> None:
         """A task ended: book a refund, and write its end into the journal."""
         if flight is not None and flight.paid_here and (task is None or not task.succeeded):
-            flight.paid_here = False  # credits come back once, however often its key is used again
             for book in self._books:
                 book.refund(flight.credits)
         if self._journal is None:

@@ -6,7 +6,8 @@ import pytest
 
 from ideal_async.sandbox._camera import Move, Plate, ease, fly, nearness, plane
 from ideal_async.sandbox._direction import GENTLE, direct
-from ideal_async.sandbox._pictures import Bytes, surround, to_rgb
+from ideal_async.sandbox._framing import surround
+from ideal_async.sandbox._pictures import Bytes, to_rgb
 
 pytestmark = pytest.mark.slow
 WIDTH, HEIGHT = 160, 90
@@ -194,9 +195,9 @@ def test_a_plate_at_rest_gives_the_pictures_own_pixels() -> None:
         ("rising sun", GENTLE),
         ("roll", Move(roll=0.1)),
         ("rotate counter-clockwise", Move(roll=-0.1)),
-        ("orbit around the table", Move(orbit=0.05)),
-        ("orbit to the left", Move(orbit=-0.05)),
-        ("rotate around the sofa", Move(orbit=0.05)),
+        ("orbit around the table", Move(orbit=0.035)),
+        ("orbit to the left", Move(orbit=-0.035)),
+        ("rotate around the sofa", Move(orbit=0.035)),
         ("pan left and zoom in", Move(zoom=1.3, x=-1)),
         ("static shot", Move(zoom=1.02)),
         ("no camera movement", Move(zoom=1.02)),
@@ -216,4 +217,4 @@ def test_direct_hears_haste() -> None:
     assert direct("zoom out slowly").zoom > 0.8
     assert direct("slow pan left").x == -0.7
     assert direct("quick pan left").x == -1
-    assert direct("dramatic orbit").orbit > 0.05
+    assert direct("dramatic orbit").orbit > 0.035

@@ -13,7 +13,8 @@ import pytest
 from av.video.codeccontext import VideoCodecContext
 
 from ideal_async.sandbox import _pictures
-from ideal_async.sandbox._pictures import BadImage, Bytes, blur, read, resize, sample, shape, surround, to_jpeg, to_rgb
+from ideal_async.sandbox._framing import shape, surround
+from ideal_async.sandbox._pictures import BadImage, Bytes, blur, read, resize, sample, to_jpeg, to_rgb
 
 pytestmark = pytest.mark.slow
 

@@ -141,7 +141,7 @@ class Move:
 #: Share of the window a pan or a tilt travels, so that it is seen to move.
 TRAVEL = 0.18
 #: Share by which near things grow faster than far ones for each doubling: the difference of a dolly and a zoom.
-DEPTH = 0.35
+DEPTH = 0.2
 
 
 def nearness(plate: Plate) -> Floats:

@@ -28,10 +28,10 @@ DIRECTIONS: tuple[tuple[str, dict[str, float]], ...] = (
     (_GOES + r"(?:up|upwards?)\b|\b(?:rise|rises|rising|ascend\w*)\b(?!\W+sun)", {"y": -1}),
     (_GOES + r"(?:down|downwards?)\b|\b(?:descend|lower)\w*", {"y": 1}),
     (r"\b(?:(?:roll|rotat|spin|twist)\w*\W+(?:\w+\W+){0,3}?)?(?:counter.?|anti.?)clockwise", {"roll": -0.1}),
-    (r"\b(?:orbit|circl|revolv|arc)\w*\W+(?:\w+\W+){0,3}?left\b", {"orbit": -0.05}),
+    (r"\b(?:orbit|circl|revolv|arc)\w*\W+(?:\w+\W+){0,3}?left\b", {"orbit": -0.035}),
     (
         r"\b(?:orbit|circl|revolv|parallax|arcs?\b|3d\b|360)|\b(?:rotat|mov|turn|fly|flies)\w*\W+around\b",
-        {"orbit": 0.05},
+        {"orbit": 0.035},
     ),
     (r"\b(?:roll|rotat|spin|twist|dutch|clockwise)", {"roll": 0.1}),
 )

@@ -16,8 +16,9 @@ import av
 
 from ideal_async.sandbox._camera import Plate, fly
 from ideal_async.sandbox._direction import direct
+from ideal_async.sandbox._framing import shape, surround
 from ideal_async.sandbox._morph import morph
-from ideal_async.sandbox._pictures import BadImage, Bytes, read, shape, surround, to_jpeg
+from ideal_async.sandbox._pictures import BadImage, Bytes, read, to_jpeg
 from ideal_async.sandbox._sound import RATE, ambience
 
 __all__ = ["SIZES", "BadImage", "Clip", "Scene", "render"]
