@@ -1,1 +1,1 @@
-"""Measured, not promised: `python -m benchmarks` runs the guest's, each module its own; README.md says how to read it."""
+"""Measured, not promised: `python -m benchmarks` shows how light a guest we are; README.md says how to read it."""

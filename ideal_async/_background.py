@@ -1,14 +1,16 @@
 """The client's own task: what runs here outlives the caller that asked for it."""
 
-import asyncio
 import contextvars
 import os
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.abc
 import anyio.lowlevel
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
@@ -30,7 +32,7 @@ class Background:
         self._services = services
         self._on_end = on_end
         self._group: anyio.abc.TaskGroup | None = None
-        self._host: asyncio.Task[None] | None = None
+        self._host: "asyncio.Task[None] | None" = None
         self._loop: object = None
         self._ready: anyio.Event | None = None
         self._pid = 0
@@ -53,6 +55,8 @@ class Background:
             raise RuntimeError("this AsyncClient is closed: make a new one")
 
     async def _start(self, *, scoped: bool) -> anyio.Event:
+        import asyncio  # here and below: at the top it would be a sixth of what importing the package costs
+
         self._loop, self._pid = anyio.lowlevel.current_token(), os.getpid()
         ready = anyio.Event()
         if isinstance(self._loop.native_token, asyncio.AbstractEventLoop):
@@ -152,8 +156,10 @@ class Background:
             await self._on_end()
 
 
-async def _outlast(task: asyncio.Task[None]) -> None:
+async def _outlast(task: "asyncio.Task[None]") -> None:
     """Wait until *task* is done, and only then be cancelled: requests that may cost money are finished first."""
+    import asyncio
+
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:

@@ -1,6 +1,5 @@
 """`AsyncClient`: submit, look, wait, watch, download."""
 
-import math
 import os
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator
@@ -25,11 +24,12 @@ from ._journal import Journal
 from ._models import ImageToVideo, Task
 from ._observer import Call, Guarded, Observer, ignore
 from ._pacing import Forecast, Pacing
-from ._poller import Poller, Waiter
+from ._poller import Poller
 from ._pricing import Budget, Ledger
 from ._retry import Failure, Retry
 from ._session import JUST_USED, KEEP_ALIVE, POSTS_AT_ONCE, Session, check_base_url, check_key
 from ._submissions import Flight, LeaveLoop, OnSubmit, Submissions, call
+from ._waiter import Waiter
 
 BASE_URL = "https://api.ideal.house"
 #: API requests in flight. A look takes a tenth of a second, so ten of them serve hundreds of tasks.
@@ -462,11 +462,14 @@ class AsyncClient:
 async def _news(waiter: Waiter, task_id: int, timeout: float | None, deadline: float | None) -> Task:
     """Wait for the next look until the deadline."""
     task = None
-    with anyio.CancelScope(deadline=math.inf if deadline is None else deadline) as scope:
+    if deadline is None:  # a scope without a deadline would be a fifth of the memory of a waiting task
         task = await waiter.next_look()
+    else:
+        with anyio.CancelScope(deadline=deadline):
+            task = await waiter.next_look()
     if waiter.error is not None:
         raise waiter.error
-    if scope.cancelled_caught or task is None:
+    if task is None:
         raise WaitTimeout(timeout or 0.0, task_id=task_id, task=waiter.task)
     return task
 

@@ -4,8 +4,9 @@ import logging
 import math
 import random
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Generator, Hashable
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import anyio
 import attrs
@@ -16,42 +17,14 @@ from ._models import Task, TaskStatus
 from ._observer import Observer
 from ._pacing import Forecast, Pacing, Track
 from ._retry import Failure, Retry, is_outage
+from ._waiter import Waiter
 
 logger = logging.getLogger("ideal_async")
 
-
-@attrs.define(eq=False)
-class Waiter:
-    """One caller's view of one task.
-
-    Attributes:
-        task: The last look.
-        error: Why the wait is over without a terminal look.
-        news: Set when there is something new to see.
-        every_look: Wants to hear of each look, not only of the end.
-        max_interval: Seconds between two looks at most, if this caller wants to see more of them.
-    """
-
-    task: Task | None = None
-    error: Exception | None = None
-    news: anyio.Event = attrs.field(factory=anyio.Event)
-    every_look: bool = False
-    max_interval: float | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Nothing more will come."""
-        return self.error is not None or (self.task is not None and self.task.done)
-
-    async def next_look(self) -> Task | None:
-        """Wait for news; `None`: the wait ended with an error."""
-        await self.news.wait()
-        if not self.ended:
-            self.news = anyio.Event()
-        return self.task if self.error is None else None
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, weakref_slot=False)
 class _Watched:
     """One task and those who wait for it."""
 
@@ -78,6 +51,23 @@ class _Left:
     looked_at: float
     last: Task | None
     left_at: float
+
+
+@attrs.frozen(eq=False, weakref_slot=False)
+class _Following:
+    """A block in which a waiter hears of a task: a class, because every waiting task holds one, and a tenth in size."""
+
+    poller: "Poller"
+    task_id: int
+    waiter: Waiter
+    kind: Hashable
+    submitted_at: float | None
+
+    def __enter__(self) -> None:
+        self.poller.join(self.task_id, self.waiter, kind=self.kind, submitted_at=self.submitted_at)
+
+    def __exit__(self, *_: object) -> None:
+        self.poller.leave(self.task_id, self.waiter)
 
 
 class Poller:
@@ -126,16 +116,11 @@ class Poller:
     def __len__(self) -> int:
         return len(self._watched)
 
-    @contextmanager
     def following(
         self, task_id: int, waiter: Waiter, *, kind: Hashable = None, submitted_at: float | None = None
-    ) -> Generator[None]:
+    ) -> "_Following":
         """Let *waiter* hear of a task for the length of a block."""
-        self.join(task_id, waiter, kind=kind, submitted_at=submitted_at)
-        try:
-            yield
-        finally:
-            self.leave(task_id, waiter)
+        return _Following(self, task_id, waiter, kind, submitted_at)
 
     def join(self, task_id: int, waiter: Waiter, *, kind: Hashable = None, submitted_at: float | None = None) -> None:
         """Let *waiter* hear of a task; looks begin with the first one and are shared by all."""
@@ -301,7 +286,12 @@ class Poller:
         interval = watched.interval(self._forecast.pacing)
         self._schedule(task_id, now + (delay if interval is None else min(delay, interval)))
         eta = self._forecast.eta(watched.track, now=now)
-        watched.last = task = attrs.evolve(task, eta=eta) if eta is not None else task
+        if not any(waiter.every_look for waiter in watched.waiters):
+            # Nobody sees this look, but it is kept until the next: without the API's own object, half of its memory.
+            task = attrs.evolve(task, eta=eta, raw=_NOTHING)
+        elif eta is not None:
+            task = attrs.evolve(task, eta=eta)
+        watched.last = task
         for waiter in watched.waiters:
             waiter.task = task
             if waiter.every_look:

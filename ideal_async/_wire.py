@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import re
+from functools import cache
 from typing import Any, NoReturn, cast
 
 import attrs
@@ -87,7 +88,9 @@ def _read_status(value: object, _: Any) -> TaskStatus | str:
 _STATUSES = frozenset(TaskStatus)
 
 
-def _build_converter() -> cattrs.Converter:
+@cache
+def _converter() -> cattrs.Converter:
+    """Built at its first use: it writes and compiles code, which importing the package need not wait for."""
     converter = cattrs.Converter(detailed_validation=True)
     converter.register_structure_hook(int, _read_count)
     converter.register_structure_hook(bool, _read_flag)  # a bool is an int, and would be read as a count
@@ -106,15 +109,12 @@ def _build_converter() -> cattrs.Converter:
     return converter
 
 
-_CONVERTER = _build_converter()
-
-
 def write_request(request: ImageToVideo) -> dict[str, Any]:
     """Turn a request into the vendor's JSON object; what was not asked for is left out.
 
     Source: vendor's page, 1. Create Image to Video Task, Request Body.
     """
-    body: dict[str, Any] = _CONVERTER.unstructure(request)
+    body: dict[str, Any] = _converter().unstructure(request)
     return {name: value for name, value in body.items() if value is not None and value is not False}
 
 
@@ -189,7 +189,7 @@ def read_task_id(data: Any) -> int:
 def _read_input(echo: Any) -> TaskInput:
     """Read what the API repeats of a request; an echo that cannot be read is no reason to lose sight of a paid task."""
     try:
-        return _CONVERTER.structure({} if echo is None else echo, TaskInput)
+        return _converter().structure({} if echo is None else echo, TaskInput)
     except (cattrs.BaseValidationError, TypeError):
         return TaskInput()
 
@@ -232,7 +232,7 @@ def read_task(data: Any, *, http_status: int = 200) -> Task:
     if fields.get("status") != TaskStatus.SUCCESS and not _has_result(fields.get("output")):
         fields["output"] = None  # the frame of an output that is not there yet
     try:
-        task = _CONVERTER.structure(fields, Task)
+        task = _converter().structure(fields, Task)
     except cattrs.BaseValidationError as error:
         problems = [_in_their_words(line) for line in cattrs.transform_error(error, "$.data", format_exception=_say)]
         raise UnexpectedAnswer(problems, http_status=http_status) from None
