@@ -41,9 +41,9 @@ Visit = Callable[[httpx.AsyncClient, int], Awaitable[None]]
 
 
 def run_sandbox(ready: Any) -> None:
-    """A task takes some three seconds, and a third of the crowd's run at once."""
+    """A task takes some ten seconds."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    serve_forever(Sandbox(render=False, workers=100, speed=12), on_ready=ready.put)
+    serve_forever(Sandbox(render=False, workers=300, speed=4), on_ready=ready.put)
 
 
 def ask_neighbour(url: str, stop: Any, answers: Any) -> None:
@@ -95,7 +95,7 @@ def start(stack: ExitStack, service: str, journal: Path) -> tuple[subprocess.Pop
     options = ["--port", port, "--log-level", "critical", "--timeout-graceful-shutdown", str(GRACE)]
     environment = {"IDEAL_HOUSE_BASE_URL": service, "IDEAL_HOUSE_API_KEY": "sandbox", "WEB_JOURNAL": str(journal)}
     process = subprocess.Popen(  # noqa: S603 - our own server
-        [*command, *options], env={**os.environ, **environment, "WEB_PACE": "1.0"}
+        [*command, *options], env={**os.environ, **environment, "WEB_PACE": "5.0"}
     )
     stack.callback(process.wait)
     stack.callback(process.kill)
@@ -131,7 +131,7 @@ async def crowd(url: str, jobs: int, visit: Visit, patience: Callable[[int], flo
 
 async def only_sleep(browser: httpx.AsyncClient, _: int) -> None:
     """What a handler costs that waits as long and does nothing."""
-    await browser.get("/sleep", params={"seconds": 8})
+    await browser.get("/sleep", params={"seconds": 12})
 
 
 async def order(browser: httpx.AsyncClient, number: int) -> None:

@@ -106,12 +106,15 @@ class Background:
         Unlike what `start_soon` runs, it ends when its caller leaves.
         """
         result: list[T] = []
+        raised: list[Exception] = []
         scope, over = anyio.CancelScope(), anyio.Event()
 
         async def run() -> None:
             try:
                 with scope:
                     result.append(await function(*args))
+            except Exception as error:  # noqa: BLE001 - it is the caller's, and nobody else's
+                raised.append(error)
             finally:
                 over.set()
 
@@ -120,6 +123,8 @@ class Background:
             await over.wait()
         finally:
             scope.cancel()
+        if raised:
+            raise raised[0]
         return result[0] if result else None
 
     async def aclose(self) -> None:

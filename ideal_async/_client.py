@@ -40,7 +40,7 @@ DOWNLOADS_AT_ONCE = 10
 PAGE = 200
 #: Blocking calls in flight: journal writes, which share a commit, and chunks of downloads on their way to the disk.
 THREADS_AT_ONCE = 16
-#: Tasks whose price and kind are remembered from submit to end, a few hundred bytes each.
+#: Tasks whose price and kind are remembered from submit to end, about a kilobyte each.
 REMEMBERED = 200_000
 
 _UNOBSERVED = nullcontext(ignore)
@@ -245,7 +245,7 @@ class AsyncClient:
 
     def _remember(self, flight: Flight) -> None:
         before = len(self._running)
-        self._running[_id_of(flight)] = flight
+        self._running.setdefault(_id_of(flight), flight)  # the one that paid keeps its place: it is the one to refund
         if len(self._running) > REMEMBERED:
             self._running.popitem(last=False)
         if self._observer is not None:
@@ -363,6 +363,8 @@ class AsyncClient:
         """
         await self._background.open()
         deadline = None if timeout is None else anyio.current_time() + timeout
+        if max_interval is not None and not (isinstance(max_interval, int | float) and max_interval > 0):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"max_interval must be a positive number of seconds, not {max_interval!r}")
         waiter = Waiter(every_look=True, max_interval=max_interval)
 
         async def looks() -> AsyncGenerator[Task]:
@@ -484,6 +486,8 @@ def _origin(url: httpx.URL) -> str:
 def _check_id(task_id: int) -> int:
     if not isinstance(task_id, int) or isinstance(task_id, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"a task id is an int, not {type(task_id).__name__} (pass task.id)")
+    if not 0 < task_id < 1 << 64:
+        raise ValueError("a task id is a positive number of 64 bits")
     return task_id
 
 

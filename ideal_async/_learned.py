@@ -207,6 +207,10 @@ class Curve:
         return believed if errors is None else errors.estimate(*believed)
 
 
+#: A queue that stands still says so for ever; an hour a place is as slow as anybody waits.
+_SLOWEST, _STANDSTILL = 3600.0, 1e-9
+
+
 class Drain:
     """How fast the queue moves. There is one for all kinds: they share the service's workers."""
 
@@ -223,7 +227,7 @@ class Drain:
     @property
     def pace(self) -> float:
         """Seconds a place."""
-        return self._seconds / self._places
+        return min(_SLOWEST, self._seconds / max(self._places, _STANDSTILL))
 
 
 class Lessons:

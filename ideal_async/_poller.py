@@ -218,7 +218,10 @@ class Poller:
             if self._in_flight == self._looks_at_once:  # only then the loop waits for this, and not for the next due
                 self._wake.set()
             self._in_flight -= 1
-        await self._finish(task_id, watched, outcome, anyio.current_time())
+        try:
+            await self._finish(task_id, watched, outcome, anyio.current_time())
+        except Exception as error:  # noqa: BLE001 - as in _look
+            self._give_up(task_id, watched, error)
 
     async def _look(self, task_id: int, watched: _Watched, late: float) -> Task | Failure:
         outcome = await self._fetch(task_id)
@@ -226,13 +229,25 @@ class Poller:
         if self._observer is not None:
             self._observer.looked(task_id, outcome.error if isinstance(outcome, Failure) else outcome, late)
         watched.looked_at = now = anyio.current_time()
-        if _is_end(outcome) or self._watched.get(task_id) is not watched:
-            pass  # the end comes later; or everybody left meanwhile
-        elif isinstance(outcome, Failure):
-            self._ride_out(task_id, watched, outcome, now)
-        else:
-            self._go_on(task_id, watched, outcome, now)
+        try:
+            if _is_end(outcome) or self._watched.get(task_id) is not watched:
+                pass  # the end comes later; or everybody left meanwhile
+            elif isinstance(outcome, Failure):
+                self._ride_out(task_id, watched, outcome, now)
+            else:
+                self._go_on(task_id, watched, outcome, now)
+        except Exception as error:  # noqa: BLE001 - a mistake of ours about one task must not end the waits for others
+            self._give_up(task_id, watched, error)
         return outcome
+
+    def _give_up(self, task_id: int, watched: _Watched, error: Exception) -> None:
+        """End the waits for one task with an error nobody foresaw."""
+        logger.error("waiting for task %d went wrong", task_id, exc_info=error)
+        if self._watched.get(task_id) is watched:
+            self._forget(task_id)
+        for waiter in watched.waiters:
+            waiter.error = error
+            waiter.news.set()
 
     async def _finish(self, task_id: int, watched: _Watched, outcome: Task | Failure, now: float) -> None:
         """The end of a task counts even when nobody waits any more."""

@@ -113,8 +113,9 @@ def withdraw(db: sqlite3.Connection, intent: Intent, now: str) -> None:
 def submit(db: sqlite3.Connection, intent: Intent, task_id: int, now: str) -> None:
     """Write down the id that came for an intent, early or late."""
     task = str(task_id)
-    known = db.execute("SELECT 1 FROM entries WHERE origin = ? AND task_id = ?", (intent.origin, task)).fetchone()
-    if known:
+    # Its own row only: a sandbox that was started anew gives the same ids once more.
+    here = (intent.origin, task, intent.attempt)
+    if db.execute("SELECT 1 FROM entries WHERE origin = ? AND task_id = ? AND attempt = ?", here).fetchone():
         return
     found = db.execute(
         """

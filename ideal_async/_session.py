@@ -239,8 +239,13 @@ class Session:
         )
         try:
             if not isinstance(outcome, Failure):
-                return read_task(outcome)
-            error = outcome.error
+                task = read_task(outcome)
+                if task.id == task_id:
+                    return task
+                # A cache that does not read the query?
+                error: IdealError = UnexpectedAnswer(["another task's id @ $.data.id"], http_status=200)
+            else:
+                error = outcome.error
             if isinstance(error, ApiError) and error.code == PROHIBITED_CONTENT:
                 error = TaskFailed(error.message, task=None, task_id=task_id)
         except UnexpectedAnswer as unexpected:

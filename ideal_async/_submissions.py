@@ -1,5 +1,6 @@
 """The one place that spends: reserve, send once, remember what became of it."""
 
+import asyncio
 import inspect
 import logging
 import math
@@ -13,7 +14,7 @@ import attrs
 
 from ._background import Background
 from ._entries import Entry
-from ._errors import ConnectionFailed, IdealError, JournalFailed, SubmissionUnknown, TaskFailed
+from ._errors import BudgetExceeded, ConnectionFailed, IdealError, JournalFailed, SubmissionUnknown, TaskFailed
 from ._journal import Intent, Journal
 from ._models import ImageToVideo, Task
 from ._observer import Fate, Observer
@@ -29,6 +30,9 @@ ASK_AGAIN = 0.05
 ASK_AGAIN_MAX = 1.0
 
 LeaveLoop = Callable[..., Awaitable[Any]]
+#: Seconds a callback may take; longer than any request, so that it can make some.
+CALLBACK_LIMIT = 120.0
+
 OnSubmit = Callable[[int], Awaitable[None] | None]
 
 
@@ -51,11 +55,29 @@ class _Claim:
         """Run the caller's callback; what it raises is the caller's."""
         if self.on_submit is None:
             return
+        error: BaseException
         try:
-            await call(self.on_submit, task_id)
-        except Exception as error:  # noqa: BLE001 - handed on to the caller
-            error.add_note(f"raised by on_submit for task {task_id}, which is paid and goes on")
-            self.error = error
+            # Shielded, but not for ever: a callback that waits for somebody who has left must not hold the client.
+            with anyio.fail_after(CALLBACK_LIMIT, shield=True):
+                await call(self.on_submit, task_id)
+        except Exception as raised:  # noqa: BLE001 - handed on to the caller
+            error = raised
+        except asyncio.CancelledError as raised:
+            if _is_cancelled():
+                raise
+            # It awaited something that somebody else had cancelled: its own affair, not ours.
+            error = RuntimeError("on_submit was cancelled by what it waited for")
+            error.__cause__ = raised
+        else:
+            return
+        error.add_note(f"raised by on_submit for task {task_id}, which is paid and goes on")
+        self.error = error
+
+
+def _is_cancelled() -> bool:
+    """Tell whether this very task is being cancelled."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 @attrs.define(eq=False)
@@ -71,7 +93,9 @@ class Flight:
         task_id: The paid task.
         task: The finished task, if the journal knows it already.
         error: Why there is none.
+        reserved: Its credits are set aside.
         paid_here: This client spent its credits, not an earlier one.
+        withdrawn: It was cancelled before it left.
         born: When the task was created, on this event loop's clock in seconds.
     """
 
@@ -87,19 +111,15 @@ class Flight:
     task_id: int | None = None
     task: Task | None = None
     error: Exception | None = None
+    reserved: bool = False
     paid_here: bool = False
+    withdrawn: bool = False
     born: float = 0.0
 
     @property
     def over(self) -> bool:
         """It is known what became of it."""
         return self.task_id is not None or self.error is not None
-
-    def mark(self, on_the_wire: bool) -> None:
-        """Note whether the request may have reached the API."""
-        self.sent_at = datetime.now(UTC) if on_the_wire else None
-        if not on_the_wire and not any(claim.waiting for claim in self.claims):
-            self.scope.cancel()  # it was refused, and those who would have sent it again have left
 
     def unknown(self, why: str) -> SubmissionUnknown:
         """Tell all that a person needs to find out what became of it."""
@@ -153,6 +173,7 @@ class Submissions:
         self._origin = origin
         self._leave_loop = leave_loop
         self._by_key: dict[str, Flight] = {}
+        self._over: tuple[anyio.Event, anyio.CancelScope] | None = None
         self.ledger = Ledger()
         self._books = [self.ledger] if budget is None else [budget, self.ledger]
 
@@ -170,7 +191,7 @@ class Submissions:
             raise ValueError(f"key {key!r} was used for a different request: one key is one video, use another key")
         if flight is None or self._may_go_again(flight):
             flight = self._depart(request, key)
-        if flight.landed.is_set():
+        if flight.landed.is_set() or flight.task_id is not None:
             if flight.task_id is not None:
                 await claim.tell(flight.task_id)
         else:
@@ -190,12 +211,27 @@ class Submissions:
     def _depart(self, request: ImageToVideo, key: str | None) -> Flight:
         prices = PRICES if self._budget is None else self._budget.prices
         flight = Flight(request, key, fingerprint(request), estimate(request, prices=prices))
-        for book in self._books:  # the budget comes first: what it refuses is in no book
-            book.reserve(flight.credits)
+        if self._journal is None:  # else the journal is asked first: what it knows already costs nothing
+            self._reserve(flight)
         if key is not None:
             self._by_key[key] = flight
         self._background.start_soon(self._fly, flight)
         return flight
+
+    def _reserve(self, flight: Flight) -> None:
+        for book in self._books:  # the budget comes first: what it refuses is in no book
+            book.reserve(flight.credits)
+        flight.reserved = True
+
+    def _mark(self, flight: Flight, on_the_wire: bool) -> None:
+        """Note whether the request may have reached the API."""
+        flight.sent_at = datetime.now(UTC) if on_the_wire else None
+        if not on_the_wire and not any(claim.waiting for claim in flight.claims):
+            self._withdraw(flight)  # it was refused, and those who would have sent it again have left
+
+    def _withdraw(self, flight: Flight) -> None:
+        flight.scope.cancel()
+        self._forget(flight)  # whoever uses its key from now on begins anew
 
     async def _arrive(self, flight: Flight, claim: _Claim, deadline: float | None) -> None:
         """Wait for a flight; one that nobody waits for any more does not take off."""
@@ -208,13 +244,14 @@ class Submissions:
             if not flight.over and flight.sent_at is None:
                 flight.claims.remove(claim)
                 if not any(other.waiting for other in flight.claims):
-                    flight.scope.cancel()
-                    self._forget(flight)  # whoever uses its key from now on begins anew
+                    self._withdraw(flight)
         if flight.over:
             return
         if flight.scope.cancel_called:
             with anyio.CancelScope(shield=True):
                 await flight.landed.wait()  # what was withdrawn is booked before anybody is told
+            if not flight.withdrawn:
+                return  # it was answered, and that was being written down
         if flight.sent_at is not None:
             raise flight.unknown("the deadline passed while it was on its way; it goes on, and so does its task")
         raise ConnectionFailed("the deadline passed before the request could be sent: nothing was spent")
@@ -223,20 +260,29 @@ class Submissions:
         try:
             with flight.scope:
                 await self._take_off(flight)
-            with anyio.CancelScope(shield=True):
-                for claim in flight.claims:
-                    if flight.task_id is not None:
-                        await claim.tell(flight.task_id)
         finally:
             try:
                 if not flight.over:
                     with anyio.CancelScope(shield=True):
                         await self._divert(flight)
+                for claim in flight.claims:
+                    if flight.task_id is not None:
+                        await claim.tell(flight.task_id)
             finally:
-                flight.landed.set()
-                flight.claims.clear()
-                if self._journal is not None:
-                    self._forget(flight)  # the journal remembers, for longer and for everybody
+                self._land(flight)
+
+    def _land(self, flight: Flight) -> None:
+        """Tell all who wait, and keep no more of the flight than its key needs."""
+        flight.landed.set()
+        flight.claims.clear()
+        if self._journal is not None or self._may_go_again(flight):
+            self._forget(flight)  # the journal remembers, for longer and for everybody
+        if self._over is None:
+            self._over = flight.landed, flight.scope
+        flight.landed, flight.scope = self._over  # one pair for all that is over: each is a kilobyte
+        error: BaseException | None = flight.error
+        while error is not None:  # a traceback keeps every frame it went through
+            error.__traceback__, error = None, error.__cause__
 
     def _forget(self, flight: Flight) -> None:
         if flight.key is not None and self._by_key.get(flight.key) is flight:
@@ -248,7 +294,8 @@ class Submissions:
         while True:
             async with self._session.post_slots:
                 if await self._intend(flight):
-                    outcome = await self._session.submit(write_request(flight.request), mark=flight.mark)
+                    body, mark = write_request(flight.request), partial(self._mark, flight)
+                    outcome = await self._session.submit(body, mark=mark)
                     with anyio.CancelScope(shield=True):
                         await self._settle(flight, outcome)
             if flight.over:
@@ -269,7 +316,13 @@ class Submissions:
             return False
         if isinstance(found, Intent):
             flight.intent, flight.key = found, found.key
-            return True
+            try:
+                self._reserve(flight)
+            except BudgetExceeded as error:
+                with anyio.CancelScope(shield=True):
+                    await self._note("withdraw", flight)
+                flight.error = error
+            return flight.error is None
         if found.state != "intended":
             self._recall(flight, found)
         return False
@@ -298,13 +351,15 @@ class Submissions:
             logger.info("task %d submitted: %d credits", outcome, flight.credits)
             for book in self._books:
                 book.charge(flight.credits)
-            flight.error = await self._note("submitted", flight, outcome)
-            flight.task_id = outcome
+            flight.task_id = outcome  # known from here on, whatever becomes of the journal
             self._on_task(flight)
             self._tell("submitted", flight)
+            failed = await self._note("submitted", flight, outcome)
+            flight.error = failed and failed.about(outcome)
         elif outcome.sent is Sent.MAYBE:
             await self._doubt(flight, str(outcome.error), outcome.error.__cause__)
         else:
+            flight.sent_at = None  # nothing was paid: that is certain, even while it is being written down
             if outcome.sent is Sent.NO:
                 await self._note("withdraw", flight)
             else:
@@ -327,6 +382,7 @@ class Submissions:
             await self._doubt(flight, "the event loop was torn down while it was on its way")
             return
         await self._note("withdraw", flight)
+        flight.withdrawn = True
         self._release(flight, ConnectionFailed(_WITHDRAWN))
         self._tell("not_sent", flight)
 
@@ -336,8 +392,10 @@ class Submissions:
 
     def _release(self, flight: Flight, error: Exception | None) -> None:
         flight.error = error
-        for book in self._books:
-            book.release(flight.credits)
+        if flight.reserved:
+            flight.reserved = False
+            for book in self._books:
+                book.release(flight.credits)
 
     async def _note(self, what: str, flight: Flight, *more: object) -> JournalFailed | None:
         """Write into the journal what became of an intent; what it could not write it tries again by itself."""
@@ -348,6 +406,11 @@ class Submissions:
         except JournalFailed as error:
             logger.warning("the journal could not note %r: %s", what, type(error).__name__)
             return error
+        except Exception as error:  # noqa: BLE001 - it was closed, or no thread can be started: paid all the same
+            logger.warning("the journal could not note %r: %s", what, type(error).__name__)
+            failed = JournalFailed(f"the journal could not be written ({type(error).__name__}: {error})")
+            failed.__cause__ = error
+            return failed
         return None
 
     async def settle(self, flight: Flight | None, task_id: int, task: Task | None, reason: str | None = None) -> None:
@@ -360,6 +423,6 @@ class Submissions:
         settle = partial(self._journal.settle, self._origin, task_id, task, reason=reason)
         try:
             await self._leave_loop(settle)
-        except JournalFailed:
+        except Exception:  # noqa: BLE001 - as above
             # The video is there and paid: better a row that stays open, to be looked at again, than an error here.
             logger.warning("the journal could not note the end of task %d", task_id)

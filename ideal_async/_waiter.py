@@ -6,7 +6,6 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from ._errors import IdealError
 from ._models import Task
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ class Waiter:
     """
 
     task: Task | None = None
-    error: IdealError | None = None
+    error: Exception | None = None
     news: Signal = attrs.field(factory=Signal)
     every_look: bool = False
     max_interval: float | None = None

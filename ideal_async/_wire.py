@@ -38,6 +38,8 @@ PROHIBITED_CONTENT = 9038
 TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = range(500, 600)
 _BEYOND_64_BITS = 2**64
+#: A request that timed out on its way may have been received.
+_BY_GATEWAYS = {408, *_SERVER_ERRORS}
 _LONGEST_ID = 20  # digits of the largest unsigned 64-bit number
 
 
@@ -150,6 +152,9 @@ def read_answer(http_status: int, content: bytes, *, retry_after: float | None =
         raise _without_envelope(http_status, retry_after) from None
     if code == 0:
         return envelope.get("data")
+    if code not in ERRORS and http_status in _BY_GATEWAYS and not {"message", "data"} <= envelope.keys():
+        # Some gateways number their own errors; the API's envelope has all three fields, whatever the code.
+        raise _without_envelope(http_status, retry_after)
     message = str(envelope.get("message") or "no message")
     raise _class_of(code, http_status)(code, message, http_status=http_status, retry_after=retry_after)
 

@@ -17,7 +17,7 @@ import pytest
 
 from ideal_async import ImageToVideo, Journal
 from ideal_async.__main__ import main
-from ideal_async.cli import _batch, _run
+from ideal_async.cli import _run, _summary
 from ideal_async.cli._files import alone_in, anew
 from ideal_async.cli._job import Board, Job
 from ideal_async.cli._terminal import Refused
@@ -362,6 +362,14 @@ def test_a_slow_queue_is_seen(service: Start) -> None:
     assert all(row["looks"] >= 1 for row in rows)
 
 
+def test_a_job_never_seen_at_work(service: Start) -> None:
+    """Between two looks it left the queue and ended: it waited until the first of them, at least."""
+    service(workers=1, faults="look 1: show status=Unprocessed percentage=0 waitNumber=3 output=null")
+    assert main(["batch", write_jobs(1), "--yes", *QUICK]) == 0
+    (row,) = results()
+    assert row["queued_at"] < row["started_at"] < row["found_at"]
+
+
 def test_refused_jobs_cost_nothing(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
     """A prompt that fails the review stops no other; an account that is refused leaves all jobs as they were."""
     sandbox = service()
@@ -431,7 +439,7 @@ def board_of(*states: Any) -> Board:
 )
 def test_the_exit_code_tells_the_most_urgent(states: tuple[str, ...], code: int) -> None:
     """In doubt before unfinished before failed before done."""
-    assert _batch.exit_code(board_of(*states)) == code
+    assert _summary.exit_code(board_of(*states)) == code
 
 
 def test_other_errors_leave_a_job_to_the_next_run() -> None:

@@ -1168,10 +1168,10 @@ async def test_cancelled_callers_leak_no_pool_slots(anyio_backend_name: str) -> 
             patience = 0.001 * (1 + number % 20)
             if anyio_backend_name == "asyncio":
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(client.fetch(number + 1), patience)
+                    await asyncio.wait_for(client.fetch(ID), patience)
             else:
                 with anyio.move_on_after(patience):
-                    await client.fetch(number + 1)
+                    await client.fetch(ID)
             await anyio.sleep(0.001)
 
     async with loopback(serve) as base_url, AsyncClient(KEY, base_url=base_url) as client:
@@ -1188,7 +1188,7 @@ async def test_cancelled_callers_leak_no_pool_slots(anyio_backend_name: str) -> 
             assert pool._requests == []
         async with anyio.create_task_group() as callers:
             for number in range(20):
-                callers.start_soon(client.fetch, number + 1)
+                callers.start_soon(client.fetch, ID)
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 """What a client answers for each state of a key, and what it writes down."""
 
+import asyncio
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from ideal_async import (
     AsyncClient,
     Budget,
+    BudgetExceeded,
     ConnectionFailed,
     ContentRejected,
     ImageToVideo,
@@ -414,3 +417,119 @@ async def test_a_fetched_end_is_written_down(sandbox: Sandbox, journal: Journal)
         await anyio.sleep(3600)
         assert (await client.fetch(task_id)).succeeded
     assert states(journal) == {"a": "succeeded"}
+
+
+async def test_a_journal_that_breaks_otherwise_loses_no_id(journal: Journal, sandbox: Sandbox) -> None:
+    """No thread can be started any more: the paid id is in the exception, and other callers go on waiting."""
+    told: list[int] = []
+    waited: list[bool] = []
+
+    async def no_thread(function: Callable[..., Any], *args: object) -> Any:
+        if getattr(function, "__name__", "") == "submitted" and sandbox.created[1:]:
+            raise RuntimeError("can't start new thread")
+        return await inline(function, *args)
+
+    client = AsyncClient("sandbox", transport=sandbox.transport, journal=journal, _leave_loop=no_thread)
+
+    async def wait_for_another() -> None:
+        waited.append((await client.generate(room(), key="other")).succeeded)
+
+    async with client, anyio.create_task_group() as others:
+        others.start_soon(wait_for_another)
+        await anyio.sleep(1)
+        with pytest.raises(JournalFailed, match="can't start new thread") as failed:
+            await client.generate(room(1), key="b", on_submit=told.append)
+        assert [failed.value.task_id] == told == [sandbox.created[1].id]
+        assert (client.ledger.reserved, client.ledger.spent, client.ledger.unknown) == (0, 20, 0)
+    assert waited == [True]
+
+
+async def test_a_key_used_twice_is_refunded_once(journal: Journal) -> None:
+    """The second use of a key while its task runs does not take the place of the one that paid."""
+    budget = Budget(25)
+    async with client_of(Answering(paid()), journal, budget=budget) as client:
+        for _ in range(2):
+            await client.submit(room(), key="a")
+        with pytest.raises(TaskFailed):
+            await client.wait(5)
+        assert (budget.left, budget.refunded, client.ledger.spent) == (25, 10, 0)
+
+
+async def test_what_is_paid_already_needs_no_budget(sandbox: Sandbox, journal: Journal) -> None:
+    """A batch that is run again needs budget for what it sends only."""
+    jobs = [(str(number), room(number)) for number in range(4)]
+    for credits in (40, 0):
+        async with client_of(sandbox.transport, journal, budget=Budget(credits)) as client:
+            async with batch(client, jobs) as outcomes:
+                assert [outcome.error async for outcome in outcomes] == [None] * 4
+            assert outcomes.stopped_by is None
+    assert len(sandbox.created) == 4
+
+
+async def test_an_exceeded_budget_leaves_no_trace_in_the_journal(sandbox: Sandbox, journal: Journal) -> None:
+    """The intent is withdrawn: nothing was sent, and the key is free."""
+    async with client_of(sandbox.transport, journal, budget=Budget(5)) as client:
+        with pytest.raises(BudgetExceeded):
+            await client.submit(room(), key="a")
+        assert client.ledger.reserved == 0
+    assert states(journal) == {}
+
+
+async def test_an_id_the_journal_knows_already_is_written_down_all_the_same(journal: Journal) -> None:
+    """A sandbox that was started anew gives the same ids once more."""
+    async with client_of(Answering(paid(7)), journal) as client:
+        for key in ("a", "b"):
+            await client.submit(room(), key=key)
+    assert states(journal) == {"a": "submitted", "b": "submitted"}
+
+
+async def test_a_deadline_while_a_refusal_is_written_down_is_no_doubt(journal: Journal) -> None:
+    """The API said no before the deadline passed: nothing was paid, and that is what the caller hears."""
+
+    async def slow_disk(function: Callable[..., Any], *args: object) -> Any:
+        if getattr(function, "__name__", "") == "refused":
+            await anyio.sleep(10)
+        return await inline(function, *args)
+
+    refusing = Answering({"code": 9051, "message": "no coins", "data": None})
+    async with AsyncClient("sandbox", transport=refusing, journal=journal, _leave_loop=slow_disk) as client:
+        with pytest.raises(OutOfCredits):
+            await client.generate(room(), key="a", timeout=5)
+    assert states(journal) == {"a": "refused"}
+
+
+async def test_a_callback_that_never_returns_does_not_hold_the_client(journal: Journal) -> None:
+    """`on_submit` waits for somebody who has left: after its limit the job goes on, and the client can be closed."""
+    async with client_of(Answering(paid()), journal) as client:
+        with pytest.raises(TimeoutError) as late:
+            await client.generate(room(), key="a", on_submit=lambda _: anyio.sleep(math.inf))
+        assert "task 5" in late.value.__notes__[0]
+    assert states(journal) == {"a": "submitted"}
+
+
+async def test_a_callback_may_use_the_same_key(journal: Journal) -> None:
+    """Its task is known by then: nobody waits for anybody."""
+    ids: list[int] = []
+    async with client_of(Answering(paid(7)), journal) as client:
+
+        async def again(_: int) -> None:
+            ids.append(await client.submit(room(), key="a"))
+
+        with pytest.raises(TaskFailed):
+            await client.generate(room(), key="a", on_submit=again)
+    assert ids == [7]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_callback_that_is_cancelled_by_others_ends_nobody_elses_wait(journal: Journal) -> None:
+    """It awaited a task somebody had cancelled: the caller hears of it, the client lives."""
+    cancelled = asyncio.get_running_loop().create_future()
+    cancelled.cancel()
+
+    async def on_submit(_: int) -> None:
+        await cancelled
+
+    async with client_of(Answering(paid()), journal) as client:
+        with pytest.raises(RuntimeError, match="on_submit was cancelled"):
+            await client.generate(room(), key="a", on_submit=on_submit)
+        assert await client.submit(room(), key="a") == 5

@@ -100,7 +100,7 @@ async def test_what_httpx_says_by_itself(caplog: pytest.LogCaptureFixture, tmp_p
     caplog.set_level(1)
     sandbox = Sandbox(api_key=KEY, render=False, speed=500)
     with serve(sandbox) as base_url:
-        async with AsyncClient(KEY, base_url=base_url, pacing=Pacing(min_interval=0.02)) as client:
+        async with AsyncClient(KEY, base_url=base_url, pacing=Pacing(min_interval=0.02, max_interval=0.1)) as client:
             task = await client.generate(ROOM)
             await client.download(task, tmp_path / "room.mp4")
             theirs = [*lines(caplog, "httpx"), *lines(caplog, "httpcore")]

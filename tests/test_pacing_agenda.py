@@ -5,7 +5,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -54,6 +54,7 @@ class AgendaAgainstADict(RuleBasedStateMachine):
         assert self.agenda.next_due() == min(self.model.values(), default=None)
 
 
+AgendaAgainstADict.TestCase.settings = settings(max_examples=40, deadline=None)
 TestAgendaAgainstADict: Any = AgendaAgainstADict.TestCase
 
 

@@ -39,7 +39,8 @@ class Lag:
 
 def create_app() -> FastAPI:
     """The FastAPI recipe, with what a test wants to know."""
-    pacing = Pacing(min_interval=float(os.environ.get("WEB_PACE", "0.05")), max_interval=2.0)
+    pace = float(os.environ.get("WEB_PACE", "0.05"))
+    pacing = Pacing(min_interval=pace, max_interval=12 * pace)
     app, lag = fastapi_app.create_app(os.environ["WEB_JOURNAL"], pacing=pacing), Lag()
 
     @app.get("/sleep")

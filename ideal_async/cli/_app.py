@@ -13,9 +13,8 @@ from cyclopts.types import NonNegativeInt, PositiveFloat, PositiveInt
 from ideal_async import IdealError, __version__
 
 from ._connection import Connection
+from ._journal import journal_app
 from ._terminal import DONE, EXIT_CODES, FAILED, INTERRUPTED, MISUSED, UNFINISHED, Refused, invocation, people, say
-
-State = Literal["intended", "submitted", "succeeded", "failed", "refused", "unknown"]
 
 app = App(
     name="ideal-async",
@@ -24,7 +23,6 @@ app = App(
     version=__version__,
     help_format="markdown",
 )
-journal_app = App(name="journal", help="What was sent, what was paid, what is in doubt.")
 app.command(journal_app)
 
 
@@ -128,7 +126,8 @@ def batch(
         fields: For the rows that leave them out.
         connection: To the service.
     """
-    from ._batch import Wishes, make_batch
+    from ._batch import make_batch
+    from ._summary import Wishes
 
     if not jobs:
         raise Refused("name the jobs: a CSV or JSON Lines file, URLs, or - for the standard input")
@@ -229,68 +228,6 @@ def estimate(*jobs: str, fields: Fields | None = None, json: Json = False) -> in
     if not jobs:
         return show_prices(as_json=json)
     return show_estimate(jobs, (fields or Fields()).given(), as_json=json)
-
-
-@journal_app.command(name="list")
-def list_(path: Path = Path("videos"), *, state: State | None = None, json: Json = False) -> int:
-    """Write the entries of a journal, oldest first.
-
-    **Example**
-
-    * `ideal-async journal list videos --state unknown`
-
-    Args:
-        path: A journal, or the folder of a batch.
-        state: Only those in this state.
-        json: Write each entry as a line of JSON, for scripts.
-    """
-    from ._journal import show_entries
-
-    return show_entries(path, state=state, as_json=json)
-
-
-@journal_app.command
-def show(path: Path, *keys: str, json: Json = False) -> int:
-    """Write all that a journal knows about some keys: what to look for in your account when one is in doubt.
-
-    **Example**
-
-    * `ideal-async journal show videos order-42`
-
-    Args:
-        path: A journal, or the folder of a batch.
-        keys: Of the entries.
-        json: Write each entry as a line of JSON, for scripts.
-    """
-    from ._journal import show_keys
-
-    return show_keys(path, keys, as_json=json)
-
-
-@journal_app.command
-def release(path: Path, *keys: str) -> int:
-    """Let unknown keys be sent, and paid, again: your account has no task for them.
-
-    Args:
-        path: A journal, or the folder of a batch.
-        keys: Of the entries.
-    """
-    from ._journal import release
-
-    return release(path, keys)
-
-
-@journal_app.command
-def prune(path: Path, *, older_than: str) -> int:
-    """Forget what was settled long ago. A forgotten key is paid again when it is used again.
-
-    Args:
-        path: A journal, or the folder of a batch.
-        older_than: Such as 90d or 12h.
-    """
-    from ._journal import prune
-
-    return prune(path, older_than)
 
 
 @app.command

@@ -12,7 +12,6 @@ import attrs
 from ideal_async import AsyncClient, ImageToVideo
 from ideal_async.sandbox import Sandbox, serve
 
-from ._batch import exit_code, tell_errors
 from ._files import alone_in
 from ._gallery import write_gallery
 from ._job import Board, Job
@@ -20,6 +19,7 @@ from ._plan import safe_name
 from ._progress import clock, show
 from ._results import Results
 from ._run import Run, run_unless_interrupted
+from ._summary import exit_code, tell_errors
 from ._terminal import INTERRUPTED, Refused, people, put, put_json, say
 
 Resolution = Literal["480p", "720p", "1080p"]

@@ -44,7 +44,8 @@ class Job:
         expected_at: When the poller expects its end.
         looks: How often it was looked at in this run.
         queued_at: The id came.
-        started_at: First seen rendering.
+        waited_at: Last seen waiting for a worker.
+        started_at: First seen rendering; if it never was, last seen waiting.
         ended_at: The video was made, where somebody knows: the sandbox does, the real service does not tell.
         found_at: The end was discovered.
         downloaded_at: The files stood on the disk.
@@ -67,6 +68,7 @@ class Job:
     expected_at: float | None = None
     looks: int = 0
     queued_at: float | None = None
+    waited_at: float | None = None
     started_at: float | None = None
     ended_at: float | None = None
     found_at: float | None = None

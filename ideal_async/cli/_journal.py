@@ -5,12 +5,20 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
 
 from ideal_async import Entry, Journal
 
-from ._batch import JOURNAL
+from ._summary import JOURNAL
 from ._terminal import DONE, Refused, put, put_json, put_table, say
 
+State = Literal["intended", "submitted", "succeeded", "failed", "refused", "unknown"]
+
+Json = Annotated[bool, Parameter(name="--json", negative=(), show_default=False)]
+
+journal_app = App(name="journal", help="What was sent, what was paid, what is in doubt.")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -24,11 +32,27 @@ def opened(path: Path) -> Generator[Journal]:
         yield journal
 
 
-def show_entries(path: Path, *, state: str | None, as_json: bool) -> int:
-    """Write the entries, oldest first."""
+@journal_app.command(name="list")
+def list_(
+    path: Path = Path("videos"),
+    *,
+    state: State | None = None,
+    json: Json = False,
+) -> int:
+    """Write the entries of a journal, oldest first.
+
+    **Example**
+
+    * `ideal-async journal list videos --state unknown`
+
+    Args:
+        path: A journal, or the folder of a batch.
+        state: Only those in this state.
+        json: Write each entry as a line of JSON, for scripts.
+    """
     with opened(path) as journal:
         entries = [entry for entry in journal.entries() if state in (None, entry.state)]
-    if as_json:
+    if json:
         for entry in entries:
             put_json(_record(entry))
         return DONE
@@ -50,8 +74,23 @@ def show_entries(path: Path, *, state: str | None, as_json: bool) -> int:
     return DONE
 
 
-def show_keys(path: Path, keys: tuple[str, ...], *, as_json: bool) -> int:
-    """Write all that is known about *keys*."""
+@journal_app.command
+def show(
+    path: Path,
+    *keys: str,
+    json: Json = False,
+) -> int:
+    """Write all that a journal knows about some keys: what to look for in your account when one is in doubt.
+
+    **Example**
+
+    * `ideal-async journal show videos order-42`
+
+    Args:
+        path: A journal, or the folder of a batch.
+        keys: Of the entries.
+        json: Write each entry as a line of JSON, for scripts.
+    """
     if not keys:
         raise Refused("name the keys to show; `ideal-async journal list` lists them")
     with opened(path) as journal:
@@ -61,7 +100,7 @@ def show_keys(path: Path, keys: tuple[str, ...], *, as_json: bool) -> int:
             raise Refused(f"the journal has no key {key!r}")
         for entry in entries:
             record = _record(entry) | _request(entry)
-            if as_json:
+            if json:
                 put_json(record)
             else:
                 put_table(("", ""), ((name, "" if value is None else str(value)) for name, value in record.items()))
@@ -97,8 +136,14 @@ def _record(entry: Entry) -> dict[str, object]:
     }
 
 
-def release(path: Path, keys: tuple[str, ...]) -> int:
-    """Let unknown keys be sent again."""
+@journal_app.command
+def release(path: Path, *keys: str) -> int:
+    """Let unknown keys be sent, and paid, again: your account has no task for them.
+
+    Args:
+        path: A journal, or the folder of a batch.
+        keys: Of the entries.
+    """
     with opened(path) as journal:
         for key in keys:
             try:
@@ -109,8 +154,14 @@ def release(path: Path, keys: tuple[str, ...]) -> int:
     return DONE
 
 
-def prune(path: Path, older_than: str) -> int:
-    """Forget what was settled some time ago."""
+@journal_app.command
+def prune(path: Path, *, older_than: str) -> int:
+    """Forget what was settled long ago. A forgotten key is paid again when it is used again.
+
+    Args:
+        path: A journal, or the folder of a batch.
+        older_than: Such as 90d or 12h.
+    """
     found = re.fullmatch(r"(\d{1,6}) ?([smhdw])", older_than.strip())
     if found is None:
         raise Refused(f"--older-than takes a number and a unit, such as 90d or 12h, not {older_than!r}")

@@ -5,9 +5,9 @@ from typing import Any
 
 from ideal_async import PRICES
 
-from ._batch import count_kinds, list_problems
 from ._plan import plan
 from ._sources import read_sources
+from ._summary import count_kinds, list_problems
 from ._terminal import DONE, Refused, put, put_json, put_table
 
 

@@ -122,10 +122,13 @@ class Run:
         if task.percentage > 0 or (task.status == TaskStatus.PROCESSING and task.wait_number == 0):
             job.started_at = job.started_at or time.time()
             self.board.move(job, "rendering")
+        else:
+            job.waited_at = time.time()
 
     async def _settle(self, job: Job, end: Task | Exception | None, downloads: anyio.abc.TaskGroup) -> None:
         """A job is over for the service: what is left is to fetch its files, or to say why there are none."""
         job.expected_at = None
+        job.started_at = job.started_at or job.waited_at
         if isinstance(end, Task):
             job.found_at = time.time()
             self.board.move(job, "downloading")

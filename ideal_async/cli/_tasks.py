@@ -10,13 +10,14 @@ import anyio
 
 from ideal_async import ApiError, AsyncClient, IdealError, Journal, Task, TaskStatus, estimate
 
-from ._batch import exit_code, stem
+from ._batch import stem
 from ._connection import Connection
 from ._job import Board, Job
 from ._plan import make_request, stem_of
 from ._progress import clock, show
 from ._results import record_of
 from ._run import Run, run_unless_interrupted, save, state_after
+from ._summary import exit_code
 from ._terminal import (
     DONE,
     FAILED,

@@ -82,7 +82,7 @@ def show(task: Task) -> dict[str, Any]:
     }
 
 
-def client_of(request: Request) -> AsyncClient:
+async def client_of(request: Request) -> AsyncClient:  # async: FastAPI would run it in a thread otherwise
     """The one client of this application."""
     client: AsyncClient = request.app.state.client
     return client
@@ -184,7 +184,12 @@ def create_app(journal: str = "journal.db", **options: Any) -> FastAPI:
         with Journal(journal) as memory:
             async with AsyncClient(journal=memory, **options) as client, anyio.create_task_group() as tasks:
                 app.state.client = client
-                app.state.follow = lambda task_id: tasks.start_soon(follow, client, task_id)
+
+                # No lambda: on_submit awaits what it gets back, and start_soon may return something to await.
+                def follow_to_the_end(task_id: int) -> None:
+                    tasks.start_soon(follow, client, task_id)
+
+                app.state.follow = follow_to_the_end
                 tasks.start_soon(go_on, client)
                 yield
                 tasks.cancel_scope.cancel()  # stops waiting; what is paid goes on without us

@@ -154,7 +154,12 @@ def create_app(journal: str = "journal.db", **options: Any) -> Starlette:
         with Journal(journal) as memory:
             async with AsyncClient(journal=memory, **options) as client, anyio.create_task_group() as tasks:
                 app.state.client = client
-                app.state.follow = lambda task_id: tasks.start_soon(follow, client, task_id)
+
+                # No lambda: on_submit awaits what it gets back, and start_soon may return something to await.
+                def follow_to_the_end(task_id: int) -> None:
+                    tasks.start_soon(follow, client, task_id)
+
+                app.state.follow = follow_to_the_end
                 app.state.videos, app.state.locks = Path(journal).parent, WeakValueDictionary[int, anyio.Lock]()
                 tasks.start_soon(go_on, client)
                 yield
