@@ -11,7 +11,7 @@ nox.options.sessions = ["tests", "lint", "types", "package"]
 nox.options.error_on_external_run = True
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-EXTRAS = ".[cli,otel,sandbox,webdemo]"
+EXTRAS = ".[cli,fast,http2,otel,sandbox,webdemo]"
 
 
 def group(name: str) -> list[str]:

@@ -78,9 +78,8 @@ class Service:
         """Take a job in and return its number."""
         now, load = self.now(), self.load
         start = now
-        if load.workers is not None:
-            if len(self._free) >= load.workers:
-                start = max(now, heapq.heappop(self._free))
+        if load.workers is not None and len(self._free) >= load.workers:
+            start = max(now, heapq.heappop(self._free))
         duration = load.duration * (1 + load.spread * (2 * self._random.random() - 1))
         if load.workers is not None:
             heapq.heappush(self._free, start + duration)

@@ -106,19 +106,29 @@ def judge(error: BaseException) -> Sent:
 
     Only what was proven for a transport is believed: httpcore (and httpcore2) raise these three before the first byte
     of a request is written. httpx-aiohttp 0.2.0 does not: a connection reset behind a complete request comes out of it
-    as `ConnectTimeout`, so there only aiohttp's own word counts.
+    as `ConnectTimeout`, so there only aiohttp's own word counts, whatever it was translated into.
     """
-    if type(error).__name__ not in {"ConnectError", "ConnectTimeout", "PoolTimeout"}:
-        return Sent.MAYBE
     cause = error.__cause__
-    proven = cause is not None and (
-        (
-            type(cause).__module__.partition(".")[0] in {"httpcore", "httpcore2"}
-            and type(cause).__name__ == type(error).__name__
-        )
-        or any(base.__name__ == "ClientConnectorError" for base in type(cause).__mro__)
-    )
+    if cause is None:
+        return Sent.MAYBE
+    name, package = type(cause).__name__, type(cause).__module__.partition(".")[0]
+    if package in {"httpcore", "httpcore2"}:
+        proven = name == type(error).__name__ and name in {"ConnectError", "ConnectTimeout", "PoolTimeout"}
+    else:
+        bases = {base.__name__ for base in type(cause).__mro__ if base.__module__.partition(".")[0] == "aiohttp"}
+        proven = not bases.isdisjoint({"ClientConnectorError", "ConnectionTimeoutError"})
     return Sent.NO if proven else Sent.MAYBE
+
+
+class _Silent(logging.Filter):
+    """hpack logs at DEBUG every header that it packs, the key among them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let through what is above DEBUG."""
+        return record.levelno > logging.DEBUG
+
+
+_SILENT = _Silent()
 
 
 def _retry_after(response: httpx.Response) -> float | None:
@@ -152,6 +162,8 @@ class Session:
         observer: Observer | None = None,
     ) -> None:
         self._key = _Key(api_key)
+        for name in ("hpack.hpack", "hpack.table"):
+            logging.getLogger(name).addFilter(_SILENT)  # the same one again is none
         self._generate_url = str(base_url.copy_with(path=base_url.path.rstrip("/") + GENERATE))
         self._result_url = str(base_url.copy_with(path=base_url.path.rstrip("/") + RESULT))
         self._posts = posts

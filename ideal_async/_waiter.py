@@ -6,7 +6,6 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from ._errors import IdealError
 from ._models import Task
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ FLOORS: list[set[str]] = [
     {"_client"},
     {"_batch"},
     {""},  # the face: ideal_async itself
-    {"cli", "pytest_plugin", "opentelemetry", "webdemo"},
+    {"cli", "pytest_plugin", "opentelemetry", "webdemo", "fast"},
     {"__main__", "pytest_ideal_async"},
 ]
 #: The deciders: no network, no disk, no clock, no dice, no await.
