@@ -191,7 +191,7 @@ def longest_callback(jobs: int = 1_000) -> dict[str, float]:
 
             jobs_at_once = [asyncio.create_task(job(number)) for number in range(jobs)]
             await asyncio.sleep(0)
-            asyncio.Handle._run = timed  # type: ignore[method-assign]  # noqa: SLF001
+            asyncio.Handle._run = timed  # type: ignore[assignment, method-assign]  # noqa: SLF001
             try:
                 await asyncio.wait(jobs_at_once)
             finally:
