@@ -6,6 +6,7 @@ import logging
 import os
 import random
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -25,6 +26,7 @@ CHUNK = 1 << 18
 #: To connect, read, write, and get a connection.
 TIMEOUT = (10.0, 60.0, 10.0, 10.0)
 ON_POSIX = os.name == "posix"
+fcntl: Any = import_module("fcntl") if ON_POSIX else None
 #: What storage services answer for a signed URL that is no longer valid.
 EXPIRED = {400, 401, 403, 404, 410}
 
@@ -66,27 +68,51 @@ class Part:
 
     def open(self, identity: str, start: Start) -> BinaryIO:
         """Note what comes, and open the file where it belongs."""
-        if start.offset == 0:
-            self.file.unlink(missing_ok=True)
-            note = {"identity": identity, "total": start.total, "etag": start.etag}
-            self.note.write_text(json.dumps(note), "utf-8")
-        file = self.file.open("ab")
-        if file.tell() < start.offset:
+        # Never through a link, which in a shared folder somebody else may have laid.
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        file = os.fdopen(os.open(self.file, flags, 0o666), "ab")
+        try:
+            self._claim(file)
+            if file.seek(0, os.SEEK_END) < start.offset:
+                raise OSError(errno.ESTALE, "somebody else took bytes away")  # noqa: TRY301 - the try is there to close it
+            file.truncate(start.offset)
+            if start.offset == 0:
+                self.note.unlink(missing_ok=True)
+                with self.note.open("x", encoding="utf-8") as note:
+                    json.dump({"identity": identity, "total": start.total, "etag": start.etag}, note)
+        except BaseException:
             file.close()
-            raise OSError(errno.ESTALE, "somebody else took bytes away")
-        file.truncate(start.offset)
+            raise
         return file
+
+    def _claim(self, file: BinaryIO) -> None:
+        """Be the only one who writes, in any process: the kernel lets go of the lock with the file."""
+        if ON_POSIX:
+            try:
+                fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OSError(errno.EBUSY, "somebody else is downloading to this path") from None
+        self._check(file)
+
+    def _check(self, file: BinaryIO, total: int | None = None) -> None:
+        """Make sure that *file* is still what stands under this name, and complete if *total* is given."""
+        here = os.fstat(file.fileno())
+        if not os.path.samestat(here, self.file.stat()) or total not in (None, here.st_size):
+            raise OSError(errno.ESTALE, "somebody else was downloading to this path")
 
     def forget(self) -> None:
         """Let the next attempt start over."""
         self.note.unlink(missing_ok=True)
 
-    def complete(self, file: BinaryIO) -> None:
+    def complete(self, file: BinaryIO, total: int | None) -> None:
         """Put the file in its place, whole or not at all, and so that it survives a power cut."""
         file.flush()
         os.fsync(file.fileno())
-        file.close()
+        self._check(file, total)
+        if not ON_POSIX:
+            file.close()  # Windows renames no open file
         self.file.replace(self.target)
+        file.close()  # and only now the next one may write
         self.note.unlink(missing_ok=True)
         if ON_POSIX:  # elsewhere a folder cannot be opened
             folder = os.open(self.target.parent, os.O_RDONLY)
@@ -142,8 +168,8 @@ class Downloads:
     ) -> None:
         fresh, failures = False, 0
         held: Held = await self._leave_loop(part.held, identity)
+        most = held.received
         while True:
-            before = held.received
             try:
                 async with self._slots:
                     problem = await self._attempt(url, part, identity, held)
@@ -157,7 +183,9 @@ class Downloads:
             if isinstance(problem, int) and problem in EXPIRED and not fresh:
                 url, fresh = await refresh(), True
                 continue
-            failures = 1 if held.received > before else failures + 1
+            # Measured against the best ever: where every attempt starts over, the last one may have been a bad one.
+            failures = 1 if held.received > most else failures + 1
+            most = max(most, held.received)
             hopeless = self._client.is_closed or (isinstance(problem, int) and problem in EXPIRED)
             if hopeless or failures >= self._retry.attempts:
                 what = f"HTTP {problem}" if isinstance(problem, int) else problem
@@ -184,7 +212,7 @@ class Downloads:
                     received += await self._pour(response, sink)
                 if start.total is not None and received != start.total:
                     return f"{received} of {start.total} bytes"
-                await self._disk(part.complete, sink)
+                await self._disk(part.complete, sink, start.total)
                 return None
         except _DiskFailed:
             raise

@@ -3,6 +3,7 @@
 import errno
 import gzip
 import json
+import os
 import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from fakes import BASE_URL, HALF_READ, ID, KEY, RESULT, ROOM, Service, answer, l
 
 from ideal_async import AsyncClient, DownloadFailed, Retry, Task, TaskStatus, VideoOutput
 from ideal_async._download import CHUNK, Part
-from ideal_async._ranges import Held
+from ideal_async._ranges import Held, Start
 from ideal_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -183,6 +184,15 @@ async def test_progress_gives_new_patience(tmp_path: Path) -> None:
         path = await client.download(TASK, tmp_path / "room.mp4")
     assert path.read_bytes() == content
     assert len(store.requests) == 21
+
+
+async def test_more_than_last_time_is_no_progress_if_it_was_there_before(tmp_path: Path) -> None:
+    """A server without ranges that breaks off now early, now late brings nothing new, however long it goes on."""
+    store = Store(cuts=[300_000, 600_000] * 50, ranges=False)
+    async with client_of(store, retry=Retry(attempts=3)) as client:
+        with pytest.raises(DownloadFailed):
+            await client.download(TASK, tmp_path / "room.mp4")
+    assert len(store.requests) == 4  # the second brought more than ever, the third and the fourth did not
 
 
 async def test_a_body_that_is_too_short_is_not_complete(tmp_path: Path) -> None:
@@ -546,3 +556,50 @@ async def test_a_part_file_tells_whose_it_is(tmp_path: Path) -> None:
             await client.download(TASK, path)
     assert left_over(path) == ["room.mp4.part", "room.mp4.part.json"]
     assert json.loads(Part(path).note.read_text()) == {"identity": f"{ID}/video", "total": len(CONTENT), "etag": '"v1"'}
+
+
+async def test_two_clients_never_write_to_one_path(tmp_path: Path) -> None:
+    """Who comes second is told so at once, in this process or another; the first one's file is whole."""
+    store = Store()
+    target = tmp_path / "room.mp4"
+    part = Part(target)
+    first = part.open("1/video", Start(0, 6, None))
+    with pytest.raises(OSError, match="somebody else is downloading to this path"):
+        part.open("1/video", Start(0, 6, None))
+    async with client_of(store) as client:
+        with pytest.raises(DownloadFailed, match="somebody else is downloading to this path"):
+            await client.download(TASK, target)
+        first.write(b"whole!")
+        part.complete(first, 6)
+        assert target.read_bytes() == b"whole!"
+        await client.download(TASK, target)
+    assert os.listdir(tmp_path) == ["room.mp4"]  # noqa: PTH208 - the names are what counts
+
+
+def test_a_file_that_is_not_ours_any_more_is_not_put_in_place(tmp_path: Path) -> None:
+    """Whatever somebody else did to it: a wrong length or another file under its name is no result."""
+    part = Part(tmp_path / "room.mp4")
+    with part.open("1/video", Start(0, 6, None)) as file:
+        file.write(b"short")
+        with pytest.raises(OSError, match="somebody else was downloading"):
+            part.complete(file, 6)
+        part.file.unlink()
+        part.file.write_bytes(b"other!")
+        with pytest.raises(OSError, match="somebody else was downloading"):
+            part.complete(file, None)
+    assert not part.target.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="this system opens every link")
+def test_a_link_is_not_written_through(tmp_path: Path) -> None:
+    """In a shared folder nobody else chooses which of your files is overwritten."""
+    precious = tmp_path / "precious.txt"
+    precious.write_text("precious")
+    part = Part(tmp_path / "room.mp4")
+    part.note.symlink_to(precious)
+    part.open("1/video", Start(0, None, None)).close()
+    part.file.unlink()
+    part.file.symlink_to(precious)
+    with pytest.raises(OSError, match="symbolic links"):
+        part.open("1/video", Start(0, None, None))
+    assert precious.read_text() == "precious"
