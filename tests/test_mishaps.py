@@ -72,7 +72,7 @@ async def test_a_mistake_in_one_look_is_its_callers() -> None:
         raise ZeroDivisionError
 
     async with client_of(service()) as client:
-        client._session.look_again = broken  # type: ignore[method-assign]  # a mistake is what this is about
+        client._session.look_again = broken  # type: ignore[assignment, method-assign]  # a mistake
         with pytest.raises(ZeroDivisionError):
             await client.fetch(1)
         assert (await client.wait(2)).succeeded
