@@ -56,7 +56,7 @@ def package(session: nox.Session) -> None:
     session.install("build")
     session.run("python", "-m", "build", "--outdir", str(work / "dist"), silent=True)
     (wheel,) = (work / "dist").glob("*.whl")
-    session.install(f"{wheel}[cli,otel,sandbox,webdemo]", *group("tests"))
+    session.install(f"{wheel}[cli,fast,http2,otel,sandbox,webdemo]", *group("tests"))
     for part in ("tests", "README.md", "pyproject.toml"):
         source = Path(part)
         (shutil.copytree if source.is_dir() else shutil.copy)(source, work / part)

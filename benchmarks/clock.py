@@ -32,9 +32,9 @@ class Clock:
 
     def __init__(self, path: Path | None = None) -> None:
         if path is None:
-            with tempfile.NamedTemporaryFile(prefix="skipped-", delete=False) as file:
-                file.write(bytes(8))
-            path = Path(file.name)
+            with tempfile.NamedTemporaryFile(prefix="skipped-", delete=False) as fresh:
+                fresh.write(bytes(8))
+            path = Path(fresh.name)
         self.path = path
         with path.open("r+b") as file:
             self._shared = mmap.mmap(file.fileno(), 8)

@@ -232,7 +232,10 @@ def measure(name: str, server: Server, load: Load, jobs: int) -> dict[str, Any]:
             selector = SkippingSelector(server.clock, barrier)
 
             async def main() -> None:
-                await contender(server.url, jobs, lambda job: finished.setdefault(job, server.clock.now()))
+                def note(job: int) -> None:
+                    finished.setdefault(job, server.clock.now())
+
+                await contender(server.url, jobs, note)
 
             gc.collect()
             memory, cpu = _resident(), time.process_time()

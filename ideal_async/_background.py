@@ -32,7 +32,7 @@ class Background:
         self._services = services
         self._on_end = on_end
         self._group: anyio.abc.TaskGroup | None = None
-        self._host: "asyncio.Task[None] | None" = None
+        self._host: asyncio.Task[None] | None = None
         self._loop: object = None
         self._ready: anyio.Event | None = None
         self._pid = 0

@@ -11,7 +11,7 @@ from trio.testing import MockClock
 #: Ours as users have it, only loaded by its name; pytester runs the projects of others.
 pytest_plugins = ["cli_fixtures", "ideal_async.pytest_plugin", "pytester"]
 
-# Shared machines are slow at random: a property fails for what it says, never for how long it took, and alike each time.
+# Shared machines are slow at random: a property fails for what it says, not for how long it took, and always alike.
 hypothesis.settings.register_profile(
     "suite",
     deadline=None,

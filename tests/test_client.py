@@ -1187,7 +1187,7 @@ async def test_cancelled_callers_leak_no_pool_slots(anyio_backend_name: str) -> 
             assert [repr(each) for each in pool.connections if "CONNECTING" in repr(each)] == []
             assert pool._requests == []
         async with anyio.create_task_group() as callers:
-            for number in range(20):
+            for _ in range(20):
                 callers.start_soon(client.fetch, ID)
 
 

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from ideal_async import _witnesses
 from ideal_async._learned import Drain
-from ideal_async._pacing import Eta, Forecast, Pacing, Track
+from ideal_async._models import Eta
+from ideal_async._pacing import Forecast, Pacing
+from ideal_async._witnesses import Track
 
 Says = Callable[[float], tuple[int, int, bool]]  # share of its life -> percentage, waitNumber, processing
 
@@ -56,7 +58,7 @@ def live(
 
 
 def taught(says: Says = linear, *, around: float = 75.0, spread: float = 0.35, jobs: int = 60) -> Forecast:
-    forecast, random = Forecast(Pacing()), Random(5)  # noqa: S311 - no secret
+    forecast, random = Forecast(Pacing()), Random(5)
     for _ in range(jobs):
         live(forecast, around * random.lognormvariate(0.0, spread), says)
     return forecast
@@ -137,7 +139,7 @@ def test_with_no_evidence_the_first_look_comes_at_the_vendors_interval() -> None
 
 def test_a_burst_of_submissions_does_not_come_back_as_one() -> None:
     """500 at once spread their first looks: no tenth of a second gets more than twice its share."""
-    forecast, random = Forecast(Pacing()), Random(3)  # noqa: S311 - no secret
+    forecast, random = Forecast(Pacing()), Random(3)
     delays = [
         forecast.first(forecast.track("a", now=0.0, submitted_at=0.0), now=0.0, roll=random.random())
         for _ in range(500)
@@ -260,7 +262,7 @@ def test_a_percentage_that_falls_back_is_doubted() -> None:
 
 def test_jumps_never_silence_the_loop() -> None:
     """Percentages drawn at random are soon worth nothing, and the cost stays that of the loop."""
-    random = Random(9)  # noqa: S311 - no secret
+    random = Random(9)
     forecast = Forecast(Pacing())
     lives = [
         live(forecast, random.uniform(40.0, 120.0), lambda _share: (random.randrange(100), 0, True)) for _ in range(60)

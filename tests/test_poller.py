@@ -24,8 +24,9 @@ from ideal_async import (
     Unauthorized,
 )
 from ideal_async._pacing import Forecast
-from ideal_async._poller import Poller, Waiter
+from ideal_async._poller import Poller
 from ideal_async._retry import Failure, Sent
+from ideal_async._waiter import Waiter
 
 RUNNING, SUCCESS = TaskStatus.PROCESSING, TaskStatus.SUCCESS
 
@@ -119,7 +120,7 @@ def ends_at(seconds: float, status: TaskStatus = SUCCESS) -> Callable[[int], Tas
     return show
 
 
-async def follow(poller: Poller, task_id: int = 1, **more: Any) -> Task | IdealError:
+async def follow(poller: Poller, task_id: int = 1, **more: Any) -> Task | Exception:
     waiter = Waiter(**more)
     with poller.following(task_id, waiter):
         await waiter.next_look()
@@ -566,7 +567,7 @@ async def test_an_unknown_status_is_warned_of_once_and_the_task_goes_on(caplog: 
 async def test_who_waits_when_the_client_closes_is_told_and_so_is_who_comes_too_late() -> None:
     """Nobody waits for ever for a loop that is gone."""
     world = World(lambda task_id: Task(task_id, RUNNING))
-    outcomes: list[Task | IdealError] = []
+    outcomes: list[Task | Exception] = []
 
     async def wait(poller: Poller) -> None:
         outcomes.append(await follow(poller))

@@ -99,6 +99,7 @@ async def test_what_cannot_be_made_is_said(ideal_sandbox: Sandbox, tmp_path: Pat
         await order(browser, "reviewed", prompt="nsfw")
         assert "9010" in (await until(board, "reviewed", "failed")).problem
         await order(browser, "dear", resolution="1080p", duration=10)
+        await until(board, "dear", "ready")
         await order(browser, "dearer", resolution="1080p", duration=10)
         assert "budget" in (await until(board, "dearer", "failed")).problem
         assert (await browser.get("/account")).json()["refunded"] == 10

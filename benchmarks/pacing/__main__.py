@@ -103,8 +103,8 @@ def lives(world: World, service: Service, pacer: Callable[[], Pacer]) -> Life:
     """Live a life for each seed, each with a client of its own."""
     tolls = []
     for seed in world.seeds:
-        jobs = service.live(Random(seed), world.jobs)  # noqa: S311 - not a secret
-        tolls.append(live(pacer(), jobs, Random(seed + 1)))  # noqa: S311 - not a secret
+        jobs = service.live(Random(seed), world.jobs)
+        tolls.append(live(pacer(), jobs, Random(seed + 1)))
     return Life(tolls)
 
 

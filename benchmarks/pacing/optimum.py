@@ -44,7 +44,7 @@ def optimum(
     samples: int = 20_000,
 ) -> Optimal:
     """Return the best looks for durations drawn by *draw*, no closer than *least* and no further apart than *most*."""
-    random = Random(0)  # noqa: S311 - not a secret
+    random = Random(0)
     durations = sorted(max(1.0, draw(random)) for _ in range(samples))
     size = int(durations[int(samples * 0.999)] / STEP) + 2
     alive = [1.0 - bisect_right(durations, step * STEP) / samples for step in range(size + 1)]

@@ -17,7 +17,7 @@ FINISHED = 40  # tasks that have taught the client before
 def fill(count: int) -> tuple[Forecast, Agenda, list[Track]]:
     """Track *count* tasks of 75 s, each looked at twice."""
     forecast, agenda = Forecast(Pacing()), Agenda()
-    random = Random(1)  # noqa: S311 - not a secret
+    random = Random(1)
     for _ in range(FINISHED):
         forecast.finish(twice(forecast), now=70.0 + 10.0 * random.random(), success=True)
     one = twice(forecast)

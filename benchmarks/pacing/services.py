@@ -219,7 +219,7 @@ def backwards(random: Random) -> Progress:
 def jumpy(random: Random) -> Progress:
     """Show a number drawn anew every few seconds."""
     salt = random.random()
-    return lambda elapsed, _duration: Random(f"{salt} {elapsed // 7}").uniform(0, 99)  # noqa: S311 - not a secret
+    return lambda elapsed, _duration: Random(f"{salt} {elapsed // 7}").uniform(0, 99)
 
 
 def stuck_at_random(random: Random) -> Progress:

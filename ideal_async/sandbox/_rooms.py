@@ -37,4 +37,4 @@ def photograph(name: str) -> bytes:
     plain = re.sub(r"night|day", "", stem).strip("-_ ")
     any_room = ROOMS[blake2b(plain.encode(), digest_size=1).digest()[0] % len(ROOMS)]
     kind = next((kind for words, kind in _WORDS if re.search(words, plain)), any_room)
-    return (files(__package__) / "rooms" / f"{kind}-{'night' if 'night' in stem else 'day'}.jpg").read_bytes()
+    return (files("ideal_async.sandbox") / "rooms" / f"{kind}-{'night' if 'night' in stem else 'day'}.jpg").read_bytes()
