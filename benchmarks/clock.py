@@ -21,8 +21,6 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 _real = time.monotonic
-#: Seconds that an answer of a transport with threads of its own may need from the socket to the event loop.
-GRACE = 0.002
 
 
 class Clock:
@@ -66,14 +64,12 @@ class SkippingSelector(selectors.DefaultSelector):
     Args:
         clock: Shared with the server.
         barrier: A connection to it, on which it answers once it has answered everything else.
-        grace: Seconds of real time to wait for threads of a transport before a skip.
     """
 
-    def __init__(self, clock: Clock, barrier: socket.socket, grace: float = 0.0) -> None:
+    def __init__(self, clock: Clock, barrier: socket.socket) -> None:
         super().__init__()
         self._clock = clock
         self._barrier = barrier
-        self._grace = grace
         #: CPU seconds spent here, which are none of the contender's.
         self.overhead = 0.0
 
@@ -85,7 +81,7 @@ class SkippingSelector(selectors.DefaultSelector):
         before = time.thread_time()
         self._barrier.send(b"?")
         (answer_due,) = struct.unpack("d", self._barrier.recv(8, socket.MSG_WAITALL))
-        ready = super().select(self._grace)
+        ready = super().select(0)
         self.overhead += time.thread_time() - before
         if not ready:
             pause = min(math.inf if timeout is None else timeout, answer_due - self._clock.now())

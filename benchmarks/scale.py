@@ -172,15 +172,29 @@ def memory(jobs: int = WEIGHED) -> dict[str, float]:
 
 
 def longest_callback(jobs: int = 1_000) -> dict[str, float]:
-    """Return the CPU milliseconds of the longest callback of the event loop while *jobs* are in flight."""
+    """Return the CPU milliseconds of the longest callback of the event loop while *jobs* are in flight.
+
+    The garbage collector may strike in any callback, for as long as the whole application has objects: its pauses are
+    told apart.
+    """
     service = Service(jobs)
-    spans: list[float] = []
+    spans: list[tuple[float, float]] = []
+    pauses = [0.0, 0.0]  # since when the collector runs, and for how long it did in this callback
     plain = asyncio.Handle._run  # noqa: SLF001 - every callback of an event loop comes by here
 
+    def collected(phase: str, _: dict[str, int]) -> None:
+        now = time.thread_time()
+        if phase == "start":
+            pauses[0] = now
+        else:
+            pauses[1] += now - pauses[0]
+
     def timed(handle: asyncio.Handle) -> None:
+        pauses[1] = 0.0
         before = time.thread_time()
         plain(handle)
-        spans.append(time.thread_time() - before)
+        took = time.thread_time() - before
+        spans.append((took - pauses[1], took))
 
     async def main() -> None:
         async with client_of(service, at_once=10) as client:
@@ -192,14 +206,20 @@ def longest_callback(jobs: int = 1_000) -> dict[str, float]:
             jobs_at_once = [asyncio.create_task(job(number)) for number in range(jobs)]
             await asyncio.sleep(0)
             asyncio.Handle._run = timed  # type: ignore[assignment, method-assign]  # noqa: SLF001
+            gc.callbacks.append(collected)
             try:
                 await asyncio.wait(jobs_at_once)
             finally:
                 asyncio.Handle._run = plain  # type: ignore[method-assign]  # noqa: SLF001
+                gc.callbacks.remove(collected)
 
     run(main)
-    spans.sort()
-    return {"longest_ms": 1000 * spans[-1], "p999_ms": 1000 * spans[int(0.999 * len(spans))]}
+    own = sorted(span for span, _ in spans)
+    return {
+        "longest_ms": 1000 * own[-1],
+        "p999_ms": 1000 * own[int(0.999 * len(own))],
+        "collector_ms": 1000 * max(took for _, took in spans),
+    }
 
 
 def main(sizes: dict[int, int] | None = None) -> dict[str, Any]:
@@ -215,7 +235,9 @@ def main(sizes: dict[int, int] | None = None) -> dict[str, Any]:
         size: {name: statistics.median(one[name] for one in several) for name in several[0]}
         for size, several in costs.items()
     }
-    return {"cost": medians, "memory": memory(), "callback": longest_callback()}
+    # The least of three: a machine with other work stretches a callback now and then.
+    callback = min((longest_callback() for _ in range(3)), key=lambda found: found["longest_ms"])
+    return {"cost": medians, "memory": memory(), "callback": callback}
 
 
 if __name__ == "__main__":
