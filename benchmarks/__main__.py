@@ -39,7 +39,8 @@ def show_overhead(result: dict[str, float]) -> list[Promise]:
 def show_peers(result: list[dict[str, Any]]) -> list[Promise]:
     """Print what a job costs with each client."""
     print(
-        f"  {'':28}{'jobs':>5} {'CPU ms':>7} {'requests':>9} {'peak/s':>7} {'conn.':>6} {'kB':>5} {'late s':>7} {'p95':>6}"
+        f"  {'':28}{'jobs':>5} {'CPU ms':>7} {'requests':>9} {'peak/s':>7} {'conn.':>6}"
+        f" {'kB':>5} {'late s':>7} {'p95':>6}"
     )
     best: dict[str, dict[str, Any]] = {}
     last = None
@@ -85,7 +86,8 @@ def show_scale(result: dict[str, Any]) -> list[Promise]:
     memory, callback = result["memory"], result["callback"]
     print(f"  a waiting job: {memory['ours']:.0f} bytes beside the {memory['caller']:.0f} of its caller")
     print(
-        f"  the longest callback: {callback['longest_ms']:.2f} ms ({callback['collector_ms']:.2f} ms with the collector's)"
+        f"  the longest callback: {callback['longest_ms']:.2f} ms"
+        f" ({callback['collector_ms']:.2f} ms with the collector's)"
     )
     return [
         (
@@ -101,7 +103,8 @@ def show_scale(result: dict[str, Any]) -> list[Promise]:
 def show_batch(result: dict[str, Any]) -> list[Promise]:
     """Print how long a batch took."""
     print(
-        f"  {result['jobs']} jobs of {result['duration']:.0f} s, {result['workers']} workers: {result['makespan']:.1f} s,"
+        f"  {result['jobs']} jobs of {result['duration']:.0f} s, {result['workers']} workers:"
+        f" {result['makespan']:.1f} s,"
     )
     print(f"  of which the service alone needs {result['bound']:.1f} s; {result['looks']:.1f} looks per job")
     one_look = 5.0  # Pacing.min_interval
