@@ -65,6 +65,26 @@ async def test_a_mistake_at_the_end_of_a_task_ends_one_wait() -> None:
             assert (await client.wait(2)).succeeded
 
 
+async def test_a_mistake_nobody_waits_to_hear_of_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Everybody left while the end was being booked."""
+    booking = anyio.Event()
+
+    async def on_end(*_: object) -> None:
+        booking.set()
+        await anyio.sleep(1)
+        raise ZeroDivisionError
+
+    async with client_of(service()) as client:
+        client._poller._on_end = on_end
+        async with anyio.create_task_group() as waits:
+            waits.start_soon(client.wait, 1)
+            await booking.wait()
+            waits.cancel_scope.cancel()
+        await anyio.sleep(2)
+        assert "waiting for task 1 went wrong" in caplog.text
+        assert len(client._poller) == 0
+
+
 async def test_a_mistake_in_one_look_is_its_callers() -> None:
     """What goes wrong in `fetch` comes out of `fetch`."""
 
