@@ -75,7 +75,7 @@ def next_look(
     moments = [earliest, latest]
     moments += [hint for hint in hints if earliest < hint < latest]
     x = earliest
-    while (x := x * 1.15 + 0.3) < latest:
+    while (x := x * 1.35 + 1.0) < latest:
         moments.append(x)
     best, at = min((cost(x), x) for x in moments)
     # A parabola through three points tells where the bottom is.
