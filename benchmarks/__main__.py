@@ -84,7 +84,8 @@ def show_scale(result: dict[str, Any]) -> list[Promise]:
             f"{figures['looks']:5.2f} looks   {figures['late']:5.2f} s late"
         )
     memory, callback = result["memory"], result["callback"]
-    print(f"  a waiting job: {memory['ours']:.0f} bytes beside the {memory['caller']:.0f} of its caller")
+    print(f"  a task waited for: {memory['ours']:.0f} bytes beside its caller's {memory['caller']:.0f}")
+    print(f"  submitted here, and waited for: {memory['generate']:.0f} bytes")
     print(
         f"  the longest callback: {callback['longest_ms']:.2f} ms"
         f" ({callback['collector_ms']:.2f} ms with the collector's)"
@@ -141,7 +142,7 @@ def main(names: list[str]) -> None:
     for name in names or list(MEASURES):
         measure, show = MEASURES[name]
         began = time.monotonic()
-        print(f"{name} ({(measure.__doc__ or '').partition(';')[0].strip().rstrip('.')})")
+        print(name)
         kept[name] = json.loads(json.dumps(measure()))
         promises += show(kept[name])
         print(f"  [{time.monotonic() - began:.0f} s, load {os.getloadavg()[0]:.1f}]\n", flush=True)

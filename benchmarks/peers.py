@@ -5,8 +5,6 @@ import asyncio
 import gc
 import heapq
 import json
-import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -238,7 +236,7 @@ def measure(name: str, server: Server, load: Load, jobs: int) -> dict[str, Any]:
                 await contender(server.url, jobs, note)
 
             gc.collect()
-            memory, cpu = _resident(), time.process_time()
+            memory, cpu = _begin_to_weigh(), time.process_time()
             run(main, selector)
             cpu = time.process_time() - cpu - selector.overhead
         return cpu, max(0, _peak() - memory), finished
@@ -274,13 +272,21 @@ def _bound(starts: list[float], ends: list[float], workers: int | None) -> float
     return max(free)
 
 
-def _resident() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+def _begin_to_weigh() -> int:
+    """Return the resident bytes, and let the kernel forget the peak before."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _status("VmRSS")
 
 
 def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return _status("VmHWM")
+
+
+def _status(name: str) -> int:
+    """Read a number of bytes from what the kernel tells about this process."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith(f"{name}:"))
+    return 1024 * int(line.split()[1])
 
 
 def spawn(name: str, server: Server, load: Load, jobs: int) -> dict[str, Any]:

@@ -5,6 +5,7 @@ No HTTP here: looks are answered at once, so that all that is seen is our own wo
 
 import asyncio
 import gc
+import itertools
 import json
 import random
 import selectors
@@ -14,7 +15,7 @@ import tracemalloc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from ideal_async import AsyncClient, Task
+from ideal_async import AsyncClient, ImageToVideo, Task
 from ideal_async._wire import read_answer, read_task
 
 #: Jobs at once, and how often: the small ones are over in a moment, and vary.
@@ -33,6 +34,9 @@ INPUT = {
     "modelType": "Flash",
     "prompt": "Gentle camera zoom in with soft lighting",
 }
+REQUEST = ImageToVideo(
+    "https://example.com/room.jpg", duration=5, resolution="720p", prompt="Gentle camera zoom in with soft lighting"
+)
 OUTPUT = {
     "resultUrl": "https://cdn.ideal.house/output/video_result.mp4",
     "cover": "https://cdn.ideal.house/output/video_cover.jpg",
@@ -165,7 +169,15 @@ def memory(jobs: int = WEIGHED) -> dict[str, float]:
         caller = await hold(lambda _: loop.create_future())
         async with client_of(service, at_once=10) as client:
             waiting = await hold(client.wait)
-        return {"caller": caller, "waiting": waiting, "ours": waiting - caller}
+        numbers = itertools.count(1)
+
+        async def submit(*_: object, **__: object) -> int:
+            return next(numbers)
+
+        async with client_of(service, at_once=10) as client:
+            client._session.submit = submit  # type: ignore[method-assign]  # noqa: SLF001
+            generating = await hold(lambda _: client.generate(REQUEST))
+        return {"caller": caller, "ours": waiting - caller, "generate": generating - caller}
 
     result: dict[str, float] = run(main)
     return result
