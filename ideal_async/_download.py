@@ -30,6 +30,9 @@ fcntl: Any = import_module("fcntl") if ON_POSIX else None
 #: What storage services answer for a signed URL that is no longer valid.
 EXPIRED = {400, 401, 403, 404, 410}
 
+#: What file systems without locks answer, as some network shares; `Part.complete` looks all the same.
+NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+
 LeaveLoop = Callable[..., Awaitable[Any]]
 
 
@@ -66,15 +69,16 @@ class Part:
             case _:
                 return Held()
 
-    def open(self, identity: str, start: Start) -> BinaryIO:
+    def open(self, identity: str, start: Start, held: Held) -> BinaryIO:
         """Note what comes, and open the file where it belongs."""
         # Never through a link, which in a shared folder somebody else may have laid.
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         file = os.fdopen(os.open(self.file, flags, 0o666), "ab")
         try:
             self._claim(file)
-            if file.seek(0, os.SEEK_END) < start.offset:
-                raise OSError(errno.ESTALE, "somebody else took bytes away")  # noqa: TRY301 - the try is there to close it
+            # What was held was read without the lock, before a pause perhaps: by now it may be a part of another file.
+            if start.offset and self.held(identity) != held:
+                raise OSError(errno.ESTALE, "somebody else changed it meanwhile")  # noqa: TRY301 - the try is there to close it
             file.truncate(start.offset)
             if start.offset == 0:
                 self.note.unlink(missing_ok=True)
@@ -92,6 +96,9 @@ class Part:
                 fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise OSError(errno.EBUSY, "somebody else is downloading to this path") from None
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    raise
         self._check(file)
 
     def _check(self, file: BinaryIO, total: int | None = None) -> None:
@@ -206,7 +213,7 @@ class Downloads:
                 if start is None:
                     await self._disk(part.forget)
                     return "it is another file now"
-                file = sink = cast("BinaryIO", await self._disk(part.open, identity, start))
+                file = sink = cast("BinaryIO", await self._disk(part.open, identity, start, held))
                 received = start.offset
                 if response.status_code != RANGE_NOT_SATISFIABLE:
                     received += await self._pour(response, sink)

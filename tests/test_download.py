@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import re
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -456,9 +457,52 @@ async def test_a_part_that_shrank_is_not_filled_with_zeros(tmp_path: Path) -> No
         return function(*args)
 
     async with AsyncClient(KEY, base_url=BASE_URL, transport=store, _leave_loop=meddle) as client:
-        with pytest.raises(DownloadFailed, match="somebody else took bytes away"):
+        with pytest.raises(DownloadFailed, match="somebody else changed it meanwhile"):
             await client.download(TASK, path)
         assert (await client.download(TASK, path)).read_bytes() == CONTENT
+
+
+async def test_a_part_that_became_another_files_in_a_pause_is_not_continued(tmp_path: Path) -> None:
+    """Another client brought half of another task to this path: half of one and half of another are neither."""
+    path = tmp_path / "room.mp4"
+    other = Task(ID + 1, TaskStatus.SUCCESS, 100, output=VideoOutput(URL))
+    retry = Retry(wait_initial=1000, wait_max=1000)
+    errors: list[DownloadFailed] = []
+
+    async def first() -> None:
+        async with client_of(Store(cuts=[300_000]), retry=retry) as client:
+            try:
+                await client.download(TASK, path)
+            except DownloadFailed as error:
+                errors.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(first)
+        await anyio.sleep(1)
+        async with client_of(Store(CONTENT[::-1], cuts=[400_000], etag='"v2"'), retry=Retry(attempts=1)) as client:
+            with pytest.raises(DownloadFailed, match="broke off"):
+                await client.download(other, path)
+    assert "somebody else changed it meanwhile" in str(errors[0])
+    assert not path.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is locked there")
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EIO])
+async def test_a_file_system_without_locks_is_no_hindrance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Some network shares have none; a broken disk is another matter."""
+
+    def flock(_descriptor: int, _flags: int) -> None:
+        raise OSError(number, "no")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    async with client_of(Store()) as client:
+        if number == errno.EIO:
+            with pytest.raises(DownloadFailed, match="cannot write"):
+                await client.download(TASK, tmp_path / "room.mp4")
+        else:
+            assert (await client.download(TASK, tmp_path / "room.mp4")).read_bytes() == CONTENT
 
 
 async def test_where_folders_cannot_be_opened_the_file_is_there_all_the_same(
@@ -563,9 +607,9 @@ async def test_two_clients_never_write_to_one_path(tmp_path: Path) -> None:
     store = Store()
     target = tmp_path / "room.mp4"
     part = Part(target)
-    first = part.open("1/video", Start(0, 6, None))
+    first = part.open("1/video", Start(0, 6, None), Held())
     with pytest.raises(OSError, match="somebody else is downloading to this path"):
-        part.open("1/video", Start(0, 6, None))
+        part.open("1/video", Start(0, 6, None), Held())
     async with client_of(store) as client:
         with pytest.raises(DownloadFailed, match="somebody else is downloading to this path"):
             await client.download(TASK, target)
@@ -579,7 +623,7 @@ async def test_two_clients_never_write_to_one_path(tmp_path: Path) -> None:
 def test_a_file_that_is_not_ours_any_more_is_not_put_in_place(tmp_path: Path) -> None:
     """Whatever somebody else did to it: a wrong length or another file under its name is no result."""
     part = Part(tmp_path / "room.mp4")
-    with part.open("1/video", Start(0, 6, None)) as file:
+    with part.open("1/video", Start(0, 6, None), Held()) as file:
         file.write(b"short")
         with pytest.raises(OSError, match="somebody else was downloading"):
             part.complete(file, 6)
@@ -597,9 +641,9 @@ def test_a_link_is_not_written_through(tmp_path: Path) -> None:
     precious.write_text("precious")
     part = Part(tmp_path / "room.mp4")
     part.note.symlink_to(precious)
-    part.open("1/video", Start(0, None, None)).close()
+    part.open("1/video", Start(0, None, None), Held()).close()
     part.file.unlink()
     part.file.symlink_to(precious)
     with pytest.raises(OSError, match="symbolic links"):
-        part.open("1/video", Start(0, None, None))
+        part.open("1/video", Start(0, None, None), Held())
     assert precious.read_text() == "precious"
