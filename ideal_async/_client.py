@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Literal, Self, cast
 
@@ -17,6 +16,7 @@ import attrs
 import httpx
 
 from ._background import Background
+from ._doors import DOWNLOADS_AT_ONCE, Doors
 from ._download import Downloads
 from ._entries import Entry
 from ._errors import ConnectionFailed, TaskFailed, WaitTimeout
@@ -27,15 +27,13 @@ from ._pacing import Forecast, Pacing
 from ._poller import Poller
 from ._pricing import Budget, Ledger
 from ._retry import Failure, Retry
-from ._session import JUST_USED, KEEP_ALIVE, POSTS_AT_ONCE, Session, check_base_url, check_key
+from ._session import Session, check_base_url, check_key
 from ._submissions import Flight, LeaveLoop, OnSubmit, Submissions, call
 from ._waiter import Waiter
 
 BASE_URL = "https://api.ideal.house"
 #: API requests in flight. A look takes a tenth of a second, so ten of them serve hundreds of tasks.
 REQUESTS_AT_ONCE = 10
-#: Downloads in flight, beside them.
-DOWNLOADS_AT_ONCE = 10
 #: Journal entries read at once.
 PAGE = 200
 #: Blocking calls in flight: journal writes, which share a commit, and chunks of downloads on their way to the disk.
@@ -106,13 +104,16 @@ class AsyncClient:
         key = check_key(api_key if api_key is not None else os.environ.get("IDEAL_HOUSE_API_KEY"))
         self._base_url = check_base_url(base_url or os.environ.get("IDEAL_HOUSE_BASE_URL") or BASE_URL)
         self._observer = None if observer is None else Guarded(observer)
-        self._own_clients: list[httpx.AsyncClient] = []
-        posts, looks = self._doors(http_client, transport, max_requests_at_once)
+        if http_client is not None:
+            self._doors = Doors.of_client(http_client)
+        elif transport is not None:
+            self._doors = Doors.of_transport(transport)
+        else:
+            self._doors = Doors.of_our_own(self._base_url, requests_at_once=max_requests_at_once)
         session = Session(
             api_key=key,
             base_url=self._base_url,
-            posts=posts,
-            looks=looks,
+            doors=self._doors,
             requests_at_once=max_requests_at_once,
             retry=retry,
             observer=self._observer,
@@ -142,37 +143,10 @@ class AsyncClient:
             on_task=self._remember,
             observer=self._observer,
         )
-        self._downloads = Downloads(looks, at_once=DOWNLOADS_AT_ONCE, retry=retry, leave_loop=self._leave_loop)
+        self._downloads = Downloads(
+            self._doors.web, at_once=DOWNLOADS_AT_ONCE, retry=retry, leave_loop=self._leave_loop
+        )
         self._running: OrderedDict[int, Flight] = OrderedDict()
-
-    def _doors(
-        self, http_client: httpx.AsyncClient | None, transport: httpx.AsyncBaseTransport | None, at_once: int
-    ) -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
-        """Two ways out: submits want fresh connections, looks want lasting ones."""
-        if http_client is not None:
-            return http_client, http_client
-        if transport is not None:
-            client = httpx.AsyncClient(transport=transport)
-            self._own_clients = [client]
-            return client, client
-        tls: SSLContext = httpx.create_ssl_context()  # read the certificates once
-        # A proxy of the environment is not for loopback, and plain http would show it the key.
-        trust_env = self._base_url.scheme == "https"
-        posts = httpx.AsyncClient(
-            verify=tls,
-            trust_env=trust_env,
-            limits=httpx.Limits(max_connections=POSTS_AT_ONCE, keepalive_expiry=JUST_USED),
-        )
-        connections = at_once + DOWNLOADS_AT_ONCE
-        looks = httpx.AsyncClient(
-            verify=tls,
-            trust_env=trust_env,
-            limits=httpx.Limits(
-                max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=KEEP_ALIVE
-            ),
-        )
-        self._own_clients = [posts, looks]
-        return posts, looks
 
     def _start_soon(self, function: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
         self._background.start_soon(function, *args)
@@ -202,8 +176,7 @@ class AsyncClient:
         self._poller.fail_all()
         if self._observer is not None:
             self._observer.in_flight(-len(self._running))
-        for client in self._own_clients:
-            await client.aclose()
+        await self._doors.aclose()
 
     @property
     def ledger(self) -> Ledger:

@@ -12,6 +12,7 @@ import anyio
 import anyio.lowlevel
 import httpx
 
+from ._doors import POSTS_AT_ONCE, Door, Doors
 from ._errors import (
     ApiError,
     ConnectionFailed,
@@ -39,13 +40,6 @@ SUBMIT_TIMEOUT = (10.0, 60.0, 10.0, 10.0)
 #: Seconds for a whole call, however slowly its answer drips in.
 LOOK_LIMIT = 45.0
 SUBMIT_LIMIT = 90.0
-#: A crash leaves at most this many POSTs, and their credits, in doubt.
-POSTS_AT_ONCE = 4
-#: Seconds. A connection idle for longer may have been closed by the other side; a POST takes a fresh one instead, so
-#: that a stale keep-alive does not leave it in doubt.
-JUST_USED = 2.0
-#: Seconds between two looks for which a connection is kept: a little over `Pacing.min_interval` and a poll every 60 s.
-KEEP_ALIVE = 75.0
 
 
 class _Key:
@@ -143,8 +137,7 @@ class Session:
     Args:
         api_key: Sent with API requests only.
         base_url: Of the API.
-        posts: Sends submits; its idle connections are short-lived.
-        looks: Sends everything else. May be the same object.
+        doors: The ways out.
         requests_at_once: API requests in flight, at most.
         retry: What is sent again.
         observer: Told of the brake.
@@ -155,8 +148,7 @@ class Session:
         *,
         api_key: str,
         base_url: httpx.URL,
-        posts: httpx.AsyncClient,
-        looks: httpx.AsyncClient,
+        doors: Doors,
         requests_at_once: int,
         retry: Retry,
         observer: Observer | None = None,
@@ -166,8 +158,7 @@ class Session:
             logging.getLogger(name).addFilter(_SILENT)  # the same one again is none
         self._generate_url = str(base_url.copy_with(path=base_url.path.rstrip("/") + GENERATE))
         self._result_url = str(base_url.copy_with(path=base_url.path.rstrip("/") + RESULT))
-        self._posts = posts
-        self._looks = looks
+        self._doors = doors
         self._retry = retry
         self._observer = observer
         # Held until the body is read: httpcore 1.0.9 loses pool slots for ever when requests that queue in the pool
@@ -192,7 +183,7 @@ class Session:
         while True:
             attempt += 1
             outcome = await self._call(
-                self._posts,
+                self._doors.posts,
                 "POST",
                 self._generate_url,
                 limit=SUBMIT_LIMIT,
@@ -231,7 +222,7 @@ class Session:
         Source: vendor's page, 2. Get Task Result.
         """
         outcome = await self._call(
-            self._looks,
+            self._doors.looks,
             "GET",
             f"{self._result_url}?taskId={task_id:d}",
             limit=LOOK_LIMIT,
@@ -267,7 +258,7 @@ class Session:
 
     async def _call(
         self,
-        client: httpx.AsyncClient,
+        door: Door,
         method: str,
         url: str,
         *,
@@ -285,31 +276,42 @@ class Session:
         try:
             if self._brake_until:
                 await self._heed_brake()  # it may have been put on while this waited for its slot
-            if client.is_closed:
+            if door.is_closed:
                 return Failure(Sent.NO, ConnectionFailed("the http client is closed: nothing was sent"))
-            request = client.build_request(method, url, timeout=timeout, **more)
-            # Here, and not among the arguments above, so that no frame of ours has the key in a printable variable.
-            request.headers.update(self._key.headers)
+            try:
+                request = door.build_request(method, url, timeout=timeout, **more)
+                # Here, and not among the arguments, so that no frame of ours has the key in a printable variable.
+                request.headers.update(self._key.headers)
+            except Exception as error:  # noqa: BLE001 - a user's http_client may be of any making
+                failure = ConnectionFailed(
+                    f"http_client cannot make this request ({self._tell(error)}); it was not sent"
+                )
+                failure.__cause__ = error
+                return Failure(Sent.NO, failure)
             if mark is not None:
                 await anyio.lowlevel.checkpoint_if_cancelled()  # the last moment to withdraw
                 mark(True)
             try:
                 # Shielded: whoever asked may go, a submit on its way is never torn in two.
                 with anyio.fail_after(limit, shield=mark is not None):
-                    outcome = self._read(*await self._exchange(client, request))
+                    outcome = self._read(*await self._exchange(door, request))
             except Exception as error:  # noqa: BLE001 - transports raise what they like; all of it means: no answer
-                reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-                failure = ConnectionFailed(f"the API could not be reached ({self._key.cover(reason)})")
+                failure = ConnectionFailed(f"the API could not be reached ({self._tell(error)})")
                 failure.__cause__ = error
                 return Failure(judge(error), failure)
         finally:
             self._slots.release()
         return outcome
 
-    async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+    def _tell(self, error: Exception) -> str:
+        """Say what went wrong, without the key."""
+        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return self._key.cover(reason)
+
+    async def _exchange(self, door: Door, request: httpx.Request) -> tuple[httpx.Response, bytes]:
         """Send, and read the answer up to a limit."""
         # Not even when the user's own client follows redirects: httpx would carry the APIKEY header along.
-        response = await client.send(request, stream=True, follow_redirects=False)
+        response = await door.send(request, stream=True, follow_redirects=False)
         try:
             content = bytearray()
             async with aclosing(cast("AsyncGenerator[bytes]", response.aiter_bytes())) as chunks:

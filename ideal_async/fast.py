@@ -6,7 +6,7 @@ from ssl import SSLContext
 import anyio.lowlevel
 import httpx
 
-from ._session import JUST_USED, KEEP_ALIVE
+from ._doors import JUST_USED, KEEP_ALIVE
 
 try:
     from httpx_aiohttp import AiohttpTransport

@@ -14,7 +14,7 @@ FLOORS: list[set[str]] = [
     {"_models", "_ranges", "_agenda", "_laws"},
     {"_errors", "_checking", "_learned"},
     {"_witnesses"},
-    {"_wire", "_retry", "_pricing", "_pacing", "_observer", "_waiter"},
+    {"_wire", "_retry", "_pricing", "_pacing", "_observer", "_waiter", "_doors"},
     {"_session", "_poller", "_download", "_background", "_commits", "_entries", "_owners"},
     {"_rows", "_schema"},
     {"_journal"},

@@ -1180,8 +1180,9 @@ async def test_cancelled_callers_leak_no_pool_slots(anyio_backend_name: str) -> 
                 for number in range(300):
                     callers.start_soon(call, number)
         await anyio.sleep(0.2)  # the last ones unwind
-        for client_ in client._own_clients:
-            transport = client_._transport
+        transports = [own._transport if isinstance(own, httpx.AsyncClient) else own for own in client._doors._own]
+        assert len(transports) == 2
+        for transport in transports:
             assert isinstance(transport, httpx.AsyncHTTPTransport)
             pool: Any = transport._pool
             assert [repr(each) for each in pool.connections if "CONNECTING" in repr(each)] == []
@@ -1208,5 +1209,5 @@ async def test_a_client_of_its_own_talks_over_real_connections() -> None:
     async with loopback(serve) as base_url:
         async with AsyncClient(KEY, base_url=base_url, pacing=Pacing(min_interval=0.01, max_interval=0.05)) as client:
             assert (await client.generate(ROOM)).succeeded
-        assert all(each.is_closed for each in client._own_clients)
+        assert client._doors.web.is_closed
     assert seen == [b"POST", b"GET"]

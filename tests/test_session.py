@@ -41,6 +41,7 @@ from ideal_async import (
     Unauthorized,
     UnexpectedAnswer,
 )
+from ideal_async._doors import Doors
 from ideal_async._retry import Failure, Sent
 from ideal_async._session import LARGEST_ANSWER, Session, check_base_url, check_key, judge
 
@@ -50,9 +51,9 @@ BODY = {"imageUrl": "https://example.com/room.jpg", "duration": 5, "resolution":
 def session_of(
     transport: httpx.AsyncBaseTransport | httpx.AsyncClient, base_url: str = BASE_URL, **more: Any
 ) -> Session:
-    client = transport if isinstance(transport, httpx.AsyncClient) else httpx.AsyncClient(transport=transport)
+    doors = Doors.of_client(transport) if isinstance(transport, httpx.AsyncClient) else Doors.of_transport(transport)
     more = {"requests_at_once": 10, "retry": Retry(), **more}
-    return Session(api_key=KEY, base_url=check_base_url(base_url), posts=client, looks=client, **more)
+    return Session(api_key=KEY, base_url=check_base_url(base_url), doors=doors, **more)
 
 
 def ignore(on_the_wire: bool) -> None:

@@ -14,8 +14,9 @@ import pytest
 from fakes import HALF_READ, ID, KEY, ROOM, http, loopback, read_request
 
 from ideal_async import AsyncClient, ConnectionFailed, Pacing, Retry, SubmissionUnknown, Task, VideoOutput
+from ideal_async._doors import JUST_USED
 from ideal_async._retry import Sent
-from ideal_async._session import JUST_USED, judge
+from ideal_async._session import judge
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.usefixtures("real_time")]
 
