@@ -27,6 +27,10 @@ from ._laws import Law
 _AIMED = 2.5
 _AIMED_PER_SECOND = 1 / 90
 
+# From one moment to the next one tried. At 1.15 the cost is 5 % lower and the thinking 30 % dearer, at 1.3 the reverse:
+# measured on benchmarks/pacing, where a decision is a quarter of the CPU of a look on the fast transport.
+_STRIDE = 1.2
+
 _NEARLY = 0.95  # of looks telling or not: the rest is not worth asking the law more questions
 
 
@@ -56,7 +60,7 @@ def next_look(
         roll: a uniform random number in [0, 1) that chooses among such moments.
     """
     toll = interval + look_cost
-    alive, lived = law.alive, law.lived
+    alive, both = law.alive, law.both
     telling = float(round(telling)) if abs(telling - 0.5) > _NEARLY - 0.5 else telling
     loop = 1.0 - telling
     loop_tail = loop * toll / interval
@@ -64,20 +68,19 @@ def next_look(
 
     def cost(x: float) -> float:
         then = x + interval
-        after = alive(then)
-        value = x + toll * alive(x) + (loop * toll + telling * _AIMED) * after
-        if telling:
-            value -= aimed_tail * lived(then)
+        after, lived = both(then) if telling else (alive(then), 0.0)
+        value = x + toll * alive(x) + (loop * toll + telling * _AIMED) * after - aimed_tail * lived
         if loop:
-            value += loop * toll * 0.5 * alive(then + interval) - loop_tail * lived(then + interval)
+            later, lived = both(then + interval)
+            value += loop_tail * (0.5 * interval * later - lived)
         return value
 
     moments = [earliest, latest]
     moments += [hint for hint in hints if earliest < hint < latest]
     x = earliest
-    while (x := x * 1.15 + 0.3) < latest:
+    while (x := x * _STRIDE + 0.3) < latest:
         moments.append(x)
-    best, at = min((cost(x), x) for x in moments)
+    best, at = min([(cost(x), x) for x in moments])
     # A parabola through three points tells where the bottom is.
     step = 0.04 * at + 0.2
     left, right = cost(max(at - step, 0.0)), cost(at + step)

@@ -18,8 +18,8 @@ class Law(Protocol):
         """Return the chance to run longer than *x* seconds."""
         ...
 
-    def lived(self, x: float) -> float:
-        """Return how many of the next *x* seconds the job is expected to run."""
+    def both(self, x: float) -> tuple[float, float]:
+        """Return it together with how many of the next *x* seconds the job is expected to run: nearly as cheap."""
         ...
 
 
@@ -38,9 +38,10 @@ class Vague:
         share = self.age / (self.age + x)
         return share * share
 
-    def lived(self, x: float) -> float:
-        """Return how many of the next *x* seconds the job is expected to run."""
-        return self.age * x / (self.age + x)
+    def both(self, x: float) -> tuple[float, float]:
+        """Return it together with how many of the next *x* seconds the job is expected to run."""
+        share = self.age / (self.age + x)
+        return share * share, share * x
 
 
 class Peak:
@@ -49,7 +50,7 @@ class Peak:
     A logistic law: its tails are longer than the normal's, as suits a forecast, and its integral is elementary.
     """
 
-    __slots__ = ("_grown", "_now", "middle", "scale")
+    __slots__ = ("_area", "_grown", "_now", "middle", "scale")
 
     def __init__(self, middle: float, scale: float, *, ago: float = 0.0) -> None:
         self.middle = middle - ago
@@ -57,15 +58,24 @@ class Peak:
         # Beyond 30 scales the tail is an exponential to the last digit of a float.
         self._now = min(-self.middle / scale, 30.0)
         self._grown = 1.0 + math.exp(self._now)
+        self._area = _softplus(-self._now)
 
     def alive(self, x: float) -> float:
         """Return the chance to run longer than *x* seconds."""
         then = self._now + x / self.scale
         return self._grown / (1.0 + math.exp(then)) if then < 700.0 else 0.0  # noqa: PLR2004 - exp overflows at 710
 
-    def lived(self, x: float) -> float:
-        """Return how many of the next *x* seconds the job is expected to run."""
-        return self._grown * self.scale * (_softplus(-self._now) - _softplus(-self._now - x / self.scale))
+    def both(self, x: float) -> tuple[float, float]:
+        """Return it together with how many of the next *x* seconds the job is expected to run."""
+        then = self._now + x / self.scale
+        # log(1 + exp(-then)) is what is left of the area; without overflow on either side.
+        if then > 0.0:
+            shrunk = math.exp(-then)
+            share, left = shrunk / (1.0 + shrunk), math.log1p(shrunk)
+        else:
+            shrunk = math.exp(then)
+            share, left = 1.0 / (1.0 + shrunk), math.log1p(shrunk) - then
+        return self._grown * share, self._grown * self.scale * (self._area - left)
 
 
 def _softplus(z: float) -> float:
@@ -86,12 +96,14 @@ class Mixture:
             chance += weight * law.alive(x)
         return chance
 
-    def lived(self, x: float) -> float:
-        """Return how many of the next *x* seconds the job is expected to run."""
-        seconds = 0.0
+    def both(self, x: float) -> tuple[float, float]:
+        """Return it together with how many of the next *x* seconds the job is expected to run."""
+        chance = seconds = 0.0
         for weight, law in self.parts:
-            seconds += weight * law.lived(x)
-        return seconds
+            alive, lived = law.both(x)
+            chance += weight * alive
+            seconds += weight * lived
+        return chance, seconds
 
 
 def median(law: Law, passed: float) -> float:

@@ -80,20 +80,23 @@ class Durations:
         left = self._running[i]
         return left + (self._running[i + 1] - left) * (seconds - _EDGES[i]) / (_EDGES[i + 1] - _EDGES[i])
 
-    def lived(self, seconds: float) -> float:
-        """Return the integral of `alive` from 0 to *seconds*."""
-        alive = self.alive(seconds)
+    def both(self, seconds: float) -> tuple[float, float]:
+        """Return it together with its integral from 0 to *seconds*."""
+        if not self._lived:
+            self._add_up()
         if seconds <= _LEAST:
-            return seconds
+            return 1.0, seconds
         i = int(math.log(seconds / _LEAST) / _RATIO)
         if i >= _CELLS:
-            return self._lived[_CELLS]
-        return self._lived[i] + (self._running[i] + alive) / 2.0 * (seconds - _EDGES[i])
+            return 0.0, self._lived[_CELLS]
+        edge, before = _EDGES[i], self._running[i]
+        alive = before + (self._running[i + 1] - before) * (seconds - edge) / (_EDGES[i + 1] - edge)
+        return alive, self._lived[i] + (before + alive) / 2.0 * (seconds - edge)
 
     @property
     def mean(self) -> float:
         """The mean duration, seconds."""
-        return self.lived(_EDGES[-1])
+        return self.both(_EDGES[-1])[1]
 
 
 class Elapsed:
@@ -103,15 +106,16 @@ class Elapsed:
 
     def __init__(self, durations: Durations, age: float) -> None:
         self._durations, self._age = durations, age
-        self._alive, self._lived = durations.alive(age), durations.lived(age)
+        self._alive, self._lived = durations.both(age)
 
     def alive(self, x: float) -> float:
         """Return the chance to run longer than *x* seconds."""
         return self._durations.alive(self._age + x) / self._alive
 
-    def lived(self, x: float) -> float:
-        """Return how many of the next *x* seconds the job is expected to run."""
-        return (self._durations.lived(self._age + x) - self._lived) / self._alive
+    def both(self, x: float) -> tuple[float, float]:
+        """Return it together with how many of the next *x* seconds the job is expected to run."""
+        alive, lived = self._durations.both(self._age + x)
+        return alive / self._alive, (lived - self._lived) / self._alive
 
 
 @attrs.define
@@ -207,6 +211,47 @@ class Curve:
         return believed if errors is None else errors.estimate(*believed)
 
 
+# How far percentages that nobody understands yet may be off, as a share of what is left; and at most.
+_BENT, _MOST_BENT = 0.25, 0.5
+_BELIEF = 0.3  # of the former: as much as one task tells that was seen at 10 and at 40 %
+
+
+class Bend:
+    """How crooked percentages are, learned while tasks still run: does the next one foretell what the last one did?
+
+    Args:
+        others: The bend of all kinds, which a kind starts from.
+    """
+
+    __slots__ = ("_others", "_square", "seen")
+
+    def __init__(self, others: "Bend | None" = None) -> None:
+        self._others = others
+        self._square = 0.0
+        self.seen = 0.0  # in tasks that were watched from their beginning to their end; old ones fade
+
+    def learn(self, off: float, *, left: float, then: float, noise: float) -> None:
+        """Add that two forecasts of one task were off from each other.
+
+        Args:
+            off: Logarithm of their ratio.
+            left: Share of the work that was still to do at the first one.
+            then: And at the second.
+            noise: Variance that rounding explains.
+        """
+        self._square = 0.99 * self._square + off * off - noise
+        self.seen = 0.99 * self.seen + left * left - then * then
+        if self._others is not None:
+            self._others.learn(off, left=left, then=then, noise=noise)
+
+    @property
+    def scale(self) -> float:
+        """Standard deviation of the logarithm of a forecast that is made when all work is still to do."""
+        before = _BENT if self._others is None else self._others.scale
+        square = (before * before * _BELIEF + max(self._square, 0.0)) / (_BELIEF + self.seen)
+        return min(math.sqrt(square), _MOST_BENT)
+
+
 #: A queue that stands still says so for ever; an hour a place is as slow as anybody waits.
 _SLOWEST, _STANDSTILL = 3600.0, 1e-9
 
@@ -230,15 +275,74 @@ class Drain:
         return min(_SLOWEST, self._seconds / max(self._places, _STANDSTILL))
 
 
+Evidence = tuple[float, float, float, float]  # log odds that the four witnesses have earned
+
+_COMPANY = 10.0  # so many of the tasks that run now count, however many there are: they have much in common
+_SCOUTS = 10  # one task in so many looks out for the others
+
+
+def bounded(evidence: Evidence) -> Evidence:
+    """Return what one task may say to others: all in proportion, and no more than `_MOST_EARNED`."""
+    most = max(*evidence, -min(evidence))
+    if most <= _MOST_EARNED:
+        return evidence
+    vague, history, percentage, queue = evidence
+    scale = _MOST_EARNED / most
+    return scale * vague, scale * history, scale * percentage, scale * queue
+
+
+class Running:
+    """What the tasks that run now tell each other, long before the first of them ends.
+
+    Three hundred that were submitted together would otherwise each have to find out alone whom to believe.
+    """
+
+    __slots__ = ("_count", "_enlisted", "_sums")
+
+    def __init__(self) -> None:
+        self._sums = (0.0, 0.0, 0.0, 0.0)
+        self._count = 0
+        self._enlisted = 0
+
+    def enlist(self) -> bool:
+        """Begin with one more task; tell whether it is a scout."""
+        self._enlisted += 1
+        return self._enlisted % _SCOUTS == 1
+
+    def hear(self, before: Evidence | None, after: Evidence | None) -> None:
+        """Put what one task says now in the place of what it said before; `None`: it does not run."""
+        a, b, c, d = self._sums
+        if before is not None:
+            self._count -= 1
+            w, x, y, z = bounded(before)
+            a, b, c, d = a - w, b - x, c - y, d - z
+        if after is not None:
+            self._count += 1
+            w, x, y, z = bounded(after)
+            a, b, c, d = a + w, b + x, c + y, d + z
+        self._sums = (a, b, c, d)
+
+    def tell(self, own: Evidence) -> Evidence:
+        """Return the log odds earned by the others."""
+        if self._count < 2:  # noqa: PLR2004 - nobody but oneself
+            return 0.0, 0.0, 0.0, 0.0
+        (a, b, c, d), (w, x, y, z) = self._sums, bounded(own)
+        share = min(1.0, _COMPANY / (self._count - 1))
+        return share * (a - w), share * (b - x), share * (c - y), share * (d - z)
+
+
 class Lessons:
     """What the finished jobs of one kind have taught, on top of what those of all kinds have."""
 
-    __slots__ = ("curve", "durations", "others", "queue", "telling", "trust")
+    __slots__ = ("bend", "curve", "durations", "others", "proven", "queue", "running", "telling", "trust")
 
     def __init__(self, others: "Lessons | None" = None) -> None:
         self.others = others
         self.durations: Durations = Durations()
         self.curve: Curve = Curve(others.curve if others else None)
+        self.bend: Bend = Bend(others.bend if others else None)
+        self.running: Running = Running()
+        self.proven: int = 0  # of the jobs that showed percentages, so many have ended
         self.queue: Errors = Errors()  # of the logarithm of the time foretold from a place in the queue
         self.telling: float = others.telling if others else 0.0  # share of jobs that showed percentages
         # The log odds of the witnesses; what other kinds have taught is worth a start.
@@ -249,10 +353,10 @@ class Lessons:
         """The durations of the kind, or of all kinds as long as none of it has finished."""
         return self.durations if self.durations.count or self.others is None else self.others.usual
 
-    def judge(self, evidence: Sequence[float], *, told: bool) -> None:
+    def judge(self, evidence: Evidence, *, told: bool) -> None:
         """Move the trust in each witness by what one job showed; *told*: it showed percentages."""
-        scale = min(1.0, _MOST_EARNED / max(_MOST_EARNED, *map(abs, evidence)))
-        self.trust = [_LOYALTY * trust + scale * earned for trust, earned in zip(self.trust, evidence, strict=True)]
+        self.trust = [_LOYALTY * trust + earned for trust, earned in zip(self.trust, bounded(evidence), strict=True)]
+        self.proven += told
         self.telling += 0.2 * (told - self.telling)
         if self.others is not None:
             self.others.judge(evidence, told=told)

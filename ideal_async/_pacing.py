@@ -30,6 +30,13 @@ Whom to believe
     is never silenced, which bounds the harm when all others are wrong: a task that should have been over long ago is
     looked at like one that nothing is known about.
 
+In company
+    Hundreds that were submitted at once need not each find out alone whom to believe. What the witnesses have earned in
+    the tasks that run now counts for their neighbours of the same kind before any of them has ended, and so does how
+    straight their percentages are (`_learned.Running`, `Bend`). What nobody can know yet is where percentages lead that
+    have led to no end so far. Every tenth task is therefore a scout: until three have ended it is never left alone for
+    longer than half of its age, and when one ends long before its percentage said, all others think again.
+
     An end is only known to lie between two looks. Where between them, all witnesses together say, and every lesson is
     learned from that (the E and M steps of the EM algorithm), so that looks far apart teach too. Old lessons fade: a
     service may change.
@@ -51,7 +58,7 @@ from ._checking import next_look
 from ._laws import Mixture, Peak, median
 from ._learned import Drain, Ends, Lessons
 from ._models import Eta
-from ._witnesses import HISTORY, PERCENTAGE, VAGUE, Track, hear, locate, testify
+from ._witnesses import HISTORY, PERCENTAGE, VAGUE, Testimony, Track, hear, locate, silence, testify
 
 __all__ = ["Forecast", "Kind", "Pacing", "Track"]
 
@@ -60,6 +67,13 @@ Kind = Hashable  # (model type, resolution, duration, audio), or None when unkno
 _SOURCES = ("", "history", "percentage", "queue")
 _WORTH_TELLING = 0.2  # how far a witness must be believed to be quoted
 _SPREAD = 0.02  # seconds that a first look may cost more for the sake of a free phase
+
+
+# Percentages of which none has led to an end yet may lead anywhere, however steadily they rise. Until a few have, the
+# gap between two looks at a scout stays under this share of its age.
+_SCOUTING = 0.5
+_PROVEN = 3  # jobs that showed percentages and ended
+_UNFORESEEN = 0.1  # chance that a job has ended by now, according to its percentage: less is news for the others
 
 
 def _positive(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
@@ -115,6 +129,7 @@ class Forecast:
         self._all = Lessons()
         self._kinds: dict[Kind, Lessons] = {}
         self._drain = Drain()
+        self._said: tuple[Track, Testimony] | None = None  # of the last decision, whose `eta` is asked for next
 
     def track(self, kind: Kind, *, now: float, submitted_at: float | None) -> Track:
         """Begin to follow a task; *submitted_at* is None if its age is unknown."""
@@ -123,7 +138,8 @@ class Forecast:
             lessons = self._kinds[kind] = Lessons(self._all)
         if submitted_at is None:
             return Track(lessons, None, seen_at=now, after=-math.inf, before=now)
-        return Track(lessons, submitted_at, seen_at=submitted_at, after=submitted_at, before=submitted_at)
+        scout = lessons.running.enlist()
+        return Track(lessons, submitted_at, seen_at=submitted_at, after=submitted_at, before=submitted_at, scout=scout)
 
     def first(self, track: Track, *, now: float, roll: float) -> float:
         """Return the delay to the first look: `Pacing.min_interval` after submission or later; soon if that is past."""
@@ -139,6 +155,7 @@ class Forecast:
         self, track: Track, *, percentage: int, wait_number: int, processing: bool, now: float, roll: float
     ) -> float:
         """Take in a look that found the task running, and return the delay to the next."""
+        self._said = None
         hear(track, testify(track, self._drain), now, ended=False)
         # The page shows 30 % with two ahead: a percentage above 0 outweighs waitNumber.
         if percentage > 0 or (processing and wait_number <= 0):
@@ -148,12 +165,17 @@ class Forecast:
         track.seen_at = now
         return self._decide(track, self.pacing.min_interval, passed=0.0, spread=0.0, roll=roll)
 
-    def finish(self, track: Track, *, now: float, success: bool) -> None:
+    def finish(self, track: Track, *, now: float, success: bool) -> bool:
         """Take in a look that found the task ended, and learn from its life.
 
         A failed task teaches how long it takes until one ends, but not what its percentages would have led to.
+
+        Returns:
+            Whether it ended so unlike what its percentages said that its neighbours should think `again`.
         """
+        self._said = None
         lessons, testimony = track.lessons, testify(track, self._drain)
+        news = success and self._surprises(track, testimony, now)
         ends = locate(track, testimony, now)
         hear(track, testimony, now, ended=True)
         lessons.judge(track.evidence, told=bool(track.marks))
@@ -163,27 +185,55 @@ class Forecast:
             lessons.queue.learn(off - lessons.queue.mean, weight=1.0, noise=noise)
         begin = track.begin()
         if begin is None:
-            return
+            return news
         took = [(max(end - begin[0], 0.1), chance) for end, chance in ends]
         lessons.time(took)
         if success:
             for at, percentage in track.marks:
                 worked = max(at - begin[0], 0.1)
                 lessons.curve.learn(percentage, *_moments([(min(worked / end, 1.0), chance) for end, chance in took]))
+        return news
+
+    @staticmethod
+    def _surprises(track: Track, testimony: Testimony, now: float) -> bool:
+        """Tell whether one of the first ends of a kind came long before its percentage said."""
+        if track.lessons.proven >= _PROVEN:
+            return False
+        passed = max(now - track.seen_at, 0.0)
+        return any(1.0 - law.alive(passed) < _UNFORESEEN for _, witness, law in testimony if witness == PERCENTAGE)
+
+    def again(self, track: Track, *, now: float, roll: float) -> float:
+        """Return the delay to the next look at a task that was planned before others of its kind brought news."""
+        passed = max(now - track.seen_at, 0.0)
+        soon = roll * min(1.0, self.pacing.min_interval)
+        return self._decide(track, max(self.pacing.min_interval - passed, soon), passed=passed, spread=0.0, roll=roll)
 
     def drop(self, track: Track) -> None:
         """Stop following a task that nobody waits for any more: nothing is learned from it, and nothing kept."""
+        self._said = None
+        silence(track)
 
     def eta(self, track: Track, *, now: float) -> Eta | None:
         """Return when the task is expected to end; None as long as there is nothing to go by."""
-        weight, witness, law = max(testify(track, self._drain), key=lambda said: (said[1] != VAGUE, said[0]))
+        said, self._said = self._said, None
+        testimony = said[1] if said is not None and said[0] is track else testify(track, self._drain)
+        weight, witness, law = max(testimony, key=lambda said: (said[1] != VAGUE, said[0]))
         if witness == VAGUE or weight < _WORTH_TELLING:
             return None
         return Eta(median(law, max(now - track.seen_at, 0.0)), _SOURCES[witness])
 
+    def _most(self, track: Track, passed: float) -> float:
+        """Return the longest delay to the next look, *passed* seconds after the task was last seen."""
+        most = self.pacing.max_interval
+        if not track.scout or track.lessons.proven >= _PROVEN or not track.percentage:
+            return most
+        age = track.seen_at + passed - (track.submitted_at or 0.0)
+        return min(max(self.pacing.min_interval, _SCOUTING * age), most)
+
     def _decide(self, track: Track, least: float, *, passed: float, spread: float, roll: float) -> float:
         """Return the delay to the next look, at *least* so long, *passed* seconds after the task was last seen."""
         testimony = testify(track, self._drain)
+        self._said = track, testimony
         trust = track.lessons.trust
         # Will a look tell more than "not yet"? As far as percentages come, and are better than history.
         telling = track.lessons.telling / (1.0 + math.exp(trust[HISTORY] - trust[PERCENTAGE]))
@@ -196,7 +246,7 @@ class Forecast:
         moment = next_look(
             Mixture([(weight, law) for weight, _, law in testimony if weight > 0.005]),  # noqa: PLR2004 - changes nothing
             earliest=passed + least,
-            latest=passed + self.pacing.max_interval,
+            latest=passed + max(least, self._most(track, passed)),
             interval=self.pacing.min_interval,
             look_cost=self.pacing.look_cost,
             telling=0.0 if track.place else telling,

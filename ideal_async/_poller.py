@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import attrs
 
 from ._agenda import Agenda
@@ -20,6 +21,9 @@ from ._retry import Failure, Retry, is_outage
 from ._waiter import Waiter
 
 logger = logging.getLogger("ideal_async")
+
+#: Decisions made in one turn of the event loop, 0.1 to 0.2 ms of CPU each.
+_THOUGHTS = 10
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -244,6 +248,7 @@ class Poller:
         """End the waits for one task with an error nobody foresaw."""
         logger.error("waiting for task %d went wrong", task_id, exc_info=error)
         if self._watched.get(task_id) is watched:
+            self._forecast.drop(watched.track)
             self._forget(task_id)
         for waiter in watched.waiters:
             waiter.error = error
@@ -255,14 +260,30 @@ class Poller:
         await self._on_end(task_id, task, error.reason if isinstance(error, TaskFailed) else None)
         if self._watched.get(task_id) is not watched:
             return
-        self._forecast.finish(watched.track, now=now, success=task is not None and task.succeeded)
+        news = self._forecast.finish(watched.track, now=now, success=task is not None and task.succeeded)
         self._forget(task_id)
+        if news:
+            self._start_soon(self._think_again, watched.kind)
         for waiter in watched.waiters:
             if error is not None:
                 _fail(waiter, error, task_id)
             else:
                 waiter.task = task
                 waiter.news.set()
+
+    async def _think_again(self, kind: Hashable) -> None:
+        """Plan the next looks at all tasks of a kind anew; they can only come sooner."""
+        thought = 0
+        for task_id, watched in list(self._watched.items()):
+            now, due = anyio.current_time(), self._agenda.due(task_id)
+            soon = now + self._forecast.pacing.min_interval
+            gone = self._watched.get(task_id) is not watched
+            if gone or watched.kind != kind or watched.failures or due is None or due <= soon:
+                continue
+            self._schedule(task_id, min(due, now + self._forecast.again(watched.track, now=now, roll=random.random())))
+            thought += 1
+            if thought % _THOUGHTS == 0:
+                await anyio.lowlevel.checkpoint()  # others want the event loop too
 
     def _go_on(self, task_id: int, watched: _Watched, task: Task, now: float) -> None:
         watched.looking, watched.failures = False, 0

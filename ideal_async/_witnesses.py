@@ -8,7 +8,7 @@ import math
 import attrs
 
 from ._laws import Law, Mixture, Peak, Vague
-from ._learned import Drain, Elapsed, Ends, Lessons, told
+from ._learned import Drain, Elapsed, Ends, Evidence, Lessons, told
 
 VAGUE, HISTORY, PERCENTAGE, QUEUE = range(4)
 
@@ -18,13 +18,16 @@ Testimony = list[tuple[float, int, Law]]
 _USUAL = 75.0  # seconds; the job for which the vendor's 5 s is the best fixed loop
 _LOGISTIC = math.sqrt(3.0) / math.pi  # scale of a logistic law of standard deviation 1
 _ROUNDING = 0.0029  # standard deviation of what an integer percentage has lost, as a share
-_BEND = 0.25  # how far a percentage not understood yet may be off, as a share of what is left
+_LEAST_BENT = 0.05  # however straight percentages were so far, what comes is not known to be
 _STRAIGHT = 0.03  # how far it is off if the line is indeed straight, as a share of what is over
 _IGNORANT = 0.5  # standard deviation of the logarithm of a duration, for who knows nothing
 _PLACES = 0.5  # and of the time foretold from a place in the queue, before any was seen to its end
 _STEADY = 2.0  # log odds that percentages can earn by keeping to their own forecast, half of it at once
 _LEAST_CHANCE = 0.01  # one look is never more than 100 to 1 against a witness
 _MARKS = 12  # of a task are enough to learn a curve from, and bound its memory
+
+
+_NONE: Evidence = (0.0, 0.0, 0.0, 0.0)
 
 
 @attrs.define(eq=False)
@@ -44,7 +47,9 @@ class Track:
     marks: tuple[tuple[float, int], ...] = ()  # moments and percentages, to learn from at the end
     queued: tuple[float, float] | None = None  # when first seen waiting, and the seconds then foretold
     steady: float = 0.0  # log odds that its percentages have earned by keeping to their own forecast
-    evidence: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)  # log odds that the witnesses have earned
+    evidence: Evidence = _NONE  # log odds that the witnesses have earned
+    counted: bool = False  # among those that run
+    scout: bool = False  # looks out for the others as long as none of its kind has finished
 
     # --- looks that found it running
 
@@ -68,7 +73,7 @@ class Track:
                 self.place = 0
         if percentage == self.percentage:
             return
-        expected = self._whole()
+        expected, before = self._whole(), self.percentage
         self.percentage, self.since = percentage, now
         if percentage:
             self.first = self.first or (now, percentage)
@@ -78,6 +83,9 @@ class Track:
             # Two forecasts of the same duration: do they agree better than those of two who know nothing?
             variance, ignorant = expected[1] + whole[1], _IGNORANT**2
             off = math.log(whole[0] / expected[0])
+            if before < percentage:
+                bend = self.lessons.bend
+                bend.learn(off, left=1.0 - told(before), then=1.0 - told(percentage), noise=variance)
             odds = 0.5 * math.log(ignorant / variance) - 0.5 * off * off * (1.0 / variance - 1.0 / ignorant)
             odds = min(max(odds, -_STEADY / 2.0), _STEADY / 2.0)
             self.steady = min(max(self.steady + odds, -_STEADY), _STEADY)
@@ -121,7 +129,8 @@ class Track:
 
     def by_percentage(self) -> Peak | None:
         """Return the law of the seconds left that the percentage speaks for."""
-        known = self._share(_BEND * (1.0 - told(self.percentage)) + 0.004)
+        bent = max(self.lessons.bend.scale, _LEAST_BENT)
+        known = self._share(bent * (1.0 - told(self.percentage)) + 0.004)
         if known is None:
             return None
         age, share, variance = known
@@ -152,11 +161,12 @@ def testify(track: Track, drain: Drain) -> Testimony:
         peak = track.by_percentage()
         if peak is not None:
             said.append((track.steady, PERCENTAGE, peak))
-    odds = [start + lessons.trust[witness] + track.evidence[witness] for start, witness, _ in said]
+    evidence, others, trust = track.evidence, lessons.running.tell(track.evidence), lessons.trust
+    odds = [start + trust[witness] + others[witness] + evidence[witness] for start, witness, _ in said]
     top = max(odds)
     weights = [math.exp(odd - top) for odd in odds]
     # The vague witness keeps a tenth while nothing is known of the kind, and a fiftieth for ever.
-    vague = 0.02 + 0.1 / (1.0 + lessons.durations.count)
+    vague = 0.02 + 0.1 / (1.0 + lessons.durations.count + lessons.bend.seen)
     rest = (1.0 - vague) / sum(weights)
     return [
         (weight * rest + (vague if witness == VAGUE else 0.0), witness, law)
@@ -178,7 +188,17 @@ def hear(track: Track, testimony: Testimony, now: float, *, ended: bool) -> None
     evidence = list(track.evidence)
     for _, witness, chance in chances:
         evidence[witness] += math.log(chance / together)
-    track.evidence = tuple(evidence)
+    before = track.evidence if track.counted else None
+    track.evidence = after = (evidence[VAGUE], evidence[HISTORY], evidence[PERCENTAGE], evidence[QUEUE])
+    track.counted = not ended
+    track.lessons.running.hear(before, None if ended else after)
+
+
+def silence(track: Track) -> None:
+    """Let a task that is no longer watched say nothing to the others."""
+    if track.counted:
+        track.counted = False
+        track.lessons.running.hear(track.evidence, None)
 
 
 def locate(track: Track, testimony: Testimony, now: float) -> Ends:

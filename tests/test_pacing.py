@@ -1,5 +1,6 @@
 """When to look next: the rules a poller relies on, and the behaviours the model was made for."""
 
+import math
 from collections.abc import Callable
 from random import Random
 
@@ -292,6 +293,115 @@ def test_failures_teach_durations_but_no_curve() -> None:
         forecast.finish(track, now=15.0, success=False)
     assert track.lessons.durations.count > 9.0
     assert track.lessons.curve.share(90, 0.01)[0] == pytest.approx(0.905)
+
+
+# --- in company
+
+
+def together(forecast: Forecast, durations: list[float], says: Says = linear) -> list[Lived]:
+    """Tasks that were submitted in one moment, looked at in turn, as the poller does it."""
+    tracks = [forecast.track("a", now=0.0, submitted_at=0.0) for _ in durations]
+    looks: list[list[float]] = [[] for _ in tracks]
+    due = [forecast.first(track, now=0.0, roll=i / len(tracks)) for i, track in enumerate(tracks)]
+    while (now := min(due)) < math.inf:
+        i = due.index(now)
+        looks[i].append(now)
+        if now < durations[i]:
+            percentage, wait_number, processing = says(now / durations[i])
+            due[i] = now + forecast.after(
+                tracks[i], percentage=percentage, wait_number=wait_number, processing=processing, now=now, roll=0.5
+            )
+            continue
+        due[i] = math.inf
+        if forecast.finish(tracks[i], now=now, success=True):
+            for other, planned in enumerate(due):
+                if now + 5.0 < planned < math.inf:
+                    due[other] = min(planned, now + forecast.again(tracks[other], now=now, roll=0.5))
+    return [Lived(tracks[i], looks[i], looks[i][-1] - duration, []) for i, duration in enumerate(durations)]
+
+
+def burst(number: int = 60) -> list[float]:
+    random = Random(8)
+    return [random.uniform(60.0, 90.0) for _ in range(number)]
+
+
+def cost(lives: list[Lived]) -> float:
+    """The design's yardstick, seconds a task."""
+    return sum(len(one.looks) / 6 + one.delay for one in lives) / len(lives)
+
+
+def test_a_burst_learns_while_all_of_it_still_runs() -> None:
+    """Sixty at once on a client that has seen nothing yet need fewer looks than sixty clients with one each."""
+    durations = burst()
+    alone = [live(Forecast(Pacing()), duration) for duration in durations]
+    lives = together(Forecast(Pacing()), durations)
+    assert sum(len(one.looks) for one in lives) < 0.75 * sum(len(one.looks) for one in alone)
+    assert cost(lives) < 0.9 * cost(alone)
+
+
+def test_a_burst_whose_percentages_mislead_costs_little_more_than_the_loop() -> None:
+    """All end at 60 %, which nobody can know before the first does: then all think again."""
+    durations = burst()
+    lives = together(Forecast(Pacing()), durations, lambda share: (int(60 * share), 0, True))
+    loop = sum(duration / 5.0 / 6 + 0.5 / 6 + 2.5 for duration in durations) / len(durations)
+    assert cost(lives) < 1.15 * loop
+
+
+def see(forecast: Forecast, track: Track, now: float, percentage: int) -> float:
+    return forecast.after(track, percentage=percentage, wait_number=0, processing=True, now=now, roll=0.5)
+
+
+def test_a_scout_is_not_left_alone_for_long_until_percentages_have_led_to_ends() -> None:
+    """For half of its age; the others trust in it. After three ends the forecast alone decides."""
+    forecast = Forecast(Pacing())
+    tracks = [forecast.track("a", now=0.0, submitted_at=0.0) for _ in range(9)]
+    assert [track.scout for track in tracks] == [True, *[False] * 8]
+    for now in (10.0, 20.0, 30.0, 40.0):
+        gaps = [see(forecast, track, now, int(now / 2)) for track in tracks]
+        assert gaps[0] <= max(now / 2, 5.0)
+    assert max(gaps) > 25.0
+    for _ in range(3):
+        live(forecast, 200.0)
+    assert see(forecast, tracks[0], 50.0, 25) > 25.0
+
+
+def test_an_end_long_before_its_percentage_said_is_news_until_three_have_ended() -> None:
+    """Later ones are learned from quietly, and so are failures and ends that were foretold."""
+    forecast = Forecast(Pacing())
+
+    def ends(at: float, *, success: bool = True) -> bool:
+        track = forecast.track("a", now=0.0, submitted_at=0.0)
+        for now in (10.0, 20.0, 30.0):
+            see(forecast, track, now, int(now / 2))
+        return forecast.finish(track, now=at, success=success)
+
+    assert not ends(220.0)
+    assert not ends(35.0, success=False)
+    assert ends(35.0)
+    assert not ends(35.0)
+
+
+def test_thinking_again_never_comes_too_soon() -> None:
+    """`min_interval` after the last look, or at once if that is long ago."""
+    forecast = Forecast(Pacing())
+    track = forecast.track("a", now=0.0, submitted_at=0.0)
+    see(forecast, track, 10.0, 10)
+    assert 3.0 <= forecast.again(track, now=12.0, roll=0.5) <= 60.0
+    assert 0.5 <= forecast.again(track, now=40.0, roll=0.5) <= 60.0
+
+
+def test_who_is_not_waited_for_any_more_says_nothing() -> None:
+    """What a task that everybody left had seen does not count for the others."""
+    forecast = Forecast(Pacing())
+    tracks = [forecast.track("a", now=0.0, submitted_at=0.0) for _ in range(4)]
+    for now in (10.0, 20.0, 30.0):
+        for track in tracks:
+            see(forecast, track, now, int(now))
+    running = tracks[0].lessons.running
+    assert running.tell(tracks[0].evidence) != (0.0, 0.0, 0.0, 0.0)
+    for track in (*tracks[1:], tracks[1]):  # twice does no harm
+        forecast.drop(track)
+    assert running.tell(tracks[0].evidence) == (0.0, 0.0, 0.0, 0.0)
 
 
 # --- the queue

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ideal_async._learned import Curve, Drain, Durations, Errors, Lessons, told
+from ideal_async._learned import Bend, Curve, Drain, Durations, Errors, Lessons, Running, bounded, told
 
 SURE = 1e-6
 
@@ -58,7 +58,7 @@ def test_any_duration_can_be_learned_and_asked_for(seconds: list[float], x: floa
     for one in seconds:
         durations.learn([(one, 1.0)])
     assert 0.0 <= durations.alive(x) <= 1.0
-    assert 0.0 <= durations.lived(x) <= x
+    assert 0.0 <= durations.both(x)[1] <= x
 
 
 def test_a_percentage_stands_for_the_middle_of_what_it_was_cut_from() -> None:
@@ -157,3 +157,67 @@ def test_one_job_does_not_decide_whom_to_trust() -> None:
     lessons = Lessons()
     lessons.judge((-300.0, 150.0, 0.0, 0.0), told=False)
     assert lessons.trust == pytest.approx([-3.0, 1.5, 0.0, 0.0])
+
+
+def test_percentages_that_foretell_each_other_are_straight() -> None:
+    """A few tasks seen from 10 to 50 % are enough; a kind nobody has seen starts from what the others showed."""
+    everything = Bend()
+    kind = Bend(everything)
+    assert kind.scale == pytest.approx(0.25)
+    for _ in range(10):
+        kind.learn(0.0, left=0.9, then=0.5, noise=0.0)
+    assert kind.scale < 0.06
+    assert everything.scale < 0.1
+    assert Bend(everything).scale == pytest.approx(everything.scale)
+
+
+def test_percentages_that_contradict_each_other_are_crooked() -> None:
+    """But nothing is so crooked that it says nothing at all."""
+    bend = Bend()
+    for _ in range(10):
+        bend.learn(0.8, left=0.9, then=0.5, noise=0.0)
+    assert bend.scale == 0.5
+
+
+def test_what_rounding_explains_is_no_bend() -> None:
+    """An integer percentage of 6 may be off by a twelfth."""
+    exact, rounded = Bend(), Bend()
+    for _ in range(10):
+        exact.learn(0.08, left=0.94, then=0.8, noise=0.0)
+        rounded.learn(0.08, left=0.94, then=0.8, noise=0.08**2)
+    assert rounded.scale < exact.scale / 2
+
+
+def test_tasks_that_run_tell_each_other_what_they_saw_and_not_themselves() -> None:
+    """Whoever hears his own words again would believe them twice."""
+    running = Running()
+    mine, yours = (-1.0, 0.0, 1.0, 0.0), (-0.5, 0.25, 0.5, 0.0)
+    running.hear(None, mine)
+    assert running.tell(mine) == (0.0, 0.0, 0.0, 0.0)
+    running.hear(None, yours)
+    assert running.tell(mine) == pytest.approx(yours)
+    assert running.tell(yours) == pytest.approx(mine)
+    running.hear(yours, mine)  # it has seen more meanwhile
+    assert running.tell(mine) == pytest.approx(mine)
+    running.hear(mine, None)
+    assert running.tell(mine) == (0.0, 0.0, 0.0, 0.0)
+
+
+def test_a_crowd_counts_no_more_than_ten() -> None:
+    """Tasks of one moment have much in common: a hundred of them are not a hundred proofs."""
+    running, each = Running(), (0.0, 0.0, 1.0, 0.0)
+    for _ in range(101):
+        running.hear(None, each)
+    assert running.tell(each)[2] == pytest.approx(10.0)
+
+
+def test_nobody_shouts() -> None:
+    """A task that has run for hours has much evidence; it says as much as one job may, in the same proportion."""
+    assert bounded((-1.0, 0.5, 3.0, 0.0)) == (-1.0, 0.5, 3.0, 0.0)
+    assert bounded((-300.0, 150.0, 0.0, 0.0)) == pytest.approx((-3.0, 1.5, 0.0, 0.0))
+
+
+def test_every_tenth_task_is_a_scout() -> None:
+    """The first one too: it may be the only one."""
+    running = Running()
+    assert [number for number in range(25) if running.enlist()] == [0, 10, 20]

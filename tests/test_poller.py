@@ -55,11 +55,11 @@ class Fixed(Forecast):
     def eta(self, *_: Any, **__: Any) -> None:
         """No idea."""
 
-    def finish(self, track: Any, *, now: float, success: bool) -> None:
+    def finish(self, track: Any, *, now: float, success: bool) -> bool:
         """One less."""
         self.followed -= 1
         self.finished.append(success)
-        super().finish(track, now=now, success=success)
+        return super().finish(track, now=now, success=success)
 
     def drop(self, track: Any) -> None:
         """One less."""
@@ -621,3 +621,76 @@ async def test_the_kind_of_a_foreign_task_is_learned_from_its_first_look() -> No
         await follow(poller, 2)
     assert tracked == [None, ("Flash", "720p", 5, False), None]
     assert world.forecast.followed == 0
+
+
+class Startled(Fixed):
+    """Looks every fifty seconds; the first end is news, and whoever thinks again looks a second later."""
+
+    def __init__(self) -> None:
+        super().__init__(5.0)
+        self.thoughts = 0
+
+    def after(self, *_: Any, **__: Any) -> float:
+        """Far off."""
+        return 50.0
+
+    def finish(self, track: Any, *, now: float, success: bool) -> bool:
+        """News."""
+        super().finish(track, now=now, success=success)
+        return len(self.finished) == 1
+
+    def again(self, *_: Any, **__: Any) -> float:
+        """In a second."""
+        self.thoughts += 1
+        return 1.0
+
+
+def one_ends(at: float) -> Callable[[int], Task]:
+    """Task 1 is over so many seconds after the first look of all; the others run on."""
+    show = ends_at(at)
+    return lambda number: show(number) if number == 1 else Task(number, RUNNING, 5)
+
+
+@pytest.mark.anyio
+async def test_news_of_one_task_bring_forward_the_looks_at_its_neighbours() -> None:
+    """Of the same kind only, however many; not of one that is due soon anyway, nor of one whose looks fail."""
+    broken, other, soon = 26, 27, 28
+    show = one_ends(0.0)
+    world = World(
+        lambda number: fail(RequestFailed(1001, "later", http_status=200)) if number == broken else show(number)
+    )
+    world.forecast = forecast = Startled()
+    async with world.poller(looks_at_once=50) as poller:
+        for number in range(2, 28):
+            poller.join(number, Waiter(), kind="b" if number == other else "a")
+        await anyio.sleep(20.0)
+        poller.join(soon, Waiter(max_interval=5.0), kind="a")
+        await anyio.sleep(1.0)
+        poller.join(1, Waiter(), kind="a")
+        await anyio.sleep(5.0)
+    assert forecast.finished == [True]
+    assert forecast.thoughts == 24
+    for number in range(2, 26):
+        assert world.times(number) == pytest.approx([0.0, 22.0])
+    assert world.times(other) == [0.0]
+    assert world.times(soon) == pytest.approx([20.0, 25.0])
+
+
+@pytest.mark.anyio
+async def test_who_leaves_before_thinking_again_is_forgotten() -> None:
+    """Many think in several turns of the event loop, and between two of them anybody may leave."""
+    world = World(one_ends(0.0))
+    world.forecast = forecast = Startled()
+    async with world.poller(looks_at_once=50) as poller:
+        waiters = {number: Waiter() for number in range(2, 32)}
+        for number, waiter in waiters.items():
+            poller.join(number, waiter, kind="a")
+        await anyio.sleep(20.0)
+        last = Waiter()
+        poller.join(1, last, kind="a")
+        await last.news.wait()  # the others are about to think
+        for number, waiter in waiters.items():
+            poller.leave(number, waiter)
+        await anyio.sleep(5.0)
+    assert forecast.thoughts <= 10
+    assert len(world.looks) == 31

@@ -25,12 +25,14 @@ TITLES = {
     "law": "only past durations tell",
     "distorted": "distorted, always in the same way",
     "nothing": "nothing can be known, or not for long",
+    "burst": "all submitted at once, to a client that has seen nothing yet",
 }
 PROMISES = {
     "truth": "at most half of the 5 s loop's cost",
     "law": "at least 70 % of the optimum's gain over the 5 s loop",
     "distorted": "at least 1.3 times better than the 5 s loop",
     "nothing": "at most 1.05 times the 5 s loop's cost",
+    "burst": "at most 1.15 times the 5 s loop's cost, half where percentages tell the truth",
 }
 
 
@@ -73,7 +75,7 @@ class Result:
         """Whether the promise of the group holds."""
         if self.group == "law":
             return (self.gain or 0.0) >= 0.7  # noqa: PLR2004
-        return self.ratio() <= {"truth": 0.5, "distorted": 1 / 1.3, "nothing": 1.05}[self.group]
+        return self.ratio() <= {"truth": 0.5, "distorted": 1 / 1.3, "nothing": 1.05, "burst": 1.15}[self.group]
 
 
 @cache

@@ -3,6 +3,7 @@
 After Barlow, Hunter and Proschan, "Optimum checking procedures" (1963), with a least interval between two looks added.
 """
 
+import math
 from bisect import bisect_right
 from random import Random
 from typing import Any
@@ -31,8 +32,13 @@ class Optimal:
         at = bisect_right(self.ages, age + STEP / 2)
         return self.ages[at] - age if at < len(self.ages) else 5.0
 
-    def finish(self, track: Any, now: float) -> None:
+    def finish(self, track: Any, now: float) -> bool:  # noqa: ARG002
         """Learn nothing."""
+        return False
+
+    def again(self, track: Any, now: float, random: Random) -> float:  # noqa: ARG002
+        """Think nothing new."""
+        return math.inf
 
 
 def optimum(

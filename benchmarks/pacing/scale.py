@@ -33,7 +33,7 @@ def fill(count: int) -> tuple[Forecast, Agenda, list[Track]]:
             first=(20.0 + 1e-9 * index, 26),
             marks=((20.0 + 1e-9 * index, 26), (40.0 + 1e-9 * index, 53)),
             steady=one.steady - 1e-9 * index,
-            evidence=tuple(earned + 1e-9 * index for earned in one.evidence),
+            evidence=tuple(earned + 1e-9 * index for earned in one.evidence),  # type: ignore[arg-type]  # still four
         )
         for index in range(count)
     ]

@@ -6,7 +6,8 @@ there, since that is what a promise can be made about:
 * ``truth``: the percentage tells the truth;
 * ``law``: only the durations of earlier jobs tell anything;
 * ``distorted``: percentage or queue mislead at first sight, but always in the same way;
-* ``nothing``: nothing helps, or what used to help stops helping.
+* ``nothing``: nothing helps, or what used to help stops helping;
+* ``burst``: all of a life is submitted within seconds, to a client that has seen nothing yet.
 """
 
 import math
@@ -227,6 +228,11 @@ def stuck_at_random(random: Random) -> Progress:
     return stuck(99.0, random.uniform(0.15, 1.0))
 
 
+def fading(elapsed: float, duration: float) -> float:
+    """Tell the truth about a plan of which only three fifths are needed."""
+    return 60.0 * elapsed / duration
+
+
 def late_half(index: int) -> bool:
     """Tell the second half of a life of 300 jobs."""
     return index >= 150  # noqa: PLR2004 - half of 300
@@ -297,4 +303,20 @@ def services(median: float = 75.0, sigma: float = 0.35, workers: int = 4) -> lis
         Service("backwards", "nothing", life(told_by_each(usual, backwards), every=every)),
         Service("jumpy", "nothing", life(told_by_each(usual, jumpy), every=every)),
         Service("stuck at 99 anywhere", "nothing", life(told_by_each(heavy, stuck_at_random), every=every)),
+        *(
+            Service(f"burst: {name}", "burst", life(alike(draw, say), every=0.025))
+            for name, draw, say in (
+                ("linear", usual, linear),
+                ("linear, narrow", lognormal(median, 0.1), linear),
+                ("no percentage", usual, silent),
+                ("late", usual, late(0.6)),
+                ("stuck at 99", usual, stuck(99.0, 0.7)),
+                ("steps of 25", usual, steps(25)),
+                ("front-loaded", usual, power(0.4)),
+                ("back-loaded", usual, power(2.5)),
+                ("ends at 60", usual, fading),
+                ("by the clock", usual, by_the_clock(median)),
+            )
+        ),
+        Service("burst: unrelated", "burst", life(told_by_each(usual, unrelated), every=0.025)),
     ]

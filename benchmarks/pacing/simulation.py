@@ -1,5 +1,6 @@
 """A client's life in virtual time: every look at its moment, in order, as the poller would do it."""
 
+import math
 from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Any, Protocol
@@ -10,6 +11,7 @@ from benchmarks.pacing.services import Job
 from ideal_async._agenda import Agenda
 from ideal_async._pacing import Forecast, Pacing
 
+MIN_INTERVAL = Pacing().min_interval  # seconds; who is due so soon need not think again
 LOOK_COST = 1 / 6  # seconds of delay that one look is worth
 
 
@@ -37,8 +39,12 @@ class Pacer(Protocol):
         """Look at a job that runs."""
         ...
 
-    def finish(self, track: Any, now: float) -> None:
-        """Look at a job that has ended."""
+    def finish(self, track: Any, now: float) -> bool:
+        """Look at a job that has ended; tell whether the others should think again."""
+        ...
+
+    def again(self, track: Any, now: float, random: Random) -> float:
+        """Think again; return the delay."""
         ...
 
 
@@ -57,8 +63,13 @@ class Loop:
         """Sleep again."""
         return self.interval + random.uniform(-self.spread, self.spread)
 
-    def finish(self, track: Any, now: float) -> None:
+    def finish(self, track: Any, now: float) -> bool:  # noqa: ARG002 - a pacer's signature
         """Learn nothing."""
+        return False
+
+    def again(self, track: Any, now: float, random: Random) -> float:  # noqa: ARG002
+        """Think nothing new."""
+        return math.inf
 
 
 class Ours:
@@ -84,9 +95,13 @@ class Ours:
             roll=random.random(),
         )
 
-    def finish(self, track: Any, now: float) -> None:
+    def finish(self, track: Any, now: float) -> bool:
         """Learn."""
-        self.forecast.finish(track, now=now, success=True)
+        return self.forecast.finish(track, now=now, success=True)
+
+    def again(self, track: Any, now: float, random: Random) -> float:
+        """Think again."""
+        return self.forecast.again(track, now=now, roll=random.random())
 
 
 def live(pacer: Pacer, jobs: Iterable[Job], random: Random) -> list[Toll]:
@@ -109,7 +124,11 @@ def live(pacer: Pacer, jobs: Iterable[Job], random: Random) -> list[Toll]:
                 agenda.put(index, due + pacer.after(tracks[index], everyone[index], due, random))
             else:
                 tolls[index] = Toll(looks[index], due - everyone[index].ended_at)
-                pacer.finish(tracks.pop(index), due)
+                if pacer.finish(tracks.pop(index), due):
+                    for other, track in tracks.items():
+                        planned = agenda.due(other) or 0.0
+                        if everyone[other].kind == everyone[index].kind and planned - due > MIN_INTERVAL:
+                            agenda.put(other, min(planned, due + pacer.again(track, due, random)))
     return [tolls[index] for index in range(len(everyone))]
 
 
