@@ -274,11 +274,12 @@ class Poller:
     async def _think_again(self, kind: Hashable) -> None:
         """Plan the next looks at all tasks of a kind anew; they can only come sooner."""
         thought = 0
-        for task_id, watched in list(self._watched.items()):
-            now, due = anyio.current_time(), self._agenda.due(task_id)
-            soon = now + self._forecast.pacing.min_interval
-            gone = self._watched.get(task_id) is not watched
-            if gone or watched.kind != kind or watched.failures or due is None or due <= soon:
+        for task_id in list(self._watched):
+            watched, due = self._watched.get(task_id), self._agenda.due(task_id)
+            if watched is None or due is None or watched.kind != kind or watched.failures:
+                continue  # gone meanwhile, being looked at, not concerned, or in trouble
+            now = anyio.current_time()
+            if due <= now + self._forecast.pacing.min_interval:
                 continue
             self._schedule(task_id, min(due, now + self._forecast.again(watched.track, now=now, roll=random.random())))
             thought += 1
