@@ -1,8 +1,10 @@
 """Photographs to videos from asyncio and trio, paid for once."""
 
-from ._batch import Outcome, Outcomes, Submission, batch, resume
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from ._client import AsyncClient
-from ._entries import Entry
 from ._errors import (
     ApiError,
     BudgetExceeded,
@@ -22,12 +24,16 @@ from ._errors import (
     UnexpectedAnswer,
     WaitTimeout,
 )
-from ._journal import Journal
 from ._models import Eta, ImageToVideo, Task, TaskInput, TaskStatus, VideoOutput
 from ._observer import Observer
 from ._pacing import Pacing
 from ._pricing import PRICES, Budget, Ledger, Prices, estimate
 from ._retry import Retry
+
+if TYPE_CHECKING:
+    from ._batch import Outcome, Outcomes, Submission, batch, resume
+    from ._entries import Entry
+    from ._journal import Journal
 
 __version__ = "0.1.0"
 
@@ -72,3 +78,23 @@ __all__ = [
     "estimate",
     "resume",
 ]
+
+#: What many a client never needs (the journal brings SQLite along), and the rooms it comes from at its first use.
+_LATER = {
+    **dict.fromkeys(("Outcome", "Outcomes", "Submission", "batch", "resume"), "_batch"),
+    "Entry": "_entries",
+    "Journal": "_journal",
+}
+
+if not TYPE_CHECKING:  # who checks types reads the imports above, and finds the wrong names
+
+    def __getattr__(name: str) -> object:
+        if name not in _LATER:
+            raise AttributeError(
+                f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__]
+            )
+        value = globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_LATER})

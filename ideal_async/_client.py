@@ -9,18 +9,15 @@ from itertools import islice
 from pathlib import Path
 from ssl import SSLContext
 from types import TracebackType
-from typing import Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import anyio
-import anyio.to_thread
 import attrs
 import httpx
 
 from ._background import Background
 from ._download import Downloads
-from ._entries import Entry
 from ._errors import ConnectionFailed, TaskFailed, WaitTimeout
-from ._journal import Journal
 from ._models import ImageToVideo, Task
 from ._observer import Call, Guarded, Observer, ignore
 from ._pacing import Forecast, Pacing
@@ -30,6 +27,10 @@ from ._retry import Failure, Retry
 from ._session import JUST_USED, KEEP_ALIVE, POSTS_AT_ONCE, Session, check_base_url, check_key
 from ._submissions import Flight, LeaveLoop, OnSubmit, Submissions, call
 from ._waiter import Waiter
+
+if TYPE_CHECKING:
+    from ._entries import Entry
+    from ._journal import Journal
 
 BASE_URL = "https://api.ideal.house"
 #: API requests in flight. A look takes a tenth of a second, so ten of them serve hundreds of tasks.
@@ -93,7 +94,7 @@ class AsyncClient:
         max_requests_at_once: int = REQUESTS_AT_ONCE,
         retry: Retry | None = None,
         pacing: Pacing | None = None,
-        journal: Journal | None = None,
+        journal: "Journal | None" = None,
         budget: Budget | None = None,
         observer: Observer | None = None,
         _leave_loop: LeaveLoop | None = None,
@@ -399,7 +400,7 @@ class AsyncClient:
             self._observer.ended(task_id, task, credits)
         await self._submissions.settle(flight, task_id, task, reason)
 
-    async def unsettled(self) -> AsyncGenerator[Entry]:
+    async def unsettled(self) -> AsyncGenerator["Entry"]:
         """Go through what the journal has not seen the end of: submissions in doubt, then tasks that run.
 
         Raises:
@@ -474,7 +475,7 @@ async def _news(waiter: Waiter, task_id: int, timeout: float | None, deadline: f
     return task
 
 
-def _read_page(entries: Iterator[Entry]) -> list[Entry]:
+def _read_page(entries: "Iterator[Entry]") -> "list[Entry]":
     return list(islice(entries, PAGE))
 
 

@@ -5,21 +5,23 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
 
 from ._background import Background
-from ._entries import Entry
 from ._errors import BudgetExceeded, ConnectionFailed, IdealError, JournalFailed, SubmissionUnknown, TaskFailed
-from ._journal import Intent, Journal
 from ._models import ImageToVideo, Task
 from ._observer import Fate, Observer
 from ._pricing import PRICES, Budget, Ledger, estimate
 from ._retry import Failure, Sent
 from ._session import Session
 from ._wire import fingerprint, write_request
+
+if TYPE_CHECKING:
+    from ._entries import Entry
+    from ._journal import Intent, Journal
 
 logger = logging.getLogger("ideal_async")
 
@@ -105,10 +107,10 @@ class Flight:
     key: str | None
     fingerprint: str
     credits: int
+    scope: "anyio.CancelScope"
+    landed: "anyio.Event"
     claims: list[_Claim] = attrs.field(factory=list[_Claim])
-    scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope)
-    landed: anyio.Event = attrs.field(factory=anyio.Event)
-    intent: Intent | None = None
+    intent: "Intent | None" = None
     sent_at: datetime | None = None
     task_id: int | None = None
     task: Task | None = None
@@ -160,7 +162,7 @@ class Submissions:
         background: Background,
         *,
         budget: Budget | None,
-        journal: Journal | None,
+        journal: "Journal | None",
         origin: str,
         leave_loop: LeaveLoop,
         on_task: Callable[[Flight], None],
@@ -212,7 +214,14 @@ class Submissions:
 
     def _depart(self, request: ImageToVideo, key: str | None) -> Flight:
         prices = PRICES if self._budget is None else self._budget.prices
-        flight = Flight(request, key, fingerprint(request), estimate(request, prices=prices))
+        flight = Flight(
+            request,
+            key,
+            fingerprint(request),
+            estimate(request, prices=prices),
+            scope=anyio.CancelScope(),
+            landed=anyio.Event(),
+        )
         if self._journal is None:  # else the journal is asked first: what it knows already costs nothing
             self._reserve(flight)
         if key is not None:
@@ -312,6 +321,8 @@ class Submissions:
         """Ask the journal whether this may be sent; if not, it tells what the key became."""
         if self._journal is None:
             return True
+        from ._journal import Intent
+
         try:
             found = await self._leave_loop(
                 self._journal.intend, self._origin, flight.key, flight.request, flight.credits
@@ -332,7 +343,7 @@ class Submissions:
             self._recall(flight, found)
         return False
 
-    def _recall(self, flight: Flight, entry: Entry) -> None:
+    def _recall(self, flight: Flight, entry: "Entry") -> None:
         """What the journal knows of a key is the answer; nothing is sent or spent."""
         self._release(flight, None)
         flight.task_id, flight.task = entry.task_id, entry.task

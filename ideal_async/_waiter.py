@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.lowlevel
 import attrs
 
 from ._models import Task
