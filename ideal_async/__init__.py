@@ -1,7 +1,7 @@
 """Photographs to videos from asyncio and trio, paid for once."""
 
+import importlib
 import sys
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ._client import AsyncClient
@@ -79,22 +79,24 @@ __all__ = [
     "resume",
 ]
 
-#: What many a client never needs (the journal brings SQLite along), and the rooms it comes from at its first use.
+#: What a client alone does not need, and the room it comes from at its first use: the journal brings SQLite along.
 _LATER = {
-    **dict.fromkeys(("Outcome", "Outcomes", "Submission", "batch", "resume"), "_batch"),
     "Entry": "_entries",
     "Journal": "_journal",
+    "Outcome": "_batch",
+    "Outcomes": "_batch",
+    "Submission": "_batch",
+    "batch": "_batch",
+    "resume": "_batch",
 }
 
-if not TYPE_CHECKING:  # who checks types reads the imports above, and finds the wrong names
+if not TYPE_CHECKING:  # a checker has read the imports above; this would make it believe any name
 
     def __getattr__(name: str) -> object:
         if name not in _LATER:
-            raise AttributeError(
-                f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__]
-            )
-        value = globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+        value = globals()[name] = getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
         return value
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *_LATER})
+        return [*__all__, "__version__"]

@@ -17,7 +17,7 @@ import httpx
 
 from ._background import Background
 from ._download import Downloads
-from ._errors import ConnectionFailed, TaskFailed, WaitTimeout
+from ._errors import ConnectionFailed, TaskFailed
 from ._models import ImageToVideo, Task
 from ._observer import Call, Guarded, Observer, ignore
 from ._pacing import Forecast, Pacing
@@ -331,11 +331,15 @@ class AsyncClient:
         self, task_id: int, timeout: float | None, deadline: float | None, on_progress: OnProgress | None
     ) -> Task:
         waiter = Waiter(every_look=on_progress is not None)
-        with self._call("wait", task_id), self._following(task_id, waiter):
-            task = await _news(waiter, task_id, timeout, deadline)
-            while on_progress is not None and not task.done:
-                await call(on_progress, task)
-                task = await _news(waiter, task_id, timeout, deadline)
+        with self._call("wait", task_id):
+            self._join(task_id, waiter)
+            try:
+                task = await waiter.next_look(task_id, timeout=timeout, deadline=deadline)
+                while on_progress is not None and not task.done:
+                    await call(on_progress, task)
+                    task = await waiter.next_look(task_id, timeout=timeout, deadline=deadline)
+            finally:
+                self._poller.leave(task_id, waiter)
             if not task.succeeded:
                 raise TaskFailed("the service says Failed; the credits are refunded", task=task, task_id=task_id)
             return task
@@ -371,24 +375,28 @@ class AsyncClient:
         async def looks() -> AsyncGenerator[Task]:
             last = None
             while last is None or not last.done:
-                task = await _news(waiter, task_id, timeout, deadline)
+                task = await waiter.next_look(task_id, timeout=timeout, deadline=deadline)
                 # A forecast that moves on is no change of the task.
                 if last is None or attrs.evolve(task, eta=None) != attrs.evolve(last, eta=None):
                     last = task
                     yield task
 
-        with self._following(_check_id(task_id), waiter):
+        self._join(_check_id(task_id), waiter)
+        try:
             changes = looks()
             try:
                 yield changes
             finally:
                 await changes.aclose()
+        finally:
+            self._poller.leave(task_id, waiter)
 
-    def _following(self, task_id: int, waiter: Waiter) -> AbstractContextManager[None]:
+    def _join(self, task_id: int, waiter: Waiter) -> None:
         flight = self._running.get(task_id)
         if flight is None:
-            return self._poller.following(task_id, waiter)
-        return self._poller.following(task_id, waiter, kind=flight.request.kind, submitted_at=flight.born)
+            self._poller.join(task_id, waiter)
+        else:
+            self._poller.join(task_id, waiter, kind=flight.request.kind, submitted_at=flight.born)
 
     async def _settle(self, task_id: int, task: Task | None, reason: str | None = None) -> None:
         """A task ended: forget it, once its end is booked."""
@@ -458,21 +466,6 @@ class AsyncClient:
                 url_of(task), target, identity=f"{task.id}/{part}", task_id=task.id, refresh=refresh
             )
         return target
-
-
-async def _news(waiter: Waiter, task_id: int, timeout: float | None, deadline: float | None) -> Task:
-    """Wait for the next look until the deadline."""
-    task = None
-    if deadline is None:  # a scope without a deadline would be a fifth of the memory of a waiting task
-        task = await waiter.next_look()
-    else:
-        with anyio.CancelScope(deadline=deadline):
-            task = await waiter.next_look()
-    if waiter.error is not None:
-        raise waiter.error
-    if task is None:
-        raise WaitTimeout(timeout or 0.0, task_id=task_id, task=waiter.task)
-    return task
 
 
 def _read_page(entries: "Iterator[Entry]") -> "list[Entry]":

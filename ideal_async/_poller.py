@@ -6,7 +6,7 @@ import random
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import attrs
@@ -29,7 +29,7 @@ class _Watched:
     """One task and those who wait for it."""
 
     track: Track
-    kind: Hashable
+    known: bool  # of which kind it is
     waiters: list[Waiter] = attrs.field(factory=list[Waiter])
     last: Task | None = None
     looked_at: float | None = None
@@ -44,30 +44,12 @@ class _Watched:
         return max(pacing.min_interval, min(asked)) if asked else None
 
 
-@attrs.frozen
-class _Left:
+class _Left(NamedTuple):
     """The last look at a task that everybody left."""
 
     looked_at: float
     last: Task | None
     left_at: float
-
-
-@attrs.frozen(eq=False, weakref_slot=False)
-class _Following:
-    """A block in which a waiter hears of a task: a class, because every waiting task holds one, and a tenth in size."""
-
-    poller: "Poller"
-    task_id: int
-    waiter: Waiter
-    kind: Hashable
-    submitted_at: float | None
-
-    def __enter__(self) -> None:
-        self.poller.join(self.task_id, self.waiter, kind=self.kind, submitted_at=self.submitted_at)
-
-    def __exit__(self, *_: object) -> None:
-        self.poller.leave(self.task_id, self.waiter)
 
 
 class Poller:
@@ -116,12 +98,6 @@ class Poller:
     def __len__(self) -> int:
         return len(self._watched)
 
-    def following(
-        self, task_id: int, waiter: Waiter, *, kind: Hashable = None, submitted_at: float | None = None
-    ) -> "_Following":
-        """Let *waiter* hear of a task for the length of a block."""
-        return _Following(self, task_id, waiter, kind, submitted_at)
-
     def join(self, task_id: int, waiter: Waiter, *, kind: Hashable = None, submitted_at: float | None = None) -> None:
         """Let *waiter* hear of a task; looks begin with the first one and are shared by all."""
         if self._closed:
@@ -131,7 +107,7 @@ class Poller:
         watched = self._watched.get(task_id)
         if watched is None:
             track = self._forecast.track(kind, now=now, submitted_at=submitted_at)
-            watched = self._watched[task_id] = _Watched(track, kind)
+            watched = self._watched[task_id] = _Watched(track, kind is not None)
             if self._observer is not None:
                 self._observer.waiting(+1)
             due = now + self._forecast.first(track, now=now, roll=random.random())
@@ -144,7 +120,7 @@ class Poller:
         if watched.last is not None:
             waiter.task = watched.last
             if waiter.every_look:
-                waiter.news.set()
+                waiter.tell()
         interval, pacing = watched.interval(self._forecast.pacing), self._forecast.pacing
         if interval is not None and not watched.looking and watched.failures == 0:
             looked_at = watched.looked_at if watched.looked_at is not None else now - pacing.min_interval
@@ -247,7 +223,7 @@ class Poller:
             self._forget(task_id)
         for waiter in watched.waiters:
             waiter.error = error
-            waiter.news.set()
+            waiter.tell()
 
     async def _finish(self, task_id: int, watched: _Watched, outcome: Task | Failure, now: float) -> None:
         """The end of a task counts even when nobody waits any more."""
@@ -262,7 +238,7 @@ class Poller:
                 _fail(waiter, error, task_id)
             else:
                 waiter.task = task
-                waiter.news.set()
+                waiter.tell()
 
     def _go_on(self, task_id: int, watched: _Watched, task: Task, now: float) -> None:
         watched.looking, watched.failures = False, 0
@@ -270,11 +246,11 @@ class Poller:
         if not isinstance(status, TaskStatus) and status not in self._odd_statuses:
             self._odd_statuses.add(status)
             logger.warning("unknown task status %r: taken for a running task", status[:40])
-        if watched.kind is None and task.input.kind is not None:
+        if not watched.known and task.input.kind is not None:
             # A task that was not submitted here tells only now what it is.
             self._forecast.drop(watched.track)
-            watched.kind = task.input.kind
-            watched.track = self._forecast.track(watched.kind, now=now, submitted_at=None)
+            watched.known = True
+            watched.track = self._forecast.track(task.input.kind, now=now, submitted_at=None)
         delay = self._forecast.after(
             watched.track,
             percentage=task.percentage,
@@ -295,7 +271,7 @@ class Poller:
         for waiter in watched.waiters:
             waiter.task = task
             if waiter.every_look:
-                waiter.news.set()
+                waiter.tell()
 
     def _ride_out(self, task_id: int, watched: _Watched, failure: Failure, now: float) -> None:
         watched.looking = False
@@ -341,4 +317,4 @@ def _fail(waiter: Waiter, error: IdealError, task_id: int) -> None:
     """Give each waiter an exception of its own: a shared one would collect everybody's traceback."""
     waiter.error = error.again()
     waiter.error.task_id = task_id
-    waiter.news.set()
+    waiter.tell()

@@ -43,13 +43,15 @@ async def call(callback: Callable[..., Any], *args: object) -> None:
         await result
 
 
-@attrs.define(eq=False)
 class _Claim:
     """One caller of a flight."""
 
-    on_submit: OnSubmit | None
-    error: BaseException | None = None
-    waiting: bool = True
+    __slots__ = ("error", "on_submit", "waiting")
+
+    def __init__(self, on_submit: OnSubmit | None) -> None:
+        self.on_submit = on_submit
+        self.error: BaseException | None = None
+        self.waiting = True
 
     async def tell(self, task_id: int) -> None:
         """Run the caller's callback; what it raises is the caller's."""
@@ -105,7 +107,6 @@ class Flight:
 
     request: ImageToVideo
     key: str | None
-    fingerprint: str
     credits: int
     scope: "anyio.CancelScope"
     landed: "anyio.Event"
@@ -119,6 +120,11 @@ class Flight:
     paid_here: bool = False
     withdrawn: bool = False
     born: float = 0.0
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the request by its content. Asked for in doubt, or when a key is used again: not worth keeping."""
+        return fingerprint(self.request)
 
     @property
     def over(self) -> bool:
@@ -217,7 +223,6 @@ class Submissions:
         flight = Flight(
             request,
             key,
-            fingerprint(request),
             estimate(request, prices=prices),
             scope=anyio.CancelScope(),
             landed=anyio.Event(),
