@@ -1,6 +1,5 @@
 """The client's own task: what runs here outlives the caller that asked for it."""
 
-import contextvars
 import os
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -56,6 +55,7 @@ class Background:
 
     async def _start(self, *, scoped: bool) -> "anyio.Event":
         import asyncio  # here and below: at the top it would be a sixth of what importing the package costs
+        import contextvars
 
         self._loop, self._pid = anyio.lowlevel.current_token(), os.getpid()
         ready = anyio.Event()

@@ -16,7 +16,6 @@ import attrs
 import httpx
 
 from ._background import Background
-from ._download import Downloads
 from ._errors import ConnectionFailed, TaskFailed
 from ._models import ImageToVideo, Task
 from ._observer import Call, Guarded, Observer, ignore
@@ -143,6 +142,8 @@ class AsyncClient:
             on_task=self._remember,
             observer=self._observer,
         )
+        from ._download import Downloads  # at the top, who only imports this package would pay for it
+
         self._downloads = Downloads(looks, at_once=DOWNLOADS_AT_ONCE, retry=retry, leave_loop=self._leave_loop)
         self._running: OrderedDict[int, Flight] = OrderedDict()
 

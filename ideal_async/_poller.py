@@ -6,7 +6,7 @@ import random
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import anyio
 import attrs
@@ -24,19 +24,23 @@ logger = logging.getLogger("ideal_async")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@attrs.define(eq=False, weakref_slot=False)
 class _Watched:
     """One task and those who wait for it."""
 
-    track: Track
-    known: bool  # of which kind it is
-    waiters: list[Waiter] = attrs.field(factory=list[Waiter])
-    last: Task | None = None
-    looked_at: float | None = None
-    looking: bool = False
-    failures: int = 0
-    outage: bool = False
-    failing_since: float = 0.0
+    __slots__ = (
+        *("failing_since", "failures", "known", "last", "looked_at", "looking"),
+        *("outage", "track", "waiters"),
+    )
+
+    def __init__(self, track: Track, *, known: bool) -> None:
+        self.track = track
+        self.known = known  # of which kind it is
+        self.waiters: list[Waiter] = []
+        self.last: Task | None = None
+        self.looked_at: float | None = None
+        self.looking = self.outage = False
+        self.failures = 0
+        self.failing_since = 0.0
 
     def interval(self, pacing: Pacing) -> float | None:
         """Seconds between looks that the most curious waiter asks for."""
@@ -44,12 +48,15 @@ class _Watched:
         return max(pacing.min_interval, min(asked)) if asked else None
 
 
-class _Left(NamedTuple):
+class _Left:
     """The last look at a task that everybody left."""
 
-    looked_at: float
-    last: Task | None
-    left_at: float
+    __slots__ = ("last", "left_at", "looked_at")
+
+    def __init__(self, looked_at: float, last: Task | None, left_at: float) -> None:
+        self.looked_at = looked_at
+        self.last = last
+        self.left_at = left_at
 
 
 class Poller:
@@ -107,7 +114,7 @@ class Poller:
         watched = self._watched.get(task_id)
         if watched is None:
             track = self._forecast.track(kind, now=now, submitted_at=submitted_at)
-            watched = self._watched[task_id] = _Watched(track, kind is not None)
+            watched = self._watched[task_id] = _Watched(track, known=kind is not None)
             if self._observer is not None:
                 self._observer.waiting(+1)
             due = now + self._forecast.first(track, now=now, roll=random.random())

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import attrs
 
-_CONTENT_RANGE = r"bytes (?:(?P<first>\d+)-(?P<last>\d+)|\*)/(?P<total>\d+|\*)"
+_CONTENT_RANGE = re.compile(r"bytes (?:(?P<first>\d+)-(?P<last>\d+)|\*)/(?P<total>\d+|\*)", re.ASCII)
 OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 200, 206, 416
 
 
@@ -63,7 +63,7 @@ def begin(status: int, headers: Mapping[str, str], held: Held) -> Start | None:
     if status == OK:
         length = headers.get("content-length", "")
         return Start(0, int(length) if length.isdecimal() and not compressed else None, None if compressed else etag)
-    found = re.fullmatch(_CONTENT_RANGE, headers.get("content-range", ""), re.ASCII)
+    found = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
     if found is None or found["total"] == "*" or compressed or (held.etag and etag not in (None, held.etag)):
         return None
     total = int(found["total"])

@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import attrs
 
 from ._background import Background
 from ._errors import BudgetExceeded, ConnectionFailed, IdealError, JournalFailed, SubmissionUnknown, TaskFailed
@@ -86,7 +85,6 @@ def _is_cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
-@attrs.define(eq=False)
 class Flight:
     """One request on its way, and all who wait for it.
 
@@ -94,6 +92,9 @@ class Flight:
         request: What was asked for.
         key: The caller's, or the one the journal made up.
         credits: What it costs.
+        claims: Its callers.
+        scope: Cancels it.
+        landed: Set when it is over.
         intent: The journal's permission to send.
         sent_at: When it left, while it may have been received.
         task_id: The paid task.
@@ -105,21 +106,25 @@ class Flight:
         born: When the task was created, on this event loop's clock in seconds.
     """
 
-    request: ImageToVideo
-    key: str | None
-    credits: int
-    scope: "anyio.CancelScope"
-    landed: "anyio.Event"
-    claims: list[_Claim] = attrs.field(factory=list[_Claim])
-    intent: "Intent | None" = None
-    sent_at: datetime | None = None
-    task_id: int | None = None
-    task: Task | None = None
-    error: Exception | None = None
-    reserved: bool = False
-    paid_here: bool = False
-    withdrawn: bool = False
-    born: float = 0.0
+    __slots__ = (
+        *("request", "key", "credits", "claims", "scope", "landed", "intent", "sent_at"),
+        *("task_id", "task", "error", "reserved", "paid_here", "withdrawn", "born"),
+    )
+
+    def __init__(self, request: ImageToVideo, key: str | None, credits: int) -> None:
+        self.request = request
+        self.key = key
+        self.credits = credits
+        self.claims: list[_Claim] = []
+        self.scope = anyio.CancelScope()
+        self.landed = anyio.Event()
+        self.intent: Intent | None = None
+        self.sent_at: datetime | None = None
+        self.task_id: int | None = None
+        self.task: Task | None = None
+        self.error: Exception | None = None
+        self.reserved = self.paid_here = self.withdrawn = False
+        self.born = 0.0
 
     @property
     def fingerprint(self) -> str:
@@ -220,13 +225,7 @@ class Submissions:
 
     def _depart(self, request: ImageToVideo, key: str | None) -> Flight:
         prices = PRICES if self._budget is None else self._budget.prices
-        flight = Flight(
-            request,
-            key,
-            estimate(request, prices=prices),
-            scope=anyio.CancelScope(),
-            landed=anyio.Event(),
-        )
+        flight = Flight(request, key, estimate(request, prices=prices))
         if self._journal is None:  # else the journal is asked first: what it knows already costs nothing
             self._reserve(flight)
         if key is not None:
