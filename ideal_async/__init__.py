@@ -30,10 +30,32 @@ from ._pacing import Pacing
 from ._pricing import PRICES, Budget, Ledger, Prices, estimate
 from ._retry import Retry
 
+#: What a client alone does not need, and the room it comes from at its first use: the journal brings SQLite along.
+_LATER = {
+    "Entry": "_entries",
+    "Journal": "_journal",
+    "Outcome": "_batch",
+    "Outcomes": "_batch",
+    "Submission": "_batch",
+    "batch": "_batch",
+    "resume": "_batch",
+}
+
 if TYPE_CHECKING:
     from ._batch import Outcome, Outcomes, Submission, batch, resume
     from ._entries import Entry
     from ._journal import Journal
+else:  # not for a checker, which would believe any name
+
+    def __getattr__(name: str) -> object:
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+        value = globals()[name] = getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return [*__all__, "__version__"]
+
 
 __version__ = "0.1.0"
 
@@ -78,25 +100,3 @@ __all__ = [
     "estimate",
     "resume",
 ]
-
-#: What a client alone does not need, and the room it comes from at its first use: the journal brings SQLite along.
-_LATER = {
-    "Entry": "_entries",
-    "Journal": "_journal",
-    "Outcome": "_batch",
-    "Outcomes": "_batch",
-    "Submission": "_batch",
-    "batch": "_batch",
-    "resume": "_batch",
-}
-
-if not TYPE_CHECKING:  # a checker has read the imports above; this would make it believe any name
-
-    def __getattr__(name: str) -> object:
-        if name not in _LATER:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
-        value = globals()[name] = getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
-        return value
-
-    def __dir__() -> list[str]:
-        return [*__all__, "__version__"]

@@ -382,15 +382,13 @@ class AsyncClient:
                     last = task
                     yield task
 
+        changes = looks()
         self._join(_check_id(task_id), waiter)
         try:
-            changes = looks()
-            try:
-                yield changes
-            finally:
-                await changes.aclose()
+            yield changes
         finally:
             self._poller.leave(task_id, waiter)
+            await changes.aclose()
 
     def _join(self, task_id: int, waiter: Waiter) -> None:
         flight = self._running.get(task_id)
