@@ -1,8 +1,10 @@
 """Photographs to videos from asyncio and trio, paid for once."""
 
-from ._batch import Outcome, Outcomes, Submission, batch, resume
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
 from ._client import AsyncClient
-from ._entries import Entry
 from ._errors import (
     ApiError,
     BudgetExceeded,
@@ -22,12 +24,38 @@ from ._errors import (
     UnexpectedAnswer,
     WaitTimeout,
 )
-from ._journal import Journal
 from ._models import Eta, ImageToVideo, Task, TaskInput, TaskStatus, VideoOutput
 from ._observer import Observer
 from ._pacing import Pacing
 from ._pricing import PRICES, Budget, Ledger, Prices, estimate
 from ._retry import Retry
+
+#: What a client alone does not need, and the room it comes from at its first use: the journal brings SQLite along.
+_LATER = {
+    "Entry": "_entries",
+    "Journal": "_journal",
+    "Outcome": "_batch",
+    "Outcomes": "_batch",
+    "Submission": "_batch",
+    "batch": "_batch",
+    "resume": "_batch",
+}
+
+if TYPE_CHECKING:
+    from ._batch import Outcome, Outcomes, Submission, batch, resume
+    from ._entries import Entry
+    from ._journal import Journal
+else:  # not for a checker, which would believe any name
+
+    def __getattr__(name: str) -> object:
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+        value = globals()[name] = getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return [*__all__, "__version__"]
+
 
 __version__ = "0.1.0"
 

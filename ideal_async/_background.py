@@ -1,16 +1,15 @@
 """The client's own task: what runs here outlives the caller that asked for it."""
 
-import contextvars
 import os
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
-import anyio.abc
-import anyio.lowlevel
 
 if TYPE_CHECKING:
     import asyncio
+
+    import anyio.abc
 
 T = TypeVar("T")
 
@@ -54,8 +53,9 @@ class Background:
         if self.closed:
             raise RuntimeError("this AsyncClient is closed: make a new one")
 
-    async def _start(self, *, scoped: bool) -> anyio.Event:
+    async def _start(self, *, scoped: bool) -> "anyio.Event":
         import asyncio  # here and below: at the top it would be a sixth of what importing the package costs
+        import contextvars
 
         self._loop, self._pid = anyio.lowlevel.current_token(), os.getpid()
         ready = anyio.Event()
@@ -78,7 +78,7 @@ class Background:
         if self._loop != anyio.lowlevel.current_token():
             raise RuntimeError("this AsyncClient belongs to another event loop: make one in each event loop")
 
-    async def _hold(self, ready: anyio.Event) -> None:
+    async def _hold(self, ready: "anyio.Event") -> None:
         try:
             async with anyio.create_task_group() as self._group:
                 self._serve()

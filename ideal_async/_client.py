@@ -8,19 +8,15 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import anyio
-import anyio.to_thread
 import attrs
 import httpx
 
 from ._background import Background
 from ._doors import DOWNLOADS_AT_ONCE, Doors
-from ._download import Downloads
-from ._entries import Entry
-from ._errors import ConnectionFailed, TaskFailed, WaitTimeout
-from ._journal import Journal
+from ._errors import ConnectionFailed, TaskFailed
 from ._models import ImageToVideo, Task
 from ._observer import Call, Guarded, Observer, ignore
 from ._pacing import Forecast, Pacing
@@ -30,6 +26,10 @@ from ._retry import Failure, Retry
 from ._session import Session, check_base_url, check_key
 from ._submissions import Flight, LeaveLoop, OnSubmit, Submissions, call
 from ._waiter import Waiter
+
+if TYPE_CHECKING:
+    from ._entries import Entry
+    from ._journal import Journal
 
 BASE_URL = "https://api.ideal.house"
 #: API requests in flight. A look takes a tenth of a second, so ten of them serve hundreds of tasks.
@@ -91,7 +91,7 @@ class AsyncClient:
         max_requests_at_once: int = REQUESTS_AT_ONCE,
         retry: Retry | None = None,
         pacing: Pacing | None = None,
-        journal: Journal | None = None,
+        journal: "Journal | None" = None,
         budget: Budget | None = None,
         observer: Observer | None = None,
         _leave_loop: LeaveLoop | None = None,
@@ -143,6 +143,8 @@ class AsyncClient:
             on_task=self._remember,
             observer=self._observer,
         )
+        from ._download import Downloads  # at the top, who only imports this package would pay for it
+
         self._downloads = Downloads(
             self._doors.web, at_once=DOWNLOADS_AT_ONCE, retry=retry, leave_loop=self._leave_loop
         )
@@ -303,11 +305,15 @@ class AsyncClient:
         self, task_id: int, timeout: float | None, deadline: float | None, on_progress: OnProgress | None
     ) -> Task:
         waiter = Waiter(every_look=on_progress is not None)
-        with self._call("wait", task_id), self._following(task_id, waiter):
-            task = await _news(waiter, task_id, timeout, deadline)
-            while on_progress is not None and not task.done:
-                await call(on_progress, task)
-                task = await _news(waiter, task_id, timeout, deadline)
+        with self._call("wait", task_id):
+            self._join(task_id, waiter)
+            try:
+                task = await waiter.next_look(task_id, timeout=timeout, deadline=deadline)
+                while on_progress is not None and not task.done:
+                    await call(on_progress, task)
+                    task = await waiter.next_look(task_id, timeout=timeout, deadline=deadline)
+            finally:
+                self._poller.leave(task_id, waiter)
             if not task.succeeded:
                 raise TaskFailed("the service says Failed; the credits are refunded", task=task, task_id=task_id)
             return task
@@ -343,24 +349,26 @@ class AsyncClient:
         async def looks() -> AsyncGenerator[Task]:
             last = None
             while last is None or not last.done:
-                task = await _news(waiter, task_id, timeout, deadline)
+                task = await waiter.next_look(task_id, timeout=timeout, deadline=deadline)
                 # A forecast that moves on is no change of the task.
                 if last is None or attrs.evolve(task, eta=None) != attrs.evolve(last, eta=None):
                     last = task
                     yield task
 
-        with self._following(_check_id(task_id), waiter):
-            changes = looks()
-            try:
-                yield changes
-            finally:
-                await changes.aclose()
+        changes = looks()
+        self._join(_check_id(task_id), waiter)
+        try:
+            yield changes
+        finally:
+            self._poller.leave(task_id, waiter)
+            await changes.aclose()
 
-    def _following(self, task_id: int, waiter: Waiter) -> AbstractContextManager[None]:
+    def _join(self, task_id: int, waiter: Waiter) -> None:
         flight = self._running.get(task_id)
         if flight is None:
-            return self._poller.following(task_id, waiter)
-        return self._poller.following(task_id, waiter, kind=flight.request.kind, submitted_at=flight.born)
+            self._poller.join(task_id, waiter)
+        else:
+            self._poller.join(task_id, waiter, kind=flight.request.kind, submitted_at=flight.born)
 
     async def _settle(self, task_id: int, task: Task | None, reason: str | None = None) -> None:
         """A task ended: forget it, once its end is booked."""
@@ -372,7 +380,7 @@ class AsyncClient:
             self._observer.ended(task_id, task, credits)
         await self._submissions.settle(flight, task_id, task, reason)
 
-    async def unsettled(self) -> AsyncGenerator[Entry]:
+    async def unsettled(self) -> AsyncGenerator["Entry"]:
         """Go through what the journal has not seen the end of: submissions in doubt, then tasks that run.
 
         Raises:
@@ -432,22 +440,7 @@ class AsyncClient:
         return target
 
 
-async def _news(waiter: Waiter, task_id: int, timeout: float | None, deadline: float | None) -> Task:
-    """Wait for the next look until the deadline."""
-    task = None
-    if deadline is None:  # a scope without a deadline would be a fifth of the memory of a waiting task
-        task = await waiter.next_look()
-    else:
-        with anyio.CancelScope(deadline=deadline):
-            task = await waiter.next_look()
-    if waiter.error is not None:
-        raise waiter.error
-    if task is None:
-        raise WaitTimeout(timeout or 0.0, task_id=task_id, task=waiter.task)
-    return task
-
-
-def _read_page(entries: Iterator[Entry]) -> list[Entry]:
+def _read_page(entries: "Iterator[Entry]") -> "list[Entry]":
     return list(islice(entries, PAGE))
 
 

@@ -8,8 +8,6 @@ import math
 from collections.abc import Sequence
 from typing import Protocol
 
-import attrs
-
 
 class Law(Protocol):
     """The law of the seconds left."""
@@ -23,7 +21,6 @@ class Law(Protocol):
         ...
 
 
-@attrs.frozen
 class Vague:
     """Knows an order of magnitude and nothing else: a job of *age* seconds ends within a second with chance 2 / *age*.
 
@@ -31,7 +28,10 @@ class Vague:
     long already looks less often: as heavy tails require, and at little loss where there is none.
     """
 
-    age: float
+    __slots__ = ("age",)
+
+    def __init__(self, age: float) -> None:
+        self.age = age
 
     def alive(self, x: float) -> float:
         """Return the chance to run longer than *x* seconds."""
@@ -83,11 +83,13 @@ def _softplus(z: float) -> float:
     return z + math.log1p(math.exp(-z)) if z > 0 else math.log1p(math.exp(z))
 
 
-@attrs.frozen
 class Mixture:
     """Several laws, each right with some chance."""
 
-    parts: Sequence[tuple[float, Law]]  # the chances sum to 1
+    __slots__ = ("parts",)
+
+    def __init__(self, parts: Sequence[tuple[float, Law]]) -> None:
+        self.parts = parts  # the chances sum to 1
 
     def alive(self, x: float) -> float:
         """Return the chance to run longer than *x* seconds."""

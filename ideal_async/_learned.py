@@ -3,8 +3,6 @@
 import math
 from collections.abc import Sequence
 
-import attrs
-
 # A job's end as it is known between two looks: moments and their chances, which sum to 1.
 Ends = Sequence[tuple[float, float]]
 
@@ -118,13 +116,14 @@ class Elapsed:
         return alive / self._alive, (lived - self._lived) / self._alive
 
 
-@attrs.define
 class Errors:
     """How far forecasts were off: a running mean and sum of squares."""
 
-    count: float = 0.0
-    mean: float = 0.0
-    square: float = 0.0
+    __slots__ = ("count", "mean", "square")
+
+    def __init__(self, *, mean: float = 0.0) -> None:
+        self.mean = mean
+        self.count = self.square = 0.0
 
     def learn(self, off: float, *, weight: float, noise: float) -> None:
         """Add that a forecast corrected by the mean was still *off*, which is known up to a variance of *noise*."""

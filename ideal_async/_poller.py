@@ -14,6 +14,7 @@ import attrs
 
 from ._agenda import Agenda
 from ._errors import ConnectionFailed, IdealError, TaskFailed, Unauthorized
+from ._learned import Lessons
 from ._models import Task, TaskStatus
 from ._observer import Observer
 from ._pacing import Forecast, Pacing, Track
@@ -28,19 +29,23 @@ _THOUGHTS = 10
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@attrs.define(eq=False, weakref_slot=False)
 class _Watched:
     """One task and those who wait for it."""
 
-    track: Track
-    kind: Hashable
-    waiters: list[Waiter] = attrs.field(factory=list[Waiter])
-    last: Task | None = None
-    looked_at: float | None = None
-    looking: bool = False
-    failures: int = 0
-    outage: bool = False
-    failing_since: float = 0.0
+    __slots__ = (
+        *("failing_since", "failures", "known", "last", "looked_at", "looking"),
+        *("outage", "track", "waiters"),
+    )
+
+    def __init__(self, track: Track, *, known: bool) -> None:
+        self.track = track
+        self.known = known  # of which kind it is
+        self.waiters: list[Waiter] = []
+        self.last: Task | None = None
+        self.looked_at: float | None = None
+        self.looking = self.outage = False
+        self.failures = 0
+        self.failing_since = 0.0
 
     def interval(self, pacing: Pacing) -> float | None:
         """Seconds between looks that the most curious waiter asks for."""
@@ -48,30 +53,15 @@ class _Watched:
         return max(pacing.min_interval, min(asked)) if asked else None
 
 
-@attrs.frozen
 class _Left:
     """The last look at a task that everybody left."""
 
-    looked_at: float
-    last: Task | None
-    left_at: float
+    __slots__ = ("last", "left_at", "looked_at")
 
-
-@attrs.frozen(eq=False, weakref_slot=False)
-class _Following:
-    """A block in which a waiter hears of a task: a class, because every waiting task holds one, and a tenth in size."""
-
-    poller: "Poller"
-    task_id: int
-    waiter: Waiter
-    kind: Hashable
-    submitted_at: float | None
-
-    def __enter__(self) -> None:
-        self.poller.join(self.task_id, self.waiter, kind=self.kind, submitted_at=self.submitted_at)
-
-    def __exit__(self, *_: object) -> None:
-        self.poller.leave(self.task_id, self.waiter)
+    def __init__(self, looked_at: float, last: Task | None, left_at: float) -> None:
+        self.looked_at = looked_at
+        self.last = last
+        self.left_at = left_at
 
 
 class Poller:
@@ -120,12 +110,6 @@ class Poller:
     def __len__(self) -> int:
         return len(self._watched)
 
-    def following(
-        self, task_id: int, waiter: Waiter, *, kind: Hashable = None, submitted_at: float | None = None
-    ) -> "_Following":
-        """Let *waiter* hear of a task for the length of a block."""
-        return _Following(self, task_id, waiter, kind, submitted_at)
-
     def join(self, task_id: int, waiter: Waiter, *, kind: Hashable = None, submitted_at: float | None = None) -> None:
         """Let *waiter* hear of a task; looks begin with the first one and are shared by all."""
         if self._closed:
@@ -135,7 +119,7 @@ class Poller:
         watched = self._watched.get(task_id)
         if watched is None:
             track = self._forecast.track(kind, now=now, submitted_at=submitted_at)
-            watched = self._watched[task_id] = _Watched(track, kind)
+            watched = self._watched[task_id] = _Watched(track, known=kind is not None)
             if self._observer is not None:
                 self._observer.waiting(+1)
             due = now + self._forecast.first(track, now=now, roll=random.random())
@@ -148,7 +132,7 @@ class Poller:
         if watched.last is not None:
             waiter.task = watched.last
             if waiter.every_look:
-                waiter.news.set()
+                waiter.tell()
         interval, pacing = watched.interval(self._forecast.pacing), self._forecast.pacing
         if interval is not None and not watched.looking and watched.failures == 0:
             looked_at = watched.looked_at if watched.looked_at is not None else now - pacing.min_interval
@@ -252,7 +236,7 @@ class Poller:
             self._forget(task_id)
         for waiter in watched.waiters:
             waiter.error = error
-            waiter.news.set()
+            waiter.tell()
 
     async def _finish(self, task_id: int, watched: _Watched, outcome: Task | Failure, now: float) -> None:
         """The end of a task counts even when nobody waits any more."""
@@ -263,20 +247,20 @@ class Poller:
         news = self._forecast.finish(watched.track, now=now, success=task is not None and task.succeeded)
         self._forget(task_id)
         if news:
-            self._start_soon(self._think_again, watched.kind)
+            self._start_soon(self._think_again, watched.track.lessons)
         for waiter in watched.waiters:
             if error is not None:
                 _fail(waiter, error, task_id)
             else:
                 waiter.task = task
-                waiter.news.set()
+                waiter.tell()
 
-    async def _think_again(self, kind: Hashable) -> None:
-        """Plan the next looks at all tasks of a kind anew; they can only come sooner."""
+    async def _think_again(self, lessons: Lessons) -> None:
+        """Plan anew the next looks at all tasks that share *lessons*, those of one kind; they can only come sooner."""
         thought = 0
         for task_id in list(self._watched):
             watched, due = self._watched.get(task_id), self._agenda.due(task_id)
-            if watched is None or due is None or watched.kind != kind or watched.failures:
+            if watched is None or due is None or watched.track.lessons is not lessons or watched.failures:
                 continue  # gone meanwhile, being looked at, not concerned, or in trouble
             now = anyio.current_time()
             if due <= now + self._forecast.pacing.min_interval:
@@ -292,11 +276,11 @@ class Poller:
         if not isinstance(status, TaskStatus) and status not in self._odd_statuses:
             self._odd_statuses.add(status)
             logger.warning("unknown task status %r: taken for a running task", status[:40])
-        if watched.kind is None and task.input.kind is not None:
+        if not watched.known and task.input.kind is not None:
             # A task that was not submitted here tells only now what it is.
             self._forecast.drop(watched.track)
-            watched.kind = task.input.kind
-            watched.track = self._forecast.track(watched.kind, now=now, submitted_at=None)
+            watched.known = True
+            watched.track = self._forecast.track(task.input.kind, now=now, submitted_at=None)
         delay = self._forecast.after(
             watched.track,
             percentage=task.percentage,
@@ -317,7 +301,7 @@ class Poller:
         for waiter in watched.waiters:
             waiter.task = task
             if waiter.every_look:
-                waiter.news.set()
+                waiter.tell()
 
     def _ride_out(self, task_id: int, watched: _Watched, failure: Failure, now: float) -> None:
         watched.looking = False
@@ -363,4 +347,4 @@ def _fail(waiter: Waiter, error: IdealError, task_id: int) -> None:
     """Give each waiter an exception of its own: a shared one would collect everybody's traceback."""
     waiter.error = error.again()
     waiter.error.task_id = task_id
-    waiter.news.set()
+    waiter.tell()

@@ -44,12 +44,14 @@ class Sent(Enum):
     ANSWERED = "answered"
 
 
-@attrs.frozen
 class Failure:
     """A request that brought no result: what became of it, and the error to tell."""
 
-    sent: Sent
-    error: IdealError
+    __slots__ = ("error", "sent")
+
+    def __init__(self, sent: Sent, error: IdealError) -> None:
+        self.sent = sent
+        self.error = error
 
     @property
     def retry_after(self) -> float | None:

@@ -9,7 +9,6 @@ from ipaddress import ip_address
 from typing import Any, cast
 
 import anyio
-import anyio.lowlevel
 import httpx
 
 from ._doors import POSTS_AT_ONCE, Door, Doors

@@ -5,21 +5,22 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
-import attrs
 
 from ._background import Background
-from ._entries import Entry
 from ._errors import BudgetExceeded, ConnectionFailed, IdealError, JournalFailed, SubmissionUnknown, TaskFailed
-from ._journal import Intent, Journal
 from ._models import ImageToVideo, Task
 from ._observer import Fate, Observer
 from ._pricing import PRICES, Budget, Ledger, estimate
 from ._retry import Failure, Sent
 from ._session import Session
 from ._wire import fingerprint, write_request
+
+if TYPE_CHECKING:
+    from ._entries import Entry
+    from ._journal import Intent, Journal
 
 logger = logging.getLogger("ideal_async")
 
@@ -41,13 +42,15 @@ async def call(callback: Callable[..., Any], *args: object) -> None:
         await result
 
 
-@attrs.define(eq=False)
 class _Claim:
     """One caller of a flight."""
 
-    on_submit: OnSubmit | None
-    error: BaseException | None = None
-    waiting: bool = True
+    __slots__ = ("error", "on_submit", "waiting")
+
+    def __init__(self, on_submit: OnSubmit | None) -> None:
+        self.on_submit = on_submit
+        self.error: BaseException | None = None
+        self.waiting = True
 
     async def tell(self, task_id: int) -> None:
         """Run the caller's callback; what it raises is the caller's."""
@@ -82,7 +85,6 @@ def _is_cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
-@attrs.define(eq=False)
 class Flight:
     """One request on its way, and all who wait for it.
 
@@ -90,6 +92,9 @@ class Flight:
         request: What was asked for.
         key: The caller's, or the one the journal made up.
         credits: What it costs.
+        claims: Its callers.
+        scope: Cancels it.
+        landed: Set when it is over.
         intent: The journal's permission to send.
         sent_at: When it left, while it may have been received.
         task_id: The paid task.
@@ -101,22 +106,30 @@ class Flight:
         born: When the task was created, on this event loop's clock in seconds.
     """
 
-    request: ImageToVideo
-    key: str | None
-    fingerprint: str
-    credits: int
-    claims: list[_Claim] = attrs.field(factory=list[_Claim])
-    scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope)
-    landed: anyio.Event = attrs.field(factory=anyio.Event)
-    intent: Intent | None = None
-    sent_at: datetime | None = None
-    task_id: int | None = None
-    task: Task | None = None
-    error: Exception | None = None
-    reserved: bool = False
-    paid_here: bool = False
-    withdrawn: bool = False
-    born: float = 0.0
+    __slots__ = (
+        *("request", "key", "credits", "claims", "scope", "landed", "intent", "sent_at"),
+        *("task_id", "task", "error", "reserved", "paid_here", "withdrawn", "born"),
+    )
+
+    def __init__(self, request: ImageToVideo, key: str | None, credits: int) -> None:
+        self.request = request
+        self.key = key
+        self.credits = credits
+        self.claims: list[_Claim] = []
+        self.scope = anyio.CancelScope()
+        self.landed = anyio.Event()
+        self.intent: Intent | None = None
+        self.sent_at: datetime | None = None
+        self.task_id: int | None = None
+        self.task: Task | None = None
+        self.error: Exception | None = None
+        self.reserved = self.paid_here = self.withdrawn = False
+        self.born = 0.0
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the request by its content. Asked for in doubt, or when a key is used again: not worth keeping."""
+        return fingerprint(self.request)
 
     @property
     def over(self) -> bool:
@@ -160,7 +173,7 @@ class Submissions:
         background: Background,
         *,
         budget: Budget | None,
-        journal: Journal | None,
+        journal: "Journal | None",
         origin: str,
         leave_loop: LeaveLoop,
         on_task: Callable[[Flight], None],
@@ -212,7 +225,7 @@ class Submissions:
 
     def _depart(self, request: ImageToVideo, key: str | None) -> Flight:
         prices = PRICES if self._budget is None else self._budget.prices
-        flight = Flight(request, key, fingerprint(request), estimate(request, prices=prices))
+        flight = Flight(request, key, estimate(request, prices=prices))
         if self._journal is None:  # else the journal is asked first: what it knows already costs nothing
             self._reserve(flight)
         if key is not None:
@@ -312,6 +325,8 @@ class Submissions:
         """Ask the journal whether this may be sent; if not, it tells what the key became."""
         if self._journal is None:
             return True
+        from ._journal import Intent
+
         try:
             found = await self._leave_loop(
                 self._journal.intend, self._origin, flight.key, flight.request, flight.credits
@@ -332,7 +347,7 @@ class Submissions:
             self._recall(flight, found)
         return False
 
-    def _recall(self, flight: Flight, entry: Entry) -> None:
+    def _recall(self, flight: Flight, entry: "Entry") -> None:
         """What the journal knows of a key is the answer; nothing is sent or spent."""
         self._release(flight, None)
         flight.task_id, flight.task = entry.task_id, entry.task

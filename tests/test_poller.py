@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import anyio
@@ -120,10 +120,19 @@ def ends_at(seconds: float, status: TaskStatus = SUCCESS) -> Callable[[int], Tas
     return show
 
 
+@contextmanager
+def following(poller: Poller, task_id: int, waiter: Waiter) -> Iterator[None]:
+    poller.join(task_id, waiter)
+    try:
+        yield
+    finally:
+        poller.leave(task_id, waiter)
+
+
 async def follow(poller: Poller, task_id: int = 1, **more: Any) -> Task | Exception:
     waiter = Waiter(**more)
-    with poller.following(task_id, waiter):
-        await waiter.next_look()
+    with following(poller, task_id, waiter), suppress(IdealError):
+        await waiter.next_look(task_id)
     outcome = waiter.error or waiter.task
     assert outcome is not None
     return outcome
@@ -262,10 +271,9 @@ async def test_a_watcher_sees_every_look_and_misses_are_conflated() -> None:
     seen: list[int] = []
     async with world.poller() as poller:
         waiter = Waiter(every_look=True)
-        with poller.following(1, waiter):
-            while not waiter.ended:
-                task = await waiter.next_look()
-                assert task is not None
+        with following(poller, 1, waiter):
+            while waiter.task is None or not waiter.task.done:
+                task = await waiter.next_look(1)
                 seen.append(task.percentage)
                 await anyio.sleep(12 if len(seen) == 2 else 0)
     assert world.times() == [0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0]
@@ -280,7 +288,7 @@ async def test_a_watcher_may_ask_for_more_looks_but_not_for_too_many(asked: floa
     world.forecast.after = lambda *_, **__: 20.0  # type: ignore[method-assign]  # another guess
     async with world.poller() as poller:
         waiter = Waiter(max_interval=asked)
-        with anyio.move_on_after(50), poller.following(1, waiter):
+        with anyio.move_on_after(50), following(poller, 1, waiter):
             await anyio.sleep_forever()
     assert world.times() == [between * number for number in range(len(world.times()))]
 
@@ -293,7 +301,7 @@ async def test_a_curious_watcher_brings_the_next_look_forward() -> None:
     async with world.poller() as poller, anyio.create_task_group() as waiters:
         waiters.start_soon(follow, poller)
         await anyio.sleep(20)
-        with anyio.move_on_after(25), poller.following(1, Waiter(max_interval=30.0)):
+        with anyio.move_on_after(25), following(poller, 1, Waiter(max_interval=30.0)):
             await anyio.sleep_forever()
         waiters.cancel_scope.cancel()
     assert world.times() == [0.0, 30.0]
@@ -588,7 +596,7 @@ async def test_leaving_twice_is_leaving() -> None:
     async with world.poller() as poller:
         waiter = Waiter()
         poller.join(1, waiter)
-        await waiter.next_look()
+        await waiter.next_look(1)
         poller.leave(1, waiter)
         poller.join(1, Waiter())
         poller.leave(1, waiter)
@@ -686,7 +694,7 @@ async def test_who_leaves_before_thinking_again_is_forgotten() -> None:
         await anyio.sleep(20.0)
         last = Waiter()
         poller.join(1, last, kind="a")
-        await last.news.wait()  # the others are about to think
+        await last.next_look(1)  # the others are about to think
         for number, waiter in waiters.items():
             poller.leave(number, waiter)
         await anyio.sleep(5.0)

@@ -28,7 +28,8 @@ def test_the_exported_names_are_the_public_names() -> None:
         for name, value in vars(ideal_async).items()
         if not name.startswith("_") and not isinstance(value, ModuleType)
     }
-    assert set(ideal_async.__all__) == public
+    assert sorted(ideal_async.__all__) == [name for name in dir(ideal_async) if name != "__version__"]
+    assert set(ideal_async.__all__) == (public | set(ideal_async._LATER)) - {"TYPE_CHECKING"}
     assert len(set(ideal_async.__all__)) == len(ideal_async.__all__)
     constants = [name for name in ideal_async.__all__ if name.isupper()]
     classes = [name for name in ideal_async.__all__ if name[0].isupper() and not name.isupper()]
@@ -115,17 +116,103 @@ def test_the_version_is_a_plain_string() -> None:
     assert ideal_async.__version__.split(".")[0].isdecimal()
 
 
-@pytest.mark.slow
-def test_importing_is_quick_and_quiet() -> None:
-    """No metadata, no sandbox, no command line, no picture library, no other event loop, and no warning."""
-    heavy = "{'importlib.metadata', 'ideal_async.sandbox', 'ideal_async.cli', 'numpy', 'av', 'uvicorn', 'trio'}"
-    code = f"import sys, ideal_async; print(sorted({heavy} & set(sys.modules)))"
+#: What importing the package must not load: whoever needs it pays for it.
+HEAVY = """
+importlib.metadata asyncio sqlite3 numpy av PIL aiohttp uvicorn starlette trio rich cyclopts jinja2 opentelemetry pytest
+ideal_async.sandbox ideal_async.cli ideal_async.webdemo ideal_async.fast ideal_async.opentelemetry
+ideal_async.pytest_plugin ideal_async._journal ideal_async._entries ideal_async._rows ideal_async._commits
+ideal_async._batch ideal_async._download ideal_async._ranges
+"""
+
+
+def run_alone(code: str) -> str:
+    """Return what a fresh interpreter prints, in which every warning is an error."""
     path = [*filter(None, sys.path)]
-    script = f"import sys; sys.path[:0] = {path!r}; {code}"
+    script = f"import sys; sys.path[:0] = {path!r}\n{code}"
     done = subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=False
     )
-    assert (done.stdout.strip(), done.stderr) == ("[]", "")
+    assert done.stderr == ""
+    return done.stdout.strip()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("statement", ["import ideal_async", "from ideal_async import AsyncClient, ImageToVideo"])
+def test_importing_is_quick_and_quiet(statement: str) -> None:
+    """No event loop, database, command line, sandbox, picture library or metadata of ours, and no warning."""
+    code = f"""
+import httpx, anyio, attrs, cattrs  # httpx brings rich along for a command line of its own
+theirs = set(sys.modules)
+{statement}
+print(sorted(set({HEAVY.split()!r}) & (set(sys.modules) - theirs)))
+"""
+    assert run_alone(code) == "[]"
+
+
+@pytest.mark.slow
+def test_a_client_is_complete_when_it_is_made() -> None:
+    """What it does is not held up by an import later, in the event loop: only a journal and a batch bring more."""
+    code = """
+import asyncio, httpx
+from ideal_async import AsyncClient, ImageToVideo, Pacing, TaskFailed
+
+def answer(request):
+    if request.method == "POST":
+        return httpx.Response(200, json={"code": 0, "message": "success", "data": 7})
+    task = {"id": 7, "status": "Failed", "percentage": 0, "waitNumber": 0, "input": {}, "output": None}
+    return httpx.Response(200, json={"code": 0, "message": "success", "data": task})
+
+async def main():
+    quick = Pacing(min_interval=0.001, max_interval=0.01)
+    client = AsyncClient("key", transport=httpx.MockTransport(answer), pacing=quick)
+    before = set(sys.modules)
+    async with client:
+        task_id = await client.submit(ImageToVideo("https://example.com/a.jpg", duration=5, resolution="480p"))
+        try:
+            await client.wait(task_id, timeout=60)
+        except TaskFailed:
+            print(sorted(name for name in set(sys.modules) - before if name.startswith("ideal_async")))
+
+asyncio.run(main())
+"""
+    assert run_alone(code) == "[]"
+
+
+@pytest.mark.slow
+def test_a_name_that_comes_later_is_like_the_others() -> None:
+    """It is found by `dir`, is the same each time, and stays; with a star all come."""
+    code = """
+import ideal_async
+for name in sorted(ideal_async._LATER):
+    there = name in vars(ideal_async), name in dir(ideal_async)
+    value = getattr(ideal_async, name)
+    print(name, *there, value is getattr(ideal_async, name) is vars(ideal_async)[name])
+from ideal_async import *
+print(all(globals()[name] is getattr(ideal_async, name) for name in ideal_async.__all__))
+"""
+    assert run_alone(code).split("\n") == [
+        *(f"{name} False True True" for name in sorted(ideal_async._LATER)),
+        "True",
+    ]
+
+
+@pytest.mark.slow
+def test_a_name_comes_later_to_whichever_thread_asks() -> None:
+    """All that ask at once get the same."""
+    code = """
+import ideal_async
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor(8) as threads:
+    print(len(set(threads.map(lambda _: ideal_async.Journal, range(64)))))
+"""
+    assert run_alone(code) == "1"
+
+
+def test_a_wrong_name_is_told_as_of_any_module() -> None:
+    """With what the interpreter needs to suggest the right one."""
+    with pytest.raises(AttributeError, match=r"^module 'ideal_async' has no attribute 'Jurnal'$") as caught:
+        ideal_async.Jurnal  # type: ignore[attr-defined]  # noqa: B018
+    assert (caught.value.name, caught.value.obj) == ("Jurnal", ideal_async)
 
 
 def test_the_sandbox_has_a_face_of_its_own() -> None:
