@@ -15,6 +15,8 @@ DOWNLOADS_AT_ONCE = 10
 JUST_USED = 2.0
 #: Seconds between two looks for which a connection is kept: a little over `Pacing.min_interval` and a poll every 60 s.
 KEEP_ALIVE = 75.0
+#: Idle connections for looks that are kept: each costs every look a glance of httpcore, a burst that had more is over.
+LOOKS_KEPT = 4
 
 
 class Door(Protocol):
@@ -120,21 +122,24 @@ class Doors:
 
     @classmethod
     def of_our_own(cls, base_url: httpx.URL, *, requests_at_once: int) -> Self:
-        """Two pools: submits want fresh connections, looks and downloads lasting ones."""
+        """Three pools, each as large as what is sent through it at once.
+
+        Submits want fresh connections, looks a few lasting ones, and downloads go to another host.
+        """
         tls = httpx.create_ssl_context()  # reads the certificates once
-        connections = requests_at_once + DOWNLOADS_AT_ONCE
         fresh = httpx.Limits(max_connections=POSTS_AT_ONCE, keepalive_expiry=JUST_USED)
         lasting = httpx.Limits(
-            max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=KEEP_ALIVE
+            max_connections=requests_at_once, max_keepalive_connections=LOOKS_KEPT, keepalive_expiry=KEEP_ALIVE
         )
+        others = httpx.Limits(max_connections=DOWNLOADS_AT_ONCE)
         # A proxy of the environment is not for loopback, and plain http would show it the key.
         if base_url.scheme == "https" and getproxies():
             # Which proxy is for which host only httpx.AsyncClient knows.
-            posts, web = httpx.AsyncClient(verify=tls, limits=fresh), httpx.AsyncClient(verify=tls, limits=lasting)
-            return cls(posts, web, web, own=[posts, web])
-        once, again = (httpx.AsyncHTTPTransport(verify=tls, limits=limits) for limits in (fresh, lasting))
-        web = httpx.AsyncClient(transport=again)
-        return cls(StraightDoor(once), StraightDoor(again), web, own=[once, web])
+            clients = [httpx.AsyncClient(verify=tls, limits=limits) for limits in (fresh, lasting, others)]
+            return cls(*clients, own=clients)
+        posts, looks = (httpx.AsyncHTTPTransport(verify=tls, limits=limits) for limits in (fresh, lasting))
+        web = httpx.AsyncClient(verify=tls, limits=others, trust_env=base_url.scheme == "https")
+        return cls(StraightDoor(posts), StraightDoor(looks), web, own=[posts, looks, web])
 
     async def aclose(self) -> None:
         """Close what is ours."""

@@ -292,8 +292,11 @@ class Session:
                 mark(True)
             try:
                 # Shielded: whoever asked may go, a submit on its way is never torn in two.
-                with anyio.fail_after(limit, shield=mark is not None):
+                # What `anyio.fail_after` does, without its generator.
+                with anyio.CancelScope(deadline=anyio.current_time() + limit, shield=mark is not None) as scope:
                     outcome = self._read(*await self._exchange(door, request))
+                if scope.cancelled_caught:
+                    raise TimeoutError  # noqa: TRY301 - it is told like all that a transport raises
             except Exception as error:  # noqa: BLE001 - transports raise what they like; all of it means: no answer
                 failure = ConnectionFailed(f"the API could not be reached ({self._tell(error)})")
                 failure.__cause__ = error

@@ -30,7 +30,7 @@ _MARKS = 12  # of a task are enough to learn a curve from, and bound its memory
 _NONE: Evidence = (0.0, 0.0, 0.0, 0.0)
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, weakref_slot=False)
 class Track:
     """What was seen of one running task; made and changed by `_pacing.Forecast` alone. Times in seconds."""
 

@@ -1181,7 +1181,7 @@ async def test_cancelled_callers_leak_no_pool_slots(anyio_backend_name: str) -> 
                     callers.start_soon(call, number)
         await anyio.sleep(0.2)  # the last ones unwind
         transports = [own._transport if isinstance(own, httpx.AsyncClient) else own for own in client._doors._own]
-        assert len(transports) == 2
+        assert len(transports) == 3
         for transport in transports:
             assert isinstance(transport, httpx.AsyncHTTPTransport)
             pool: Any = transport._pool
