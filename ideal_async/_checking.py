@@ -9,13 +9,14 @@ x, and every m seconds from then on, the expected cost is, up to a constant,
     J(x) = x + (m + c) * (S(x) + S(x + m) + S(x + 2m) + ...)
 
 because each look finds running those jobs that S counts, and every such look costs c and puts the discovery off by m.
-We take the x where J is least, look, and think again with what was seen. Since the plain loop (x = m) is among the
-choices, this one step of thought is never worse than the loop, under the law it believes in. The sum is cut after two
-terms by the trapezoid rule, which turns its tail into an integral of S.
+We take the x where J is least, look, and think again with what was seen. For m we take the best loop for a usual job,
+or the least interval that is allowed if that is longer. Since the plain loop (x = m) is among the choices, this one
+step of thought is never worse than the loop, under the law it believes in. The sum is cut after two terms by the
+trapezoid rule, which turns its tail into an integral of S.
 
 A look that shows a telling percentage does more than find an end: it sharpens the law, and what follows it is no longer
-a loop but a well-aimed look or two. To the degree that looks are *telling*, the tail of the sum is therefore replaced
-by what aimed looks were measured to cost.
+a loop but a well-aimed look or two, the first of them as soon as is allowed. To the degree that looks are *telling*,
+the tail of the sum is therefore replaced by what aimed looks were measured to cost.
 """
 
 from collections.abc import Iterable
@@ -40,6 +41,7 @@ def next_look(
     earliest: float,
     latest: float,
     interval: float,
+    pace: float,
     look_cost: float,
     telling: float,
     hints: Iterable[float],
@@ -53,26 +55,29 @@ def next_look(
         earliest: the least delay allowed, seconds.
         latest: the most, seconds.
         interval: the least time between two looks, seconds.
+        pace: of the loop that would follow, seconds: the best one, or *interval* if that is longer.
         look_cost: the delay that a look is worth, seconds.
         telling: from 0 to 1, how far looks can be expected to sharpen the law.
         hints: moments worth trying besides an even spread of them, seconds.
         spread: how much worse than the best a moment may be, seconds, so that the phase is free.
         roll: a uniform random number in [0, 1) that chooses among such moments.
     """
-    toll = interval + look_cost
     alive, both = law.alive, law.both
     telling = float(round(telling)) if abs(telling - 0.5) > _NEARLY - 0.5 else telling
     loop = 1.0 - telling
-    loop_tail = loop * toll / interval
-    aimed_tail = telling * (1.0 + _AIMED_PER_SECOND)
+    toll = loop * (pace + look_cost)
+    tail = toll / pace
+    missed = toll + telling * (interval + look_cost)
+    aimed = telling * (1.0 + _AIMED_PER_SECOND)
 
     def cost(x: float) -> float:
-        then = x + interval
-        after, lived = both(then) if telling else (alive(then), 0.0)
-        value = x + toll * alive(x) + (loop * toll + telling * _AIMED) * after - aimed_tail * lived
+        value = x + missed * alive(x)
+        if telling:
+            after, lived = both(x + interval)
+            value += telling * _AIMED * after - aimed * lived
         if loop:
-            later, lived = both(then + interval)
-            value += loop_tail * (0.5 * interval * later - lived)
+            later, lived = both(x + 2.0 * pace)
+            value += toll * (alive(x + pace) + 0.5 * later) - tail * lived
         return value
 
     moments = [earliest, latest]

@@ -58,7 +58,7 @@ from ._checking import next_look
 from ._laws import Mixture, Peak, median
 from ._learned import Drain, Ends, Lessons
 from ._models import Eta
-from ._witnesses import HISTORY, PERCENTAGE, VAGUE, Testimony, Track, hear, locate, silence, testify
+from ._witnesses import HISTORY, PERCENTAGE, USUAL, VAGUE, Testimony, Track, hear, locate, silence, testify
 
 __all__ = ["Forecast", "Kind", "Pacing", "Track"]
 
@@ -126,6 +126,8 @@ class Forecast:
 
     def __init__(self, pacing: Pacing) -> None:
         self.pacing = pacing
+        # The best loop for a usual task: 5 s at the usual price of a look.
+        self._pace = max(pacing.min_interval, math.sqrt(2.0 * pacing.look_cost * USUAL))
         self._all = Lessons()
         self._kinds: dict[Kind, Lessons] = {}
         self._drain = Drain()
@@ -248,6 +250,7 @@ class Forecast:
             earliest=passed + least,
             latest=passed + max(least, self._most(track, passed)),
             interval=self.pacing.min_interval,
+            pace=self._pace,
             look_cost=self.pacing.look_cost,
             telling=0.0 if track.place else telling,
             hints=hints,

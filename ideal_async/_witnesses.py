@@ -15,7 +15,7 @@ VAGUE, HISTORY, PERCENTAGE, QUEUE = range(4)
 # (how far it is believed, which witness, what it says); the first sum to 1
 Testimony = list[tuple[float, int, Law]]
 
-_USUAL = 75.0  # seconds; the job for which the vendor's 5 s is the best fixed loop
+USUAL = 75.0  # seconds; the job for which the vendor's 5 s is the best fixed loop
 _LOGISTIC = math.sqrt(3.0) / math.pi  # scale of a logistic law of standard deviation 1
 _ROUNDING = 0.0029  # standard deviation of what an integer percentage has lost, as a share
 _LEAST_BENT = 0.05  # however straight percentages were so far, what comes is not known to be
@@ -107,7 +107,7 @@ class Track:
     def from_place(self, drain: Drain) -> float:
         """Return the seconds foretold to the end from the current place in the queue."""
         usual = self.lessons.usual
-        return self.place * drain.pace + (usual.mean if usual.count else _USUAL)
+        return self.place * drain.pace + (usual.mean if usual.count else USUAL)
 
     def _share(self, doubt: float) -> tuple[float, float, float] | None:
         """Return the seconds of work up to the percentage, the share they are of all of them, and its variance."""
@@ -149,7 +149,7 @@ def testify(track: Track, drain: Drain) -> Testimony:
     lessons = track.lessons
     begin = track.begin()
     age = max(track.seen_at - (track.before if begin is None else begin[0]), 0.0)
-    said: list[tuple[float, int, Law]] = [(0.0, VAGUE, Vague(2.0 * _USUAL + age))]
+    said: list[tuple[float, int, Law]] = [(0.0, VAGUE, Vague(2.0 * USUAL + age))]
     if track.place:
         said.append((0.0, QUEUE, track.by_queue(drain)))
     else:

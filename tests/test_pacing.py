@@ -160,6 +160,19 @@ def test_with_no_evidence_the_pace_stays_near_the_vendors() -> None:
     assert gaps[-2] > gaps[0]
 
 
+@pytest.mark.parametrize(
+    ("min_interval", "look_cost", "pace"), [(0.001, 1 / 6, 5.0), (5.0, 2.0, 17.3), (0.1, 0.02, 1.7)]
+)
+def test_with_no_evidence_the_pace_follows_from_the_price_of_a_look(
+    min_interval: float, look_cost: float, pace: float
+) -> None:
+    """The square root of twice the price times 75 s; a least interval far below it does not matter."""
+    forecast = Forecast(Pacing(min_interval=min_interval, look_cost=look_cost))
+    lived = live(forecast, 60.0, silent)
+    gaps = [b - a for a, b in zip(lived.looks, lived.looks[1:], strict=False)]
+    assert sum(gaps) / len(gaps) == pytest.approx(pace, rel=0.3)
+
+
 def test_a_task_of_unknown_age_is_looked_at_at_once() -> None:
     """It may be over already; the roll spreads a journal full of them over a second."""
     forecast = Forecast(Pacing())

@@ -104,6 +104,7 @@ def look(law: Law, *, earliest: float = 5.0, telling: float = 0.0, spread: float
         earliest=earliest,
         latest=60.0,
         interval=5.0,
+        pace=5.0,
         look_cost=1 / 6,
         telling=telling,
         hints=hints,
