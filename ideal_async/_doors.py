@@ -1,6 +1,7 @@
 """The ways out: which transport carries submits, looks and downloads, and how a request of ours is put to it."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Protocol, Self
 from urllib.request import getproxies
 
@@ -44,6 +45,11 @@ class Door(Protocol):
         ...
 
 
+#: A task is looked at several times, always at the same URL, and parsing it is half of what making a request costs.
+#: A thousand of them are a megabyte, whatever number of tasks there is.
+_parsed = lru_cache(maxsize=1000)(httpx.URL)
+
+
 class StraightDoor:
     """Puts requests straight to a transport.
 
@@ -74,7 +80,9 @@ class StraightDoor:
     ) -> httpx.Request:
         """Make a request; *timeout*: seconds to connect, read, write, and get a connection."""
         times = dict(zip(("connect", "read", "write", "pool"), timeout, strict=True))
-        request = httpx.Request(method, url, headers=self._headers, content=content, extensions={"timeout": times})
+        request = httpx.Request(
+            method, _parsed(url), headers=self._headers, content=content, extensions={"timeout": times}
+        )
         if headers is not None:
             request.headers.update(headers)
         return request
