@@ -62,6 +62,15 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Clip:
     return render(scene, tmp_path_factory.mktemp("base"))
 
 
+def test_the_thread_rests_after_every_frame(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that an event loop beside it gets its turn; those of a clip add up to less than a twentieth of a second."""
+    rests: list[float] = []
+    monkeypatch.setattr("ideal_async.sandbox._render.time.sleep", rests.append)
+    render(SCENE, tmp_path)
+    assert len(rests) == 5 * 16
+    assert 0 < sum(rests) < 0.05
+
+
 @pytest.mark.parametrize(
     ("resolution", "width", "height"), [("480p", 300, 200), ("480p", 200, 300), ("720p", 200, 300), ("1080p", 300, 200)]
 )

@@ -96,9 +96,9 @@ class Door:
             ours = not call.path.startswith("/api/")
             return answer_refused(refused, http_errors=ours or self._http_errors)
         except TooLarge:
-            # What was not read would be taken for the next request.
+            # The server reads on and forgets the rest. To hang up would reset the connection, and lose the answer.
             message = f"{PARAM_ERROR.message}: the body is larger than {BODY_LIMIT} bytes"
-            return Answer(413, write_json(failure(PARAM_ERROR.number, message)), headers={"connection": "close"})
+            return answer_json(failure(PARAM_ERROR.number, message), 413)
         except Dropped:
             raise
         except Exception:

@@ -7,6 +7,7 @@ import hashlib
 import pathlib
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from fractions import Fraction
@@ -47,6 +48,9 @@ class Look:
 LOOKS = {"Flash": Look(rate=16, quality=27), "Base": Look(rate=24, quality=22)}
 #: x264's ultrafast with the few tools that pay: a quarter of its file size, and sharper, for the same time.
 X264 = "subme=1:bframes=3:b-adapt=0:cabac=1:no-deblock=0:keyint=48"
+#: Seconds of rest after each frame. A thread that never sleeps is put aside when its share of a core is up,
+#: often with the interpreter's lock in its hand: without rests, a loop beside two of them is a third later (p99).
+REST = 0.0003
 BT709 = 1  # the code of ITU-R BT.709 in the tables of ITU-T H.273 for matrix, primaries and transfer
 LIMITED = 1  # libav's AVCOL_RANGE_MPEG: 16 to 235
 
@@ -171,6 +175,7 @@ def _write(scene: Scene, frames: Iterator[av.VideoFrame], video: pathlib.Path, c
                 cover.write_bytes(to_jpeg(frame))
             frame.pts, frame.time_base = index, Fraction(1, look.rate)
             container.mux(stream.encode(frame))
+            time.sleep(REST)
         container.mux(stream.encode())
         if air is not None:
             sound = av.AudioFrame.from_ndarray(ambience(scene.prompt, scene.duration), format="fltp", layout="stereo")
