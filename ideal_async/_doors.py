@@ -16,8 +16,6 @@ DOWNLOADS_AT_ONCE = 10
 JUST_USED = 2.0
 #: Seconds between two looks for which a connection is kept: a little over `Pacing.min_interval` and a poll every 60 s.
 KEEP_ALIVE = 75.0
-#: Idle connections for looks that are kept: each costs every look a glance of httpcore, a burst that had more is over.
-LOOKS_KEPT = 4
 
 
 class Door(Protocol):
@@ -132,12 +130,12 @@ class Doors:
     def of_our_own(cls, base_url: httpx.URL, *, requests_at_once: int) -> Self:
         """Three pools, each as large as what is sent through it at once.
 
-        Submits want fresh connections, looks a few lasting ones, and downloads go to another host.
+        Submits want fresh connections, looks lasting ones, and downloads go to another host.
         """
         tls = httpx.create_ssl_context()  # reads the certificates once
         fresh = httpx.Limits(max_connections=POSTS_AT_ONCE, keepalive_expiry=JUST_USED)
         lasting = httpx.Limits(
-            max_connections=requests_at_once, max_keepalive_connections=LOOKS_KEPT, keepalive_expiry=KEEP_ALIVE
+            max_connections=requests_at_once, max_keepalive_connections=requests_at_once, keepalive_expiry=KEEP_ALIVE
         )
         others = httpx.Limits(max_connections=DOWNLOADS_AT_ONCE)
         # A proxy of the environment is not for loopback, and plain http would show it the key.

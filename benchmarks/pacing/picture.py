@@ -127,16 +127,22 @@ def legend(x: float, y: float) -> Iterator[str]:
     yield text(x, y + 18 * len(entries) + 4, "dots: defaults; along the lines, other prices of a look", "small")
 
 
+def depth(groups: Sequence[tuple[str, Sequence[Row]]]) -> int:
+    """Return how far down the behaviours reach, pixels."""
+    return 74 + sum(21 + 15 * len(rows) for _, rows in groups)
+
+
 def behaviours(groups: Sequence[tuple[str, Sequence[Row]]]) -> Iterator[str]:
     """Draw the cost of each behaviour beside that of the 5 s loop."""
+    bottom = depth(groups) - 12
     x = Scale(0.12, 1.25, 640.0, 930.0)
     yield text(480, 30, "Cost, as a share of a 5 s loop's", "title")
     yield text(
         480, 48, "lives of 300 jobs from a cold start; cost = looks / 6 + seconds of delay; green: optimum", "small"
     )
     for share in (0.2, 0.3, 0.5, 1.0):
-        yield line(x(share), 62, x(share), 602, "one" if share == 1.0 else "grid")
-        yield text(x(share), 618, f"{share:.0%}", "small middle")
+        yield line(x(share), 62, x(share), bottom, "one" if share == 1.0 else "grid")
+        yield text(x(share), bottom + 16, f"{share:.0%}", "small middle")
     at = 74.0
     for title, rows in groups:
         yield text(480, at, title, "strong small")
@@ -152,9 +158,10 @@ def behaviours(groups: Sequence[tuple[str, Sequence[Row]]]) -> Iterator[str]:
 
 def draw(data: Frontier, groups: Sequence[tuple[str, Sequence[Row]]]) -> str:
     """Return the picture."""
+    height = max(HEIGHT, depth(groups) + 20)
     body = "\n".join([*frontier(data), *behaviours(groups)])
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
         f'role="img" aria-label="Looks and delay of ideal_async beside fixed loops and the optimum">\n'
         f"<style>{STYLE}</style>\n{body}\n</svg>\n"
     )
