@@ -33,7 +33,7 @@ Whom to believe
 In company
     Hundreds that were submitted at once need not each find out alone whom to believe. What the witnesses have earned in
     the tasks that run now counts for their neighbours of the same kind before any of them has ended, and so does how
-    straight their percentages are (`_learned.Running`, `Bend`). What nobody can know yet is where percentages lead that
+    straight their percentages are (`_company`). What nobody can know yet is where percentages lead that
     have led to no end so far. Every tenth task is therefore a scout: until three have ended it is never left alone for
     longer than half of its age, and when one ends long before its percentage said, all others think again.
 

@@ -7,8 +7,9 @@ import math
 
 import attrs
 
+from ._company import Evidence
 from ._laws import Law, Mixture, Peak, Vague
-from ._learned import Drain, Elapsed, Ends, Evidence, Lessons, told
+from ._learned import Drain, Elapsed, Ends, Lessons, told
 
 VAGUE, HISTORY, PERCENTAGE, QUEUE = range(4)
 

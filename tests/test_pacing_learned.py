@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ideal_async._learned import Bend, Curve, Drain, Durations, Errors, Lessons, Running, bounded, told
+from ideal_async._company import Bend, Running, bounded
+from ideal_async._learned import Curve, Drain, Durations, Errors, Lessons, told
 
 SURE = 1e-6
 
