@@ -500,6 +500,31 @@ def test_the_sandbox_tells_how_to_use_it(monkeypatch: pytest.MonkeyPatch, capsys
     assert err.startswith("export IDEAL_HOUSE_BASE_URL=http://127.0.0.1:8001 IDEAL_HOUSE_API_KEY=sandbox\n")
 
 
+@pytest.mark.parametrize(
+    ("flags", "status", "private"),
+    [((), 200, None), (("--http-errors", "--allow-private"), 401, True), (("--no-allow-private",), 200, False)],
+)
+def test_the_sandbox_is_as_strict_as_it_is_told_to_be(
+    monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], status: int, private: bool | None
+) -> None:
+    """Errors with an HTTP status of their own, and images from private addresses, as from Python."""
+    seen: list[tuple[int, bool | None]] = []
+
+    def serve_forever(sandbox: Sandbox, *_: object, **__: object) -> None:
+        async def ask() -> int:
+            async with httpx.AsyncClient(transport=sandbox.transport) as client:
+                answer = await client.get(
+                    "http://sandbox/api/v1/imageToVideo/result?taskId=1", headers={"APIKEY": "no"}
+                )
+                return answer.status_code
+
+        seen.append((anyio.run(ask), sandbox.allow_private))
+
+    monkeypatch.setattr("ideal_async.sandbox.serve_forever", serve_forever)
+    assert main(["sandbox", "--no-render", *flags]) == 0
+    assert seen == [(status, private)]
+
+
 def test_a_sandbox_that_cannot_be(capsys: Capture) -> None:
     """A wrong script or address is told in one line."""
     Path("faults.txt").write_text("rain\n")

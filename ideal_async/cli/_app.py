@@ -243,6 +243,9 @@ def sandbox(
     images: Path | None = None,
     faults: Path | None = None,
     render: bool = True,
+    url_lifetime: PositiveFloat | None = None,
+    http_errors: bool = False,
+    allow_private: bool | None = None,
 ) -> int:
     """Serve the whole API on this computer, with real videos, until Ctrl-C.
 
@@ -261,6 +264,9 @@ def sandbox(
         images: A folder of photographs, served under /images/.
         faults: A script of what goes wrong, one fault a line.
         render: Make videos; without, results are stand-ins.
+        url_lifetime: Seconds for which a result URL works; by default for ever.
+        http_errors: Answer errors with an HTTP status of their own; the vendor's page names none.
+        allow_private: Fetch images from private addresses too; by default only while nobody else can reach the sandbox.
     """
     from ._sandbox import serve_sandbox
 
@@ -275,6 +281,9 @@ def sandbox(
         images=images,
         faults=faults,
         render=render,
+        url_lifetime=url_lifetime,
+        http_errors=http_errors,
+        allow_private=allow_private,
     )
 
 

@@ -17,6 +17,9 @@ def serve_sandbox(
     images: Path | None,
     faults: Path | None,
     render: bool,
+    url_lifetime: float | None,
+    http_errors: bool,
+    allow_private: bool | None,
 ) -> int:
     """Serve, and tell how to use it."""
     import sys
@@ -40,6 +43,9 @@ def serve_sandbox(
             faults=script,
             render=render,
             images=images,
+            url_lifetime=url_lifetime,
+            http_errors=http_errors,
+            allow_private=allow_private,
         ) as sandbox:
             serve_forever(sandbox, host, port, on_ready=tell)
     except (OSError, ValueError) as error:
