@@ -24,11 +24,11 @@ from ._waiter import Waiter
 logger = logging.getLogger("ideal_async")
 
 #: Looks in flight that begin the moment they are due. Few connections, well used: httpcore 1.0.9 examines every one of
-#: its connections twice a request, so that a look is half as dear again on a pool of ten as on one of two.
+#: its connections twice a request, so that a look costs two fifths more on a pool of ten than on one of two.
 _EAGER = 2
 #: Seconds that a look is overdue before a third one begins beside those two, twice that before a fourth, and so on: a
 #: backlog gets all the connections there are, and a cluster of looks waits its turn. At 0.5 s three hundred tasks that
-#: were submitted at once open four connections instead of ten, and are not discovered later than before.
+#: were submitted at once open four connections instead of nine, and are not discovered later than before.
 _PATIENCE = 0.5
 
 #: What thinking again about a task costs, in glances at one that is not concerned; and glances in one turn of the event
@@ -217,10 +217,8 @@ class Poller:
                     return
                 task_id, watched, late = look
         finally:
-            if self._in_flight >= min(
-                _EAGER, self._looks_at_once
-            ):  # only then the loop waits for longer than the next due
-                self._wake.set()
+            if self._in_flight >= min(_EAGER, self._looks_at_once):
+                self._wake.set()  # the loop waits for longer than the next due
             self._in_flight -= 1
         try:
             await self._finish(task_id, watched, outcome, anyio.current_time())

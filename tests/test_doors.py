@@ -39,7 +39,7 @@ def test_a_straight_request_is_the_one_that_httpx_would_make() -> None:
 
 @pytest.mark.anyio
 async def test_a_redirect_is_an_answer_like_another() -> None:
-    """The key would go along; and an answer that is none leaves the submit in doubt."""
+    """Nobody follows it: the key would go along."""
     moved = httpx.Response(307, headers={"Location": "https://elsewhere.example/"})
     service = Service(look=moved, file=answer(ID))
     door = Doors.of_transport(service).looks
