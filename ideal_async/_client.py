@@ -15,7 +15,6 @@ import attrs
 import httpx
 
 from ._background import Background
-from ._doors import DOWNLOADS_AT_ONCE, Doors
 from ._errors import ConnectionFailed, TaskFailed
 from ._models import ImageToVideo, Task
 from ._observer import Call, Guarded, Observer, ignore
@@ -25,6 +24,7 @@ from ._pricing import Budget, Ledger
 from ._retry import Failure, Retry
 from ._session import Session, check_base_url, check_key
 from ._submissions import Flight, LeaveLoop, OnSubmit, Submissions, call
+from ._transports import DOWNLOADS_AT_ONCE, Transports
 from ._waiter import Waiter
 
 if TYPE_CHECKING:
@@ -105,15 +105,15 @@ class AsyncClient:
         self._base_url = check_base_url(base_url or os.environ.get("IDEAL_HOUSE_BASE_URL") or BASE_URL)
         self._observer = None if observer is None else Guarded(observer)
         if http_client is not None:
-            self._doors = Doors.of_client(http_client)
+            self._transports = Transports.of_client(http_client)
         elif transport is not None:
-            self._doors = Doors.of_transport(transport)
+            self._transports = Transports.of_transport(transport)
         else:
-            self._doors = Doors.of_our_own(self._base_url, requests_at_once=max_requests_at_once)
+            self._transports = Transports.of_our_own(self._base_url, requests_at_once=max_requests_at_once)
         session = Session(
             api_key=key,
             base_url=self._base_url,
-            doors=self._doors,
+            transports=self._transports,
             requests_at_once=max_requests_at_once,
             retry=retry,
             observer=self._observer,
@@ -146,7 +146,7 @@ class AsyncClient:
         from ._download import Downloads  # at the top, who only imports this package would pay for it
 
         self._downloads = Downloads(
-            self._doors.web, at_once=DOWNLOADS_AT_ONCE, retry=retry, leave_loop=self._leave_loop
+            self._transports.web, at_once=DOWNLOADS_AT_ONCE, retry=retry, leave_loop=self._leave_loop
         )
         self._running: OrderedDict[int, Flight] = OrderedDict()
 
@@ -178,7 +178,7 @@ class AsyncClient:
         self._poller.fail_all()
         if self._observer is not None:
             self._observer.in_flight(-len(self._running))
-        await self._doors.aclose()
+        await self._transports.aclose()
 
     @property
     def ledger(self) -> Ledger:

@@ -336,7 +336,7 @@ class Poller:
             watched.outage, watched.failures = not watched.outage, 0
         watched.failures += 1
         elapsed, roll = now - watched.failing_since, random.random()
-        delay = self._retry.look(failure, attempt=watched.failures, elapsed=elapsed, roll=roll)
+        delay = self._retry.look_delay(failure, attempt=watched.failures, elapsed=elapsed, roll=roll)
         if delay is not None:
             logger.debug("look at %d: %s, again in %.1f s", task_id, type(error).__name__, delay)
             self._schedule(task_id, now + max(delay, self._forecast.pacing.min_interval))

@@ -97,7 +97,7 @@ class Retry:
         longest: float = min(self.wait_max, self.wait_initial * 2.0 ** min(attempt - 1, 60))
         return longest * (0.5 + roll / 2)
 
-    def submit(self, failure: Failure, *, attempt: int, roll: float) -> float | None:
+    def submit_delay(self, failure: Failure, *, attempt: int, roll: float) -> float | None:
         """Tell the delay before a *submit* is sent again; `None`: it must not be."""
         refused = asks_to_slow_down(failure.error) or (
             isinstance(failure.error, ServerError) and failure.error.code == INTERNAL_ERROR
@@ -107,7 +107,7 @@ class Retry:
             return None
         return self.pause(attempt=attempt, roll=roll, retry_after=failure.retry_after)
 
-    def look(self, failure: Failure, *, attempt: int, elapsed: float, roll: float) -> float | None:
+    def look_delay(self, failure: Failure, *, attempt: int, elapsed: float, roll: float) -> float | None:
         """Tell the delay before the next look; `None`: this wait is over.
 
         Args:

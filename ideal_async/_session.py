@@ -11,7 +11,6 @@ from typing import Any, cast
 import anyio
 import httpx
 
-from ._doors import POSTS_AT_ONCE, Door, Doors
 from ._errors import (
     ApiError,
     ConnectionFailed,
@@ -23,6 +22,7 @@ from ._errors import (
 from ._models import Task
 from ._observer import Observer
 from ._retry import INTERNAL_ERROR, Failure, Retry, Sent, asks_to_slow_down
+from ._transports import POSTS_AT_ONCE, Sender, Transports, sent_nothing
 from ._wire import PROHIBITED_CONTENT, read_answer, read_task, read_task_id
 
 logger = logging.getLogger("ideal_async")
@@ -52,8 +52,8 @@ class _Key:
     def __repr__(self) -> str:
         return "<API key>"
 
-    def cover(self, text: str) -> str:
-        """Cover the key where somebody else's words repeat it."""
+    def redact(self, text: str) -> str:
+        """Leave the key out where somebody else's words repeat it."""
         return text.replace(self.headers["APIKEY"], repr(self))
 
 
@@ -94,25 +94,6 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def judge(error: BaseException) -> Sent:
-    """Tell whether a request that ended in *error* may have reached the other side.
-
-    Only what was proven for a transport is believed: httpcore (and httpcore2) raise these three before the first byte
-    of a request is written. httpx-aiohttp 0.2.0 does not: a connection reset behind a complete request comes out of it
-    as `ConnectTimeout`, so there only aiohttp's own word counts, whatever it was translated into.
-    """
-    cause = error.__cause__
-    if cause is None:
-        return Sent.MAYBE
-    name, package = type(cause).__name__, type(cause).__module__.partition(".")[0]
-    if package in {"httpcore", "httpcore2"}:
-        proven = name == type(error).__name__ and name in {"ConnectError", "ConnectTimeout", "PoolTimeout"}
-    else:
-        bases = {base.__name__ for base in type(cause).__mro__ if base.__module__.partition(".")[0] == "aiohttp"}
-        proven = not bases.isdisjoint({"ClientConnectorError", "ConnectionTimeoutError"})
-    return Sent.NO if proven else Sent.MAYBE
-
-
 class _Silent(logging.Filter):
     """hpack logs at DEBUG every header that it packs, the key among them."""
 
@@ -136,7 +117,7 @@ class Session:
     Args:
         api_key: Sent with API requests only.
         base_url: Of the API.
-        doors: The ways out.
+        transports: The ways out.
         requests_at_once: API requests in flight, at most.
         retry: What is sent again.
         observer: Told of the brake.
@@ -147,7 +128,7 @@ class Session:
         *,
         api_key: str,
         base_url: httpx.URL,
-        doors: Doors,
+        transports: Transports,
         requests_at_once: int,
         retry: Retry,
         observer: Observer | None = None,
@@ -157,7 +138,7 @@ class Session:
             logging.getLogger(name).addFilter(_SILENT)  # the same one again is none
         self._generate_url = str(base_url.copy_with(path=base_url.path.rstrip("/") + GENERATE))
         self._result_url = str(base_url.copy_with(path=base_url.path.rstrip("/") + RESULT))
-        self._doors = doors
+        self._transports = transports
         self._retry = retry
         self._observer = observer
         # Held until the body is read: httpcore 1.0.9 loses pool slots for ever when requests that queue in the pool
@@ -168,46 +149,46 @@ class Session:
         self._brake_until = 0.0
         self._braked = 0
 
-    async def submit(self, body: dict[str, Any], *, mark: Callable[[bool], None]) -> int | Failure:
+    async def submit(self, body: dict[str, Any], *, on_wire: Callable[[bool], None]) -> int | Failure:
         """Send *body* until it is answered or may have been received; return the task id or what became of it.
 
         Cancellation counts only while nothing was sent; a request on its way is finished first.
 
         Args:
             body: The vendor's JSON object.
-            mark: Told whether the request may be in the API's hands now.
+            on_wire: Told whether the request may be in the API's hands now.
         """
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         attempt = 0
         while True:
             attempt += 1
             outcome = await self._call(
-                self._doors.posts,
+                self._transports.posts,
                 "POST",
                 self._generate_url,
                 limit=SUBMIT_LIMIT,
                 timeout=SUBMIT_TIMEOUT,
-                mark=mark,
+                on_wire=on_wire,
                 content=content,
                 headers={"Content-Type": "application/json"},
             )
             if isinstance(outcome, Failure):
-                failure = self._doubt(outcome)
+                failure = self._judge_refusal(outcome)
             else:
                 try:
                     return read_task_id(outcome)
                 except ValueError as error:
                     problem = UnexpectedAnswer([f"{error} @ $.data"], http_status=200)
                     failure = Failure(Sent.MAYBE, problem)
-            delay = self._retry.submit(failure, attempt=attempt, roll=random.random())
+            delay = self._retry.submit_delay(failure, attempt=attempt, roll=random.random())
             if delay is None:
                 return failure
-            mark(False)
+            on_wire(False)
             logger.info("submit: %s, sending again in %.1f s", failure.error.__class__.__name__, delay)
             await anyio.sleep(delay)
 
     @staticmethod
-    def _doubt(failure: Failure) -> Failure:
+    def _judge_refusal(failure: Failure) -> Failure:
         """An answer to a POST that is no error of the API itself proves nothing: a task may have been created."""
         error = failure.error
         by_gateway = isinstance(error, ServerError) and error.code != INTERNAL_ERROR
@@ -221,7 +202,7 @@ class Session:
         Source: vendor's page, 2. Get Task Result.
         """
         outcome = await self._call(
-            self._doors.looks,
+            self._transports.looks,
             "GET",
             f"{self._result_url}?taskId={task_id:d}",
             limit=LOOK_LIMIT,
@@ -250,20 +231,20 @@ class Session:
             outcome = await self.look(task_id)
             if not isinstance(outcome, Failure) or isinstance(outcome.error, TaskFailed):
                 return outcome
-            delay = self._retry.look(outcome, attempt=attempt, elapsed=0.0, roll=random.random())
+            delay = self._retry.look_delay(outcome, attempt=attempt, elapsed=0.0, roll=random.random())
             if delay is None or attempt >= self._retry.attempts:
                 return outcome
             await anyio.sleep(delay)
 
     async def _call(
         self,
-        door: Door,
+        sender: Sender,
         method: str,
         url: str,
         *,
         limit: float,
         timeout: tuple[float, float, float, float],
-        mark: Callable[[bool], None] | None = None,
+        on_wire: Callable[[bool], None] | None = None,
         **more: Any,
     ) -> Any | Failure:
         """Make one request: return the `data` of its answer, or what became of it."""
@@ -275,45 +256,45 @@ class Session:
         try:
             if self._brake_until:
                 await self._heed_brake()  # it may have been put on while this waited for its slot
-            if door.is_closed:
+            if sender.is_closed:
                 return Failure(Sent.NO, ConnectionFailed("the http client is closed: nothing was sent"))
             try:
-                request = door.build_request(method, url, timeout=timeout, **more)
+                request = sender.build_request(method, url, timeout=timeout, **more)
                 # Here, and not among the arguments, so that no frame of ours has the key in a printable variable.
                 request.headers.update(self._key.headers)
             except Exception as error:  # noqa: BLE001 - a user's http_client may be of any making
                 failure = ConnectionFailed(
-                    f"http_client cannot make this request ({self._tell(error)}); it was not sent"
+                    f"http_client cannot make this request ({self._describe(error)}); it was not sent"
                 )
                 failure.__cause__ = error
                 return Failure(Sent.NO, failure)
-            if mark is not None:
+            if on_wire is not None:
                 await anyio.lowlevel.checkpoint_if_cancelled()  # the last moment to withdraw
-                mark(True)
+                on_wire(True)
             try:
                 # Shielded: whoever asked may go, a submit on its way is never torn in two.
                 # What `anyio.fail_after` does, without its generator.
-                with anyio.CancelScope(deadline=anyio.current_time() + limit, shield=mark is not None) as scope:
-                    outcome = self._read(*await self._exchange(door, request))
+                with anyio.CancelScope(deadline=anyio.current_time() + limit, shield=on_wire is not None) as scope:
+                    outcome = self._read(*await self._exchange(sender, request))
                 if scope.cancelled_caught:
                     raise TimeoutError  # noqa: TRY301 - it is told like all that a transport raises
             except Exception as error:  # noqa: BLE001 - transports raise what they like; all of it means: no answer
-                failure = ConnectionFailed(f"the API could not be reached ({self._tell(error)})")
+                failure = ConnectionFailed(f"the API could not be reached ({self._describe(error)})")
                 failure.__cause__ = error
-                return Failure(judge(error), failure)
+                return Failure(Sent.NO if sent_nothing(error) else Sent.MAYBE, failure)
         finally:
             self._slots.release()
         return outcome
 
-    def _tell(self, error: Exception) -> str:
+    def _describe(self, error: Exception) -> str:
         """Say what went wrong, without the key."""
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        return self._key.cover(reason)
+        return self._key.redact(reason)
 
-    async def _exchange(self, door: Door, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+    async def _exchange(self, sender: Sender, request: httpx.Request) -> tuple[httpx.Response, bytes]:
         """Send, and read the answer up to a limit."""
         # Not even when the user's own client follows redirects: httpx would carry the APIKEY header along.
-        response = await door.send(request, stream=True, follow_redirects=False)
+        response = await sender.send(request, stream=True, follow_redirects=False)
         try:
             content = bytearray()
             async with aclosing(cast("AsyncGenerator[bytes]", response.aiter_bytes())) as chunks:
@@ -334,7 +315,7 @@ class Session:
             data = read_answer(status, content, retry_after=retry_after)
         except IdealError as error:
             if isinstance(error, ApiError):  # there are services that repeat a wrong key in their message
-                error.message, error.args = self._key.cover(error.message), (self._key.cover(str(error)),)
+                error.message, error.args = self._key.redact(error.message), (self._key.redact(str(error)),)
             self._brake(error)
             return Failure(Sent.ANSWERED, error)
         self._braked = 0

@@ -313,7 +313,7 @@ class Submissions:
             async with self._session.post_slots:
                 if await self._intend(flight):
                     body, mark = write_request(flight.request), partial(self._mark, flight)
-                    outcome = await self._session.submit(body, mark=mark)
+                    outcome = await self._session.submit(body, on_wire=mark)
                     with anyio.CancelScope(shield=True):
                         await self._settle(flight, outcome)
             if flight.over:

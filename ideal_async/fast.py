@@ -6,7 +6,7 @@ from ssl import SSLContext
 import anyio.lowlevel
 import httpx
 
-from ._doors import JUST_USED, KEEP_ALIVE
+from ._transports import JUST_USED, KEEP_ALIVE
 
 try:
     from httpx_aiohttp import AiohttpTransport
@@ -32,13 +32,13 @@ class FastTransport(httpx.AsyncBaseTransport):
     def __init__(self, *, verify: SSLContext | None = None, max_connections: int = 100) -> None:
         self._verify = verify
         self._max_connections = max_connections
-        self._doors: tuple[httpx.AsyncBaseTransport, httpx.AsyncBaseTransport] | None = None
+        self._transports: tuple[httpx.AsyncBaseTransport, httpx.AsyncBaseTransport] | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Carry one request: those that may cost money on a fresh or just used connection."""
-        if self._doors is None:
-            self._doors = self._open(JUST_USED), self._open(KEEP_ALIVE)
-        return await self._doors[request.method != "POST"].handle_async_request(request)
+        if self._transports is None:
+            self._transports = self._open(JUST_USED), self._open(KEEP_ALIVE)
+        return await self._transports[request.method != "POST"].handle_async_request(request)
 
     def _open(self, keep_alive: float) -> httpx.AsyncBaseTransport:
         self._verify = self._verify or httpx.create_ssl_context()  # reads the certificates once
@@ -51,5 +51,5 @@ class FastTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close the connections."""
-        for door in self._doors or ():
-            await door.aclose()
+        for sender in self._transports or ():
+            await sender.aclose()

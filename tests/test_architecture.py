@@ -14,7 +14,7 @@ FLOORS: list[set[str]] = [
     {"_models", "_ranges", "_agenda", "_laws", "_company"},
     {"_errors", "_checking", "_learned"},
     {"_witnesses"},
-    {"_wire", "_retry", "_pricing", "_pacing", "_observer", "_waiter", "_doors"},
+    {"_wire", "_retry", "_pricing", "_pacing", "_observer", "_waiter", "_transports"},
     {"_session", "_poller", "_download", "_background", "_commits", "_entries", "_owners"},
     {"_rows", "_schema"},
     {"_journal"},
@@ -44,7 +44,7 @@ def name_of(path: Path) -> str:
 def room_of(name: str) -> str:
     """The cli, the sandbox and the demo each count as one room seen from outside."""
     head = name.partition(".")[0]
-    return head if head in {"cli", "sandbox", "webdemo"} else name
+    return head if head in {"cli", "sandbox", "webdemo", "_transports"} else name
 
 
 def imports_of(path: Path) -> Iterator[str]:

@@ -1180,7 +1180,7 @@ async def test_cancelled_callers_leak_no_pool_slots(anyio_backend_name: str) -> 
                 for number in range(300):
                     callers.start_soon(call, number)
         await anyio.sleep(0.2)  # the last ones unwind
-        transports = [own._transport if isinstance(own, httpx.AsyncClient) else own for own in client._doors._own]
+        transports = [own._transport if isinstance(own, httpx.AsyncClient) else own for own in client._transports._own]
         assert len(transports) == 3
         for transport in transports:
             assert isinstance(transport, httpx.AsyncHTTPTransport)
@@ -1195,7 +1195,7 @@ async def test_cancelled_callers_leak_no_pool_slots(anyio_backend_name: str) -> 
 @pytest.mark.slow
 @pytest.mark.usefixtures("real_time")
 async def test_a_client_of_its_own_talks_over_real_connections() -> None:
-    """Two doors: one for submits, one for looks and downloads; both are closed with it."""
+    """Two transports: one for submits, one for looks and downloads; both are closed with it."""
     seen: list[bytes] = []
 
     async def serve(stream: anyio.abc.SocketStream) -> None:
@@ -1209,5 +1209,5 @@ async def test_a_client_of_its_own_talks_over_real_connections() -> None:
     async with loopback(serve) as base_url:
         async with AsyncClient(KEY, base_url=base_url, pacing=Pacing(min_interval=0.01, max_interval=0.05)) as client:
             assert (await client.generate(ROOM)).succeeded
-        assert client._doors.web.is_closed
+        assert client._transports.web.is_closed
     assert seen == [b"POST", b"GET"]

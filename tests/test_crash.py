@@ -18,7 +18,7 @@ import crash_worker
 import pytest
 
 from ideal_async import Journal
-from ideal_async._doors import POSTS_AT_ONCE
+from ideal_async._transports import POSTS_AT_ONCE
 
 pytestmark = pytest.mark.slow
 

@@ -57,27 +57,27 @@ def name(error: Any) -> str:
 
 def test_a_submit_that_was_not_sent_is_sent_again_at_least_three_times() -> None:
     """And not for ever."""
-    delays = [Retry().submit(Failure(Sent.NO, LOST), attempt=attempt, roll=0.999) for attempt in range(1, 6)]
+    delays = [Retry().submit_delay(Failure(Sent.NO, LOST), attempt=attempt, roll=0.999) for attempt in range(1, 6)]
     assert delays == [pytest.approx(delay, rel=0.01) for delay in (0.5, 1.0, 2.0, 4.0)] + [None]
 
 
 @pytest.mark.parametrize("error", REFUSALS_THAT_PASS, ids=name)
 def test_a_refusal_that_passes_is_sent_again(error: IdealError) -> None:
     """The API answered that it created nothing, and that later may be better."""
-    assert Retry().submit(Failure(Sent.ANSWERED, error), attempt=1, roll=0.0) is not None
-    assert Retry().submit(Failure(Sent.ANSWERED, error), attempt=5, roll=0.0) is None
+    assert Retry().submit_delay(Failure(Sent.ANSWERED, error), attempt=1, roll=0.0) is not None
+    assert Retry().submit_delay(Failure(Sent.ANSWERED, error), attempt=5, roll=0.0) is None
 
 
 @pytest.mark.parametrize("error", REFUSALS_THAT_STAY, ids=name)
 def test_a_refusal_that_stays_is_told_at_once(error: IdealError) -> None:
     """The same request would bring the same answer."""
-    assert Retry().submit(Failure(Sent.ANSWERED, error), attempt=1, roll=0.0) is None
+    assert Retry().submit_delay(Failure(Sent.ANSWERED, error), attempt=1, roll=0.0) is None
 
 
 @pytest.mark.parametrize("error", [LOST, BROKEN, *REFUSALS_THAT_PASS, *REFUSALS_THAT_STAY], ids=name)
 def test_what_may_have_been_received_is_never_sent_again(error: IdealError) -> None:
     """Money is never spent twice: whatever else is known, this rule is first."""
-    assert Retry(attempts=1000).submit(Failure(Sent.MAYBE, error), attempt=1, roll=0.0) is None
+    assert Retry(attempts=1000).submit_delay(Failure(Sent.MAYBE, error), attempt=1, roll=0.0) is None
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_what_may_have_been_received_is_never_sent_again(error: IdealError) -> N
 def test_a_look_rides_out_an_outage(error: IdealError, sent: Sent) -> None:
     """However often it fails, until the outage has lasted too long: a look costs nothing, the job is paid."""
     failure = Failure(sent, error)
-    assert Retry(outage=600).look(failure, attempt=1000, elapsed=599.9, roll=0.5) is not None
-    assert Retry(outage=600).look(failure, attempt=1, elapsed=600.0, roll=0.5) is None
+    assert Retry(outage=600).look_delay(failure, attempt=1000, elapsed=599.9, roll=0.5) is not None
+    assert Retry(outage=600).look_delay(failure, attempt=1, elapsed=600.0, roll=0.5) is None
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_look_rides_out_an_outage(error: IdealError, sent: Sent) -> None:
 def test_a_look_believes_a_strange_answer_the_third_time(error: IdealError) -> None:
     """Once may be a hiccup; three times in a row is an answer."""
     failure = Failure(Sent.ANSWERED, error)
-    verdicts = [Retry().look(failure, attempt=attempt, elapsed=0.0, roll=0.5) is None for attempt in (1, 2, 3)]
+    verdicts = [Retry().look_delay(failure, attempt=attempt, elapsed=0.0, roll=0.5) is None for attempt in (1, 2, 3)]
     assert verdicts == [False, False, True]
 
 
@@ -110,7 +110,7 @@ def test_a_look_believes_a_strange_answer_the_third_time(error: IdealError) -> N
 def test_a_look_takes_a_wrong_key_or_a_wrong_id_at_its_word(cls: type[ApiError], code: int, http_status: int) -> None:
     """The same question brings the same answer."""
     failure = Failure(Sent.ANSWERED, no(cls, code, http_status=http_status))
-    assert Retry().look(failure, attempt=1, elapsed=0.0, roll=0.0) is None
+    assert Retry().look_delay(failure, attempt=1, elapsed=0.0, roll=0.0) is None
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_a_look_takes_a_wrong_key_or_a_wrong_id_at_its_word(cls: type[ApiError],
 def test_what_the_api_asks_for_goes_before_our_own_pause_within_reason(asked: float, pause: float) -> None:
     """A `Retry-After` of a month is a mistake of somebody."""
     failure = Failure(Sent.ANSWERED, no(RateLimited, 429, http_status=429, retry_after=asked))
-    assert Retry().submit(failure, attempt=3, roll=0.5) == pause
-    assert Retry().look(failure, attempt=3, elapsed=0.0, roll=0.5) == pause
+    assert Retry().submit_delay(failure, attempt=3, roll=0.5) == pause
+    assert Retry().look_delay(failure, attempt=3, elapsed=0.0, roll=0.5) == pause
 
 
 @given(attempt=st.integers(1, 10_000), roll=st.floats(0, 1, exclude_max=True))
@@ -142,11 +142,11 @@ def test_a_negative_number_of_seconds_is_refused(name: str, value: float) -> Non
 
 def test_at_least_one_attempt_is_made() -> None:
     """`attempts` counts the first one too."""
-    assert Retry(attempts=1).submit(Failure(Sent.NO, LOST), attempt=1, roll=0.0) is None
+    assert Retry(attempts=1).submit_delay(Failure(Sent.NO, LOST), attempt=1, roll=0.0) is None
     with pytest.raises(ValueError, match="attempts must be 1 or more, not 0"):
         Retry(attempts=0)
 
 
 def test_no_patience_is_allowed() -> None:
     """`outage=0` gives up at the first failed look."""
-    assert Retry(outage=0).look(Failure(Sent.NO, LOST), attempt=1, elapsed=0.0, roll=0.5) is None
+    assert Retry(outage=0).look_delay(Failure(Sent.NO, LOST), attempt=1, elapsed=0.0, roll=0.5) is None

@@ -41,9 +41,9 @@ from ideal_async import (
     Unauthorized,
     UnexpectedAnswer,
 )
-from ideal_async._doors import Doors
 from ideal_async._retry import Failure, Sent
-from ideal_async._session import LARGEST_ANSWER, Session, check_base_url, check_key, judge
+from ideal_async._session import LARGEST_ANSWER, Session, check_base_url, check_key
+from ideal_async._transports import Transports, sent_nothing
 
 BODY = {"imageUrl": "https://example.com/room.jpg", "duration": 5, "resolution": "720p", "prompt": "Grüße 🏠"}
 
@@ -51,9 +51,13 @@ BODY = {"imageUrl": "https://example.com/room.jpg", "duration": 5, "resolution":
 def session_of(
     transport: httpx.AsyncBaseTransport | httpx.AsyncClient, base_url: str = BASE_URL, **more: Any
 ) -> Session:
-    doors = Doors.of_client(transport) if isinstance(transport, httpx.AsyncClient) else Doors.of_transport(transport)
+    transports = (
+        Transports.of_client(transport)
+        if isinstance(transport, httpx.AsyncClient)
+        else Transports.of_transport(transport)
+    )
     more = {"requests_at_once": 10, "retry": Retry(), **more}
-    return Session(api_key=KEY, base_url=check_base_url(base_url), doors=doors, **more)
+    return Session(api_key=KEY, base_url=check_base_url(base_url), transports=transports, **more)
 
 
 def ignore(on_the_wire: bool) -> None:
@@ -61,7 +65,7 @@ def ignore(on_the_wire: bool) -> None:
 
 
 async def submit(session: Session) -> int | Failure:
-    return await session.submit(BODY, mark=ignore)
+    return await session.submit(BODY, on_wire=ignore)
 
 
 # What is sent
@@ -159,7 +163,7 @@ def test_only_three_errors_of_httpcore_mean_not_sent(name: str) -> None:
     error: Exception = getattr(httpx, name)("broken")
     core = getattr(httpcore, name, httpcore.NetworkError)
     error.__cause__ = core("broken")
-    assert judge(error) is (Sent.NO if name in NOT_SENT else Sent.MAYBE)
+    assert sent_nothing(error) is (name in NOT_SENT)
 
 
 def imitate(cls: str, module: str, base: type[BaseException] = Exception) -> BaseException:
@@ -195,7 +199,7 @@ def test_not_sent_is_believed_only_where_it_was_proven(
 ) -> None:
     """The name of an exception is no proof; money hangs on it."""
     error.__cause__ = cause
-    assert judge(error) is sent
+    assert sent_nothing(error) is (sent is Sent.NO)
 
 
 # … and the facts, on real sockets
@@ -273,7 +277,7 @@ async def test_a_refused_connection_is_tried_again_and_then_told() -> None:
     marks: list[bool] = []
     async with httpx.AsyncClient() as client:
         session = session_of(client, f"http://127.0.0.1:{closed_port()}", retry=Retry(wait_initial=0.0))
-        failure = await session.submit(BODY, mark=marks.append)
+        failure = await session.submit(BODY, on_wire=marks.append)
     assert isinstance(failure, Failure)
     assert failure.sent is Sent.NO
     assert isinstance(failure.error, ConnectionFailed)
@@ -332,7 +336,7 @@ async def test_no_connection_in_the_pool_means_not_sent() -> None:
         with pytest.raises(httpx.PoolTimeout) as caught:
             await client.post(url)
         tasks.cancel_scope.cancel()
-    assert judge(caught.value) is Sent.NO
+    assert sent_nothing(caught.value)
 
 
 async def speak_plainly(stream: anyio.abc.SocketStream) -> None:
@@ -361,7 +365,8 @@ async def test_no_answer_to_a_handshake_means_not_sent() -> None:
     async with loopback(speak_plainly) as url, httpx.AsyncClient() as client:
         with pytest.raises(httpx.ConnectError) as refused:
             await client.post(url.replace("http:", "https:"))
-    assert [judge(timeout.value), judge(refused.value)] == [Sent.NO, Sent.NO]
+    assert sent_nothing(timeout.value)
+    assert sent_nothing(refused.value)
 
 
 # Answers
@@ -699,7 +704,7 @@ async def test_a_submit_on_its_way_is_not_torn_in_two() -> None:
     result: list[int | Failure] = []
 
     async def run() -> None:
-        result.append(await session.submit(BODY, mark=marks.append))
+        result.append(await session.submit(BODY, on_wire=marks.append))
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
@@ -716,7 +721,7 @@ async def test_a_submit_between_two_attempts_can_be_withdrawn() -> None:
     marks: list[bool] = []
     session = session_of(service, retry=Retry(wait_initial=10, wait_max=10))
     with anyio.move_on_after(3):
-        await session.submit(BODY, mark=marks.append)
+        await session.submit(BODY, on_wire=marks.append)
     assert (len(service.requests), marks) == (1, [True, False])
 
 

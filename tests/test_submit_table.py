@@ -26,7 +26,7 @@ from ideal_async import (
     Unauthorized,
 )
 from ideal_async._retry import Sent
-from ideal_async._session import judge
+from ideal_async._transports import sent_nothing
 
 pytestmark = pytest.mark.anyio
 
@@ -71,15 +71,15 @@ def test_no_exception_of_httpx_is_missing() -> None:
 def test_only_httpcore_is_believed(name: str) -> None:
     """An exception proves that nothing was sent only when httpcore itself raised it before writing."""
     error: Exception = getattr(httpx, name)("lost")
-    assert judge(error) is Sent.MAYBE, "raised by a transport we know nothing of"
+    assert not sent_nothing(error), "raised by a transport we know nothing of"
     error.__cause__ = OSError("lost")
-    assert judge(error) is Sent.MAYBE
+    assert not sent_nothing(error)
     cause = getattr(httpcore, name, None)
     if cause is not None:
         error.__cause__ = cause("lost")
-        assert judge(error) is HTTPX[name]
+        assert sent_nothing(error) is (HTTPX[name] is Sent.NO)
         error.__cause__ = httpcore.ReadError("lost")
-        assert judge(error) is Sent.MAYBE, "httpcore says something else"
+        assert not sent_nothing(error), "httpcore says something else"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_only_httpcore_is_believed(name: str) -> None:
 )
 def test_whatever_else_a_transport_raises_may_have_been_sent(error: Exception) -> None:
     """An exception nobody expects proves nothing."""
-    assert judge(error) is Sent.MAYBE
+    assert not sent_nothing(error)
 
 
 class Once(httpx.AsyncBaseTransport):

@@ -14,9 +14,7 @@ import pytest
 from fakes import HALF_READ, ID, KEY, ROOM, http, loopback, read_request
 
 from ideal_async import AsyncClient, ConnectionFailed, Pacing, Retry, SubmissionUnknown, Task, VideoOutput
-from ideal_async._doors import JUST_USED
-from ideal_async._retry import Sent
-from ideal_async._session import judge
+from ideal_async._transports import JUST_USED, sent_nothing
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.usefixtures("real_time")]
 
@@ -67,20 +65,22 @@ def on_asyncio() -> bool:
     return "asyncio" in type(anyio.lowlevel.current_token().native_token).__module__
 
 
-Door = Callable[[], Any]
+Carrier = Callable[[], Any]
 
 
-@pytest.fixture(params=[by_httpx, by_own_client, by_fast, by_aiohttp, by_httpx2], ids=lambda door: door.__name__[3:])
-def door(request: pytest.FixtureRequest) -> Door:
+@pytest.fixture(
+    params=[by_httpx, by_own_client, by_fast, by_aiohttp, by_httpx2], ids=lambda carrier: carrier.__name__[3:]
+)
+def carrier(request: pytest.FixtureRequest) -> Carrier:
     """A way out."""
-    found: Door = request.param
+    found: Carrier = request.param
     return found
 
 
 @asynccontextmanager
-async def client_through(door: Door, base_url: str, **more: Any) -> AsyncGenerator[AsyncClient]:
+async def client_through(carrier: Carrier, base_url: str, **more: Any) -> AsyncGenerator[AsyncClient]:
     more.setdefault("retry", Retry(wait_initial=0.0))
-    async with door() as way, AsyncClient(KEY, base_url=base_url, **way, **more) as client:
+    async with carrier() as way, AsyncClient(KEY, base_url=base_url, **way, **more) as client:
         yield client
 
 
@@ -108,10 +108,10 @@ def answer(request: bytes) -> bytes:
     return http(CREATED if request.startswith(b"POST") else PROCESSING)
 
 
-async def test_a_submit_and_a_look_go_over_the_wire(door: Door) -> None:
+async def test_a_submit_and_a_look_go_over_the_wire(carrier: Carrier) -> None:
     """The vendor's two endpoints, the key in its header, and one connection for several looks."""
     wire = Wire(answer)
-    async with loopback(wire) as url, client_through(door, url) as client:
+    async with loopback(wire) as url, client_through(carrier, url) as client:
         assert await client.submit(ROOM) == ID
         assert [(await client.fetch(ID)).percentage for _ in range(3)] == [30] * 3
     assert wire.requests[0].startswith(b"POST /api/v1/imageToVideo/generate HTTP/1.1\r\n")
@@ -120,12 +120,12 @@ async def test_a_submit_and_a_look_go_over_the_wire(door: Door) -> None:
     assert (len(wire.requests), wire.connections <= 2) == (4, True)
 
 
-async def test_a_compressed_answer_is_read(door: Door) -> None:
+async def test_a_compressed_answer_is_read(carrier: Carrier) -> None:
     """Once, and by one of the two."""
     import gzip
 
     wire = Wire(lambda _: http(gzip.compress(PROCESSING), Content_Encoding="gzip"))
-    async with loopback(wire) as url, client_through(door, url) as client:
+    async with loopback(wire) as url, client_through(carrier, url) as client:
         assert (await client.fetch(ID)).percentage == 30
 
 
@@ -166,7 +166,7 @@ def hear_and_say(content: bytes) -> Serve:
     ],
     ids=["hang up", "EOF", "reset", "nonsense", "half a head", "half a body", "gateway", "not gzip"],
 )
-async def test_what_may_have_been_received_is_sent_once(door: Door, serve: Serve) -> None:
+async def test_what_may_have_been_received_is_sent_once(carrier: Carrier, serve: Serve) -> None:
     """Whatever the transport calls it."""
     connections = 0
 
@@ -175,26 +175,26 @@ async def test_what_may_have_been_received_is_sent_once(door: Door, serve: Serve
         connections += 1
         await serve(stream)
 
-    async with loopback(count) as url, client_through(door, url) as client:
+    async with loopback(count) as url, client_through(carrier, url) as client:
         with pytest.raises(SubmissionUnknown):
             await client.submit(ROOM)
     assert connections == 1
 
 
-async def test_a_refused_connection_is_not_sent(door: Door) -> None:
+async def test_a_refused_connection_is_not_sent(carrier: Carrier) -> None:
     """Nothing was spent, and the caller is told so, instead of having to look for a task."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    async with client_through(door, url) as client:
+    async with client_through(carrier, url) as client:
         with pytest.raises(ConnectionFailed):
             await client.submit(ROOM)
         assert client.ledger.unknown == 0
 
 
-async def test_a_connection_that_does_not_come_about_is_not_sent(door: Door) -> None:
+async def test_a_connection_that_does_not_come_about_is_not_sent(carrier: Carrier) -> None:
     """A full backlog: TCP's handshake is left hanging until the timeout."""
-    async with door() as way:
+    async with carrier() as way:
         http_client = way.get("http_client") or httpx.AsyncClient(transport=way.get("transport"))
         with socket.socket() as full:
             full.bind(("127.0.0.1", 0))
@@ -209,32 +209,32 @@ async def test_a_connection_that_does_not_come_about_is_not_sent(door: Door) -> 
             for one in waiting:
                 one.close()
         await http_client.aclose()
-    assert judge(caught.value) is Sent.NO
+    assert sent_nothing(caught.value)
 
 
-async def test_a_connection_closed_while_idle_puts_no_submit_in_doubt(door: Door) -> None:
+async def test_a_connection_closed_while_idle_puts_no_submit_in_doubt(carrier: Carrier) -> None:
     """Keep-alive ends without a word; the next submit takes a fresh connection."""
-    async with loopback(hear_and_say(http(CREATED))) as url, client_through(door, url) as client:
+    async with loopback(hear_and_say(http(CREATED))) as url, client_through(carrier, url) as client:
         for _ in range(3):
             assert await client.submit(ROOM) == ID
             await anyio.sleep(0.01)  # the end of the connection arrives
 
 
-async def test_the_key_does_not_follow_a_redirect(door: Door) -> None:
+async def test_the_key_does_not_follow_a_redirect(carrier: Carrier) -> None:
     """Not to another origin, and not even when a client of the caller's follows them."""
     elsewhere = Wire(answer)
     async with loopback(elsewhere) as other:
         moved = Wire(lambda _: http(b"", "307 Temporary Redirect", Location=f"{other}/api"))
-        async with loopback(moved) as url, client_through(door, url) as client:
+        async with loopback(moved) as url, client_through(carrier, url) as client:
             with pytest.raises(SubmissionUnknown):
                 await client.submit(ROOM)
     assert (len(moved.requests), elsewhere.requests) == (1, [])
 
 
-async def test_cancelled_callers_leave_nothing_behind(door: Door) -> None:
+async def test_cancelled_callers_leave_nothing_behind(carrier: Carrier) -> None:
     """Connections come back, whenever their caller went."""
     wire = Wire(answer)
-    async with loopback(wire) as url, client_through(door, url, max_requests_at_once=2) as client:
+    async with loopback(wire) as url, client_through(carrier, url, max_requests_at_once=2) as client:
         for number in range(40):
             with anyio.move_on_after(0.0002 * number):
                 await client.fetch(ID)
@@ -242,7 +242,7 @@ async def test_cancelled_callers_leave_nothing_behind(door: Door) -> None:
             assert (await client.fetch(ID)).percentage == 30
 
 
-async def test_a_wait_is_looked_at_until_its_end(door: Door) -> None:
+async def test_a_wait_is_looked_at_until_its_end(carrier: Carrier) -> None:
     """The poller, over the wire."""
     looks = 0
 
@@ -256,14 +256,14 @@ async def test_a_wait_is_looked_at_until_its_end(door: Door) -> None:
 
     async with loopback(Wire(soon)) as url:
         pacing = Pacing(min_interval=0.01, max_interval=0.01)
-        async with client_through(door, url, pacing=pacing) as client:
+        async with client_through(carrier, url, pacing=pacing) as client:
             assert (await client.wait(ID, timeout=5)).succeeded
 
 
-async def test_a_download_goes_out_without_the_key(door: Door, tmp_path: Path) -> None:
+async def test_a_download_goes_out_without_the_key(carrier: Carrier, tmp_path: Path) -> None:
     """Through the same transport."""
     wire = Wire(lambda _: http(b"moving pictures"))
-    async with loopback(wire) as url, client_through(door, url) as client:
+    async with loopback(wire) as url, client_through(carrier, url) as client:
         task = Task(ID, "Success", output=VideoOutput(f"{url}/v.mp4"))
         path = await client.download(task, tmp_path / "v.mp4")
     assert await anyio.Path(path).read_bytes() == b"moving pictures"
@@ -278,9 +278,12 @@ async def test_fast_sends_submits_on_connections_of_their_own() -> None:
         await client.fetch(ID)
         await client.submit(ROOM)
         await client.fetch(ID)
-        submits, looks = transport._doors
+        submits, looks = transport._transports
     assert wire.connections == 2
-    kept = [door.limits.keepalive_expiry if on_asyncio() else door._pool._keepalive_expiry for door in (submits, looks)]
+    kept = [
+        carrier.limits.keepalive_expiry if on_asyncio() else carrier._pool._keepalive_expiry
+        for carrier in (submits, looks)
+    ]
     assert kept == [JUST_USED, 75.0]
 
 

@@ -18,7 +18,7 @@ JUST_USED = 2.0
 KEEP_ALIVE = 75.0
 
 
-class Door(Protocol):
+class Sender(Protocol):
     """What sends requests of the API: an `httpx.AsyncClient`, or the little of one that they need."""
 
     @property
@@ -48,7 +48,7 @@ class Door(Protocol):
 _parsed = lru_cache(maxsize=1000)(httpx.URL)
 
 
-class StraightDoor:
+class DirectSender:
     """Puts requests straight to a transport.
 
     What an `httpx.AsyncClient` adds around it (cookies, redirects, authentication, a log of full URLs) is nothing that
@@ -93,7 +93,7 @@ class StraightDoor:
         return response
 
 
-class Doors:
+class Transports:
     """All ways out of one client.
 
     Attributes:
@@ -104,8 +104,8 @@ class Doors:
 
     def __init__(
         self,
-        posts: Door,
-        looks: Door,
+        posts: Sender,
+        looks: Sender,
         web: httpx.AsyncClient,
         *,
         own: Sequence[httpx.AsyncClient | httpx.AsyncBaseTransport],
@@ -123,8 +123,8 @@ class Doors:
     @classmethod
     def of_transport(cls, transport: httpx.AsyncBaseTransport) -> Self:
         """Send everything by one transport."""
-        door, web = StraightDoor(transport), httpx.AsyncClient(transport=transport)
-        return cls(door, door, web, own=[web])
+        sender, web = DirectSender(transport), httpx.AsyncClient(transport=transport)
+        return cls(sender, sender, web, own=[web])
 
     @classmethod
     def of_our_own(cls, base_url: httpx.URL, *, requests_at_once: int) -> Self:
@@ -145,7 +145,7 @@ class Doors:
             return cls(*clients, own=clients)
         posts, looks = (httpx.AsyncHTTPTransport(verify=tls, limits=limits) for limits in (fresh, lasting))
         web = httpx.AsyncClient(verify=tls, limits=others, trust_env=base_url.scheme == "https")
-        return cls(StraightDoor(posts), StraightDoor(looks), web, own=[posts, looks, web])
+        return cls(DirectSender(posts), DirectSender(looks), web, own=[posts, looks, web])
 
     async def aclose(self) -> None:
         """Close what is ours."""

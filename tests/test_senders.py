@@ -7,8 +7,8 @@ import pytest
 from fakes import BASE_URL, GENERATE, ID, KEY, ROOM, Service, answer, look
 
 from ideal_async import AsyncClient, ConnectionFailed
-from ideal_async._doors import Doors, StraightDoor
 from ideal_async._session import check_base_url
+from ideal_async._transports import DirectSender, Transports
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 TIMEOUT = (1.0, 2.0, 3.0, 4.0)
@@ -25,7 +25,7 @@ def test_a_straight_request_is_the_one_that_httpx_would_make() -> None:
     """Address, method, body, timeouts and headers; only more encodings may be asked for by a client."""
     url, more = f"{BASE_URL}{GENERATE}", {"Content-Type": "application/json"}
     client = httpx.AsyncClient()
-    ours = StraightDoor(httpx.AsyncHTTPTransport()).build_request(
+    ours = DirectSender(httpx.AsyncHTTPTransport()).build_request(
         "POST", url, timeout=TIMEOUT, content=b"{}", headers=more
     )
     theirs = client.build_request("POST", url, timeout=TIMEOUT, content=b"{}", headers=more)
@@ -33,7 +33,7 @@ def test_a_straight_request_is_the_one_that_httpx_would_make() -> None:
     assert ours.extensions == theirs.extensions
     for request in (ours, theirs):
         del request.headers["Accept-Encoding"]
-    theirs.headers.pop("Accept")  # the session says what it accepts, to every door
+    theirs.headers.pop("Accept")  # the session says what it accepts, to every sender
     assert ours.headers == theirs.headers
 
 
@@ -42,9 +42,9 @@ async def test_a_redirect_is_an_answer_like_another() -> None:
     """Nobody follows it: the key would go along."""
     moved = httpx.Response(307, headers={"Location": "https://elsewhere.example/"})
     service = Service(look=moved, file=answer(ID))
-    door = Doors.of_transport(service).looks
-    request = door.build_request("GET", f"{BASE_URL}/api/v1/imageToVideo/result", timeout=TIMEOUT)
-    response = await door.send(request, stream=True, follow_redirects=True)
+    sender = Transports.of_transport(service).looks
+    request = sender.build_request("GET", f"{BASE_URL}/api/v1/imageToVideo/result", timeout=TIMEOUT)
+    response = await sender.send(request, stream=True, follow_redirects=True)
     assert response.status_code == 307
     assert response.request is request
     assert len(service.requests) == 1
@@ -65,11 +65,11 @@ def test_a_proxy_of_the_environment_is_heeded_but_not_for_loopback(
     if proxy is not None:
         monkeypatch.setenv("HTTPS_PROXY", proxy)
         monkeypatch.setenv("HTTP_PROXY", proxy)
-    doors = Doors.of_our_own(check_base_url(base_url), requests_at_once=3)
-    for door in (doors.posts, doors.looks):
-        assert isinstance(door, StraightDoor if straight else httpx.AsyncClient)
+    transports = Transports.of_our_own(check_base_url(base_url), requests_at_once=3)
+    for sender in (transports.posts, transports.looks):
+        assert isinstance(sender, DirectSender if straight else httpx.AsyncClient)
     if not straight:
-        for client in (doors.posts, doors.web):
+        for client in (transports.posts, transports.web):
             assert isinstance(client, httpx.AsyncClient)
             transport = client._transport_for_url(httpx.URL(base_url))
             assert isinstance(transport, httpx.AsyncHTTPTransport)
@@ -106,7 +106,7 @@ async def test_a_client_over_a_transport_sends_the_pages_requests() -> None:
     service = Service(submit=answer(ID), look=look("Success"))
     async with AsyncClient(KEY, base_url=BASE_URL, transport=service) as client:
         await client.generate(ROOM)
-        assert "APIKEY" not in client._doors.web.headers
+        assert "APIKEY" not in client._transports.web.headers
     post, get = service.requests
     assert [request.headers["APIKEY"] for request in (post, get)] == [KEY, KEY]
     assert [request.headers["Accept"] for request in (post, get)] == ["application/json"] * 2

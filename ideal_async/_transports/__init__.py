@@ -1,0 +1,15 @@
+"""Which transport carries submits, looks and downloads, and which of its failures prove that nothing was sent."""
+
+from ._proof import sent_nothing
+from ._senders import DOWNLOADS_AT_ONCE, JUST_USED, KEEP_ALIVE, POSTS_AT_ONCE, DirectSender, Sender, Transports
+
+__all__ = [
+    "DOWNLOADS_AT_ONCE",
+    "JUST_USED",
+    "KEEP_ALIVE",
+    "POSTS_AT_ONCE",
+    "DirectSender",
+    "Sender",
+    "Transports",
+    "sent_nothing",
+]
