@@ -24,6 +24,7 @@ from ._errors import (
     UnexpectedAnswer,
     WaitTimeout,
 )
+from ._identity import redact_url
 from ._models import Eta, ImageToVideo, Task, TaskInput, TaskStatus, VideoOutput
 from ._observer import Observer
 from ._pacing import Pacing
@@ -98,5 +99,6 @@ __all__ = [
     "WaitTimeout",
     "batch",
     "estimate",
+    "redact_url",
     "resume",
 ]

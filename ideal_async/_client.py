@@ -16,6 +16,7 @@ import httpx
 
 from ._background import Background
 from ._errors import ConnectionFailed, TaskFailed
+from ._identity import origin_of
 from ._models import ImageToVideo, Task
 from ._observer import Call, Guarded, Observer, ignore
 from ._pacing import Forecast, Pacing
@@ -138,7 +139,7 @@ class AsyncClient:
             self._background,
             budget=budget,
             journal=journal,
-            origin=_origin(self._base_url),
+            origin=self.origin,
             leave_loop=self._leave_loop,
             on_task=self._remember,
             observer=self._observer,
@@ -179,6 +180,11 @@ class AsyncClient:
         if self._observer is not None:
             self._observer.in_flight(-len(self._running))
         await self._transports.aclose()
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of the API: what the journal's keys are scoped by."""
+        return origin_of(str(self._base_url))
 
     @property
     def ledger(self) -> Ledger:
@@ -391,7 +397,7 @@ class AsyncClient:
             raise ValueError("this client has no journal: pass journal=Journal(path)")
         await self._leave_loop(self._journal.sweep)
         for state in ("unknown", "submitted"):
-            entries = self._journal.entries(state, origin=_origin(self._base_url))
+            entries = self._journal.entries(state, origin=self.origin)
             while page := await self._leave_loop(_read_page, entries):
                 for entry in page:
                     yield entry
@@ -442,11 +448,6 @@ class AsyncClient:
 
 def _read_page(entries: "Iterator[Entry]") -> "list[Entry]":
     return list(islice(entries, PAGE))
-
-
-def _origin(url: httpx.URL) -> str:
-    """Scheme, host and port: what a journal's rows are scoped by."""
-    return f"{url.scheme}://{url.host}:{url.port or {'http': 80, 'https': 443}[url.scheme]}"
 
 
 def _check_id(task_id: int) -> int:

@@ -1,7 +1,6 @@
 """What a journal says about a key, and how that is written into columns without its secrets."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
@@ -9,8 +8,8 @@ from typing import Any, Literal, cast
 import attrs
 
 from ._errors import JournalFailed
+from ._identity import redact_text, redact_url
 from ._models import ImageToVideo, Task, TaskInput, TaskStatus, VideoOutput
-from ._wire import fingerprint, without_query
 
 State = Literal["intended", "submitted", "succeeded", "failed", "refused", "unknown"]
 
@@ -55,7 +54,7 @@ class Entry:
     @property
     def fingerprint(self) -> str:
         """Names the request by its content, as `SubmissionUnknown.fingerprint` does."""
-        return fingerprint(self.request)
+        return self.request.fingerprint
 
 
 def read_entry(row: Sequence[Any]) -> Entry:
@@ -97,7 +96,7 @@ def write_task(task: Task) -> str:
 
 def write_text(text: str) -> str:
     """Write somebody else's words: without the query strings of the URLs in them, and in characters a file can hold."""
-    return _redact_text(text).encode(errors="backslashreplace").decode()
+    return redact_text(text).encode(errors="backslashreplace").decode()
 
 
 def write_time(when: datetime) -> str:
@@ -119,7 +118,7 @@ def _write(value: Any) -> str:
 def _redact(value: Any, name: str = "") -> Any:
     if isinstance(value, str):
         is_url = name.lower().endswith(("url", "cover"))
-        return without_query(value) if is_url else _redact_text(value)
+        return redact_url(value) if is_url else redact_text(value)
     if isinstance(value, Mapping):
         fields: Mapping[Any, Any] = cast("Any", value)
         return {str(key): _redact(item, str(key)) for key, item in fields.items()}
@@ -127,13 +126,6 @@ def _redact(value: Any, name: str = "") -> Any:
         items: list[Any] = cast("Any", value)
         return [_redact(item, name) for item in items]
     return value
-
-
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s<>\"']+", re.IGNORECASE)
-
-
-def _redact_text(text: str) -> str:
-    return _URL.sub(lambda found: without_query(found[0]), text)
 
 
 def _read_task(fields: dict[str, Any]) -> Task:

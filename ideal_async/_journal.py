@@ -29,7 +29,6 @@ from ._models import ImageToVideo, Task
 from ._owners import Owner, bury, lives
 from ._rows import Intent
 from ._schema import connect, create
-from ._wire import fingerprint
 
 __all__ = ["STATES", "Intent", "Journal"]
 
@@ -191,7 +190,7 @@ class Journal:
             attempt=uuid.uuid4().hex,
             credits=credits,
             created_at=datetime.fromisoformat(self._time()),
-            fingerprint=fingerprint(request),
+            fingerprint=request.fingerprint,
             request=write_request(request),
         )
         owner = self._claim()

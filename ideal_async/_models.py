@@ -5,12 +5,17 @@ is kept leniently, so that a field or a value the vendor adds tomorrow breaks no
 """
 
 # No `from __future__ import annotations` in this file: cattrs reads the annotations as types.
+import hashlib
+import json
+import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 import attrs
+
+from ._identity import redact_url
 
 Duration = Literal[5, 10]
 Resolution = Literal["480p", "720p", "1080p"]
@@ -58,6 +63,21 @@ def _is_text(value: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
+def vendor_name(name: str) -> str:
+    """Return a field's name as the API spells it, in camel case."""
+    return re.sub(r"(?<=[a-z])_([a-z])", lambda found: found[1].upper(), name)
+
+
+def _show_url(url: str | None) -> str:
+    """Error trackers keep reprs, and a query string may be a signature."""
+    return "None" if url is None else repr(redact_url(url))
+
+
+def _show_prompt(prompt: str | None) -> str:
+    """A prompt is somebody's private text: a repr tells only that there is one."""
+    return "None" if prompt is None else f"<{len(prompt)} characters>"
+
+
 def _check_flag(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     if not isinstance(value, bool):
         raise TypeError(f"{attribute.name} must be True or False, not {value!r}")
@@ -94,14 +114,16 @@ class ImageToVideo:
     Source: vendor's page, 1. Create Image to Video Task, Request Body.
     """
 
-    image_url: str = attrs.field(validator=_check_url)
+    image_url: str = attrs.field(validator=_check_url, repr=_show_url)
     duration: Duration = attrs.field(validator=_one_of(Duration), kw_only=True)
     resolution: Resolution = attrs.field(validator=_one_of(Resolution), kw_only=True)
     model_type: ModelType = attrs.field(default="Flash", validator=_one_of(ModelType), kw_only=True)
     generate_audio: bool = attrs.field(default=False, validator=_check_flag, kw_only=True)
-    prompt: str | None = attrs.field(default=None, validator=attrs.validators.optional(_check_prompt), kw_only=True)
+    prompt: str | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_check_prompt), kw_only=True, repr=_show_prompt
+    )
     last_image_url: str | None = attrs.field(
-        default=None, validator=attrs.validators.optional(_check_url), kw_only=True
+        default=None, validator=attrs.validators.optional(_check_url), kw_only=True, repr=_show_url
     )
 
     def __attrs_post_init__(self) -> None:
@@ -112,6 +134,26 @@ class ImageToVideo:
     def kind(self) -> tuple[str, str, int, bool]:
         """What the running time depends on: model, resolution, duration, audio."""
         return (self.model_type, self.resolution, self.duration, self.generate_audio)
+
+    @property
+    def redacted(self) -> Self:
+        """The same request with URLs that hold no secret, as journals and results keep it."""
+        last = self.last_image_url
+        return attrs.evolve(
+            self,
+            image_url=redact_url(self.image_url),
+            last_image_url=None if last is None else redact_url(last),
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the request by its content: 16 hexadecimal digits.
+
+        Query strings do not count, since presigned URLs change at every start of a program.
+        """
+        fields = attrs.asdict(self.redacted)
+        body = {vendor_name(name): value for name, value in fields.items() if value is not None and value is not False}
+        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class TaskStatus(StrEnum):
@@ -133,13 +175,13 @@ class TaskInput:
     Source: vendor's page, 2. Get Task Result, Response Fields `input.*`.
     """
 
-    image_url: str | None = None
-    last_image_url: str | None = None
+    image_url: str | None = attrs.field(default=None, repr=_show_url)
+    last_image_url: str | None = attrs.field(default=None, repr=_show_url)
     duration: int | None = None
     resolution: str | None = None
     model_type: str | None = None
     generate_audio: bool | None = None
-    prompt: str | None = None
+    prompt: str | None = attrs.field(default=None, repr=_show_prompt)
 
     @property
     def kind(self) -> tuple[str, str, int, bool] | None:
@@ -162,8 +204,8 @@ class VideoOutput:
     Source: vendor's page, 2. Get Task Result, Response Fields `output.*`.
     """
 
-    result_url: str
-    cover: str | None = None
+    result_url: str = attrs.field(repr=_show_url)
+    cover: str | None = attrs.field(default=None, repr=_show_url)
     width: int | None = None
     height: int | None = None
 

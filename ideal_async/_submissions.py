@@ -16,7 +16,7 @@ from ._observer import Fate, Observer
 from ._pricing import PRICES, Budget, Ledger, estimate
 from ._retry import Failure, Sent
 from ._session import Session
-from ._wire import fingerprint, write_request
+from ._wire import write_request
 
 if TYPE_CHECKING:
     from ._entries import Entry
@@ -129,7 +129,7 @@ class Flight:
     @property
     def fingerprint(self) -> str:
         """Names the request by its content. Asked for in doubt, or when a key is used again: not worth keeping."""
-        return fingerprint(self.request)
+        return self.request.fingerprint
 
     @property
     def over(self) -> bool:
@@ -202,7 +202,7 @@ class Submissions:
         """
         claim = _Claim(on_submit)
         flight = self._by_key.get(key) if key is not None else None
-        if flight is not None and flight.fingerprint != fingerprint(request):
+        if flight is not None and flight.fingerprint != request.fingerprint:
             raise ValueError(f"key {key!r} was used for a different request: one key is one video, use another key")
         if flight is None or self._may_go_again(flight):
             flight = self._depart(request, key)

@@ -1,9 +1,7 @@
 """The vendor's JSON to our values and back: camelCase, the envelope, data or an error."""
 
-import hashlib
 import json
 import math
-import re
 from functools import cache
 from typing import Any, NoReturn, cast
 
@@ -22,7 +20,7 @@ from ._errors import (
     Unauthorized,
     UnexpectedAnswer,
 )
-from ._models import ImageToVideo, Task, TaskInput, TaskStatus, VideoOutput
+from ._models import ImageToVideo, Task, TaskInput, TaskStatus, VideoOutput, vendor_name
 
 #: Vendor's page, Error Code Reference.
 ERRORS: dict[int, type[ApiError]] = {
@@ -41,10 +39,6 @@ _BEYOND_64_BITS = 2**64
 #: A request that timed out on its way may have been received.
 _BY_GATEWAYS = {408, *_SERVER_ERRORS}
 _LONGEST_ID = 20  # digits of the largest unsigned 64-bit number
-
-
-def _camel(name: str) -> str:
-    return re.sub(r"(?<=[a-z])_([a-z])", lambda found: found[1].upper(), name)
 
 
 def _refuse(what: str, value: object) -> NoReturn:
@@ -97,14 +91,14 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook(str, _read_text)
     converter.register_structure_hook(TaskStatus | str, _read_status)
     for model in (TaskInput, VideoOutput, Task):
-        names = {field.name: override(rename=_camel(field.name)) for field in attrs.fields(model)}
+        names = {field.name: override(rename=vendor_name(field.name)) for field in attrs.fields(model)}
         if model is Task:
             names["id"] = override(struct_hook=_read_id)
             names["raw"] = names["input"] = override(struct_hook=_keep)
             names["eta"] = override(omit=True)
         hook = make_dict_structure_fn(model, converter, **names)  # type: ignore[arg-type]  # overrides by field name
         converter.register_structure_hook(model, hook)
-    names = {field.name: override(rename=_camel(field.name)) for field in attrs.fields(ImageToVideo)}
+    names = {field.name: override(rename=vendor_name(field.name)) for field in attrs.fields(ImageToVideo)}
     converter.register_unstructure_hook(ImageToVideo, make_dict_unstructure_fn(ImageToVideo, converter, **names))  # type: ignore[arg-type]
     return converter
 
@@ -116,21 +110,6 @@ def write_request(request: ImageToVideo) -> dict[str, Any]:
     """
     body: dict[str, Any] = _converter().unstructure(request)
     return {name: value for name, value in body.items() if value is not None and value is not False}
-
-
-def fingerprint(request: ImageToVideo) -> str:
-    """Name a request by its content: 16 hexadecimal digits.
-
-    Query strings do not count, since presigned URLs change at every start of a program.
-    """
-    body = {name: without_query(value) if "Url" in name else value for name, value in write_request(request).items()}
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def without_query(url: str) -> str:
-    """Leave out what may be a signature: everything behind the path, and the user's name and password."""
-    bare = re.split(r"[?#]", url, maxsplit=1)[0]
-    return re.sub(r"//[^/]*@", "//", bare)
 
 
 def read_answer(http_status: int, content: bytes, *, retry_after: float | None = None) -> Any:
@@ -208,7 +187,7 @@ def _say(error: BaseException, _: Any) -> str:
 def _in_their_words(problem: str) -> str:
     """Cattrs names our fields; whoever reads this looks for the vendor's."""
     what, at, where = problem.partition(" @ ")
-    return what + at + _camel(where)
+    return what + at + vendor_name(where)
 
 
 def _has_result(output: Any) -> bool:

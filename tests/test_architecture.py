@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "ideal_async"
 
 #: Each room may import only from the floors below its own. The sandbox is a house of its own.
 FLOORS: list[set[str]] = [
+    {"_identity"},
     {"_models", "_ranges", "_agenda", "_laws", "_company"},
     {"_errors", "_checking", "_learned"},
     {"_witnesses"},
@@ -27,7 +28,7 @@ FLOORS: list[set[str]] = [
 ]
 #: The deciders: no network, no disk, no clock, no dice, no await.
 PURE = {
-    *("_models", "_ranges", "_errors", "_wire", "_retry", "_pricing", "_observer", "sandbox._world"),
+    *("_identity", "_models", "_ranges", "_errors", "_wire", "_retry", "_pricing", "_observer", "sandbox._world"),
     *("_pacing", "_agenda", "_laws", "_checking", "_learned", "_company", "_witnesses"),
 }
 HANDS = {"anyio", "asyncio", "httpx", "os", "pathlib", "random", "socket", "sqlite3", "tempfile", "time"}
