@@ -67,7 +67,7 @@ def test_the_thread_rests_after_every_frame(tmp_path: pathlib.Path, monkeypatch:
     rests: list[float] = []
     monkeypatch.setattr("ideal_async.sandbox._render.time.sleep", rests.append)
     render(SCENE, tmp_path)
-    assert len(rests) == 5 * 16
+    assert len(rests) == 5 * 24
     assert 0 < sum(rests) < 0.05
 
 
@@ -86,16 +86,16 @@ def test_the_size_is_exact(tmp_path: pathlib.Path, resolution: str, width: int, 
 
 
 @pytest.mark.parametrize("duration", [5, 10])
-@pytest.mark.parametrize(("model_type", "rate"), [("Flash", 16), ("Base", 24)])
-def test_the_duration_is_exact(tmp_path: pathlib.Path, duration: int, model_type: str, rate: int) -> None:
-    """To the microsecond, of the file and of the video, at the model type's frame rate."""
+@pytest.mark.parametrize("model_type", ["Flash", "Base"])
+def test_the_duration_is_exact(tmp_path: pathlib.Path, duration: int, model_type: str) -> None:
+    """To the microsecond, of the file and of the video, at the cinema's 24 frames a second."""
     clip = render(attrs.evolve(SCENE, duration=duration, model_type=model_type), tmp_path)
     with av.open(str(clip.video)) as container:
         video = container.streams.video[0]
         assert container.duration == duration * 1_000_000
         assert (video.duration or 0) * (video.time_base or 0) == duration
-        assert video.average_rate == rate
-        assert video.frames == duration * rate
+        assert video.average_rate == 24
+        assert video.frames == duration * 24
 
 
 def test_audio_is_as_long_as_the_video(base: Clip) -> None:
@@ -146,9 +146,8 @@ def test_zooming_out_begins_with_the_picture_as_well(tmp_path: pathlib.Path) -> 
 
 
 def test_base_costs_more_and_looks_better(flash: Clip, base: Clip) -> None:
-    """More frames, more bytes, less loss."""
-    assert len(frames(base)) == 1.5 * len(frames(flash))
-    assert base.video.stat().st_size > 1.5 * flash.video.stat().st_size
+    """More bytes, less loss."""
+    assert base.video.stat().st_size > 1.3 * flash.video.stat().st_size
     assert likeness(shown(frames(base)[0]), drawn()) > likeness(shown(frames(flash)[0]), drawn())
 
 

@@ -2,65 +2,92 @@
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
-from ideal_async.sandbox._pictures import Bytes, blur, resize, to_rgb
+from ideal_async.sandbox._pictures import Bytes, Floats, to_rgb
 
 #: Least share of a photograph that a crop to the video's shape may keep; 4:3 (0.75) is cropped, 1:1 (0.56) is framed.
 KEPT = 0.7
+#: Widths of the two pictures, out of focus and far out of focus, that a surrounding fades into, in pixels.
+SOFT, SOFTER = 96, 16
+#: Share of the shorter side within which a surrounding has gone out of focus, and then far out of focus.
+NEAR, FAR = 0.08, 0.5
+#: Share of the shorter side that a surrounding mirrors, stretched the farther out: a second face must not appear.
+MIRRORED = 0.14
+#: How much darker a surrounding is at its far end: the eye stays with the picture.
+SHADE = 0.12
 
 
 def shape(rgb: Bytes, width: int, height: int) -> Bytes:
     """Give a picture a shape that a width x height video can show.
 
-    A photograph that loses little is left alone, for the camera to crop. One that would lose much (a portrait, a
-    panorama) is shown whole, before a blurred and darkened enlargement of itself, with a soft shadow.
+    A photograph that loses little is left alone, for the camera to crop. One that would lose much (a square, a
+    portrait, a panorama) is shown whole, and goes on beyond its edges out of focus.
     """
     rows, columns = rgb.shape[:2]
     ratio = columns * height / (rows * width)
     if min(ratio, 1 / ratio) >= KEPT:
         return rgb
-    larger = max(1.0, min(2.0, max(columns / width, rows / height)))  # keep what detail the photograph has
+    larger = max(1.0, min(1.4, max(columns / width, rows / height)))  # keep what detail the photograph has
     wide, tall = round(width * larger / 2) * 2, round(height * larger / 2) * 2
     fit = min(wide / columns, tall / rows)
     across, down = max(1, round(columns * fit)), max(1, round(rows * fit))
     front = av.VideoFrame.from_ndarray(rgb, format="rgb24")
     front = front.reformat(across, down, interpolation="BICUBIC" if fit > 1 else "AREA")
     left, top = (wide - across) // 2, (tall - down) // 2
-    result = _backdrop(rgb, wide, tall)
-    near = np.ones((tall // 4, wide // 4), np.float32)
-    near[top // 4 : (top + down) // 4, left // 4 : (left + across) // 4] = 0
-    lit = 0.45 + 0.55 * resize(blur(blur(near, tall // 80), tall // 60), tall, wide)
-    result = (result * lit[..., None]).astype(np.uint8)
-    result[top : top + down, left : left + across] = to_rgb(front)
-    return result
-
-
-def _backdrop(rgb: Bytes, width: int, height: int) -> Bytes:
-    """The middle of a picture, enlarged until it covers, out of focus and a little darker."""
-    rows, columns = rgb.shape[:2]
-    tall, wide = min(rows, max(1, columns * height // width)), min(columns, max(1, rows * width // height))
-    top, left = (rows - tall) // 2, (columns - wide) // 2
-    middle = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb[top : top + tall, left : left + wide]), format="rgb24")
-    small = to_rgb(middle.reformat(64, 36, interpolation="AREA"))
-    soft = np.moveaxis(small, 2, 0).astype(np.float32)
-    for _ in range(3):  # three means in a row are nearly a Gaussian
-        soft = blur(soft, 3)
-    return np.stack([resize(channel * np.float32(0.72), height, width) for channel in soft], axis=2).astype(np.uint8)
+    return _surrounded(to_rgb(front), (top, tall - down - top), (left, wide - across - left))
 
 
 def surround(rgb: Bytes, share: float) -> Bytes:
-    """Add a border, a share of the size, on every side: the mirror image, more out of focus the farther out."""
-    rows, columns = rgb.shape[:2]
-    down, across = round(rows * share), round(columns * share)
-    wide = np.pad(rgb, ((down, down), (across, across), (0, 0)), mode="symmetric")
-    frame = av.VideoFrame.from_ndarray(wide, format="rgb24")
-    small = to_rgb(frame.reformat(160, 90, interpolation="AREA"))
-    soft = blur(blur(np.moveaxis(small, 2, 0).astype(np.float32), 2), 2)
-    y = np.abs(np.linspace(-1, 1, len(wide), dtype=np.float32))[:, None] * np.float32(1 + 2 * share) - 1
-    x = np.abs(np.linspace(-1, 1, wide.shape[1], dtype=np.float32))[None, :] * np.float32(1 + 2 * share) - 1
-    out = np.clip(np.maximum(x, y) / np.float32(share), 0, 1)
-    result = np.empty_like(wide)
-    for channel in range(3):
-        far = resize(soft[channel], *wide.shape[:2])
-        result[..., channel] = wide[..., channel] + out * (far - wide[..., channel])
+    """Add a border, a share of the size, on every side."""
+    down, across = (round(size * share) for size in rgb.shape[:2])
+    return _surrounded(rgb, (down, down), (across, across))
+
+
+def _surrounded(rgb: Bytes, down: tuple[int, int], across: tuple[int, int]) -> Bytes:
+    """A picture that goes on beyond its edges: as its mirror image, which has no seam, soon stretched and out of focus.
+
+    Args:
+        rgb: the picture, which stays as it is.
+        down: rows to add above and below.
+        across: columns to add left and right.
+    """
+    size = np.float32(min(rgb.shape[:2]))
+    (rows, away_y), (columns, away_x) = (
+        _beyond(length, border, size * np.float32(MIRRORED))
+        for length, border in zip(rgb.shape[:2], (down, across), strict=True)
+    )
+    wide: Bytes = rgb[rows][:, columns]
+    soft, softer = (_unfocused(wide, width) for width in (SOFT, SOFTER))
+    top, bottom, left, right = down[0], rows.size - down[1], across[0], columns.size - across[1]
+    for slab in (np.s_[:top, :], np.s_[bottom:, :], np.s_[top:bottom, :left], np.s_[top:bottom, right:]):
+        away = np.hypot(away_y[slab[0], None], away_x[None, slab[1]]) / size
+        near, far = (_step(away / np.float32(reach))[..., None] for reach in (NEAR, FAR))
+        out = wide[slab] + near * (soft[slab].astype(np.float32) - wide[slab])
+        out += far * (softer[slab] - out)
+        wide[slab] = (out * (1 - np.float32(SHADE) * far)).astype(np.uint8)
+    return wide
+
+
+def _beyond(length: int, border: tuple[int, int], reach: np.float32) -> tuple[NDArray[np.intp], Floats]:
+    """For every place on a line with borders: which place of the picture it shows, and how far outside it is."""
+    at = np.arange(-border[0], length + border[1])
+    away = np.maximum(0, np.maximum(-at, at - (length - 1))).astype(np.float32)
+    back = np.minimum(reach * (1 - np.exp(-np.maximum(0, away - 1) / max(reach, np.float32(1)))), length - 1)
+    return np.where(at < 0, back, np.where(at >= length, length - 1 - back, at)).astype(np.intp), away
+
+
+def _step(way: Floats) -> Floats:
+    """0 to 1, setting off and arriving without a jolt: an eye sees a bend in the light as a line (Mach, 1865)."""
+    way = np.clip(way, 0, 1)
+    result: Floats = way * way * (3 - 2 * way)
     return result
+
+
+def _unfocused(rgb: Bytes, width: int) -> Bytes:
+    """The picture, with no more detail than so many columns can hold."""
+    rows, columns = rgb.shape[:2]
+    frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+    small = to_rgb(frame.reformat(width, max(2, width * rows // columns), interpolation="AREA"))
+    frame = av.VideoFrame.from_ndarray(small, format="rgb24")
+    return to_rgb(frame.reformat(columns, rows, interpolation="BICUBIC"))
