@@ -24,10 +24,10 @@ from ._errors import (
     UnexpectedAnswer,
     WaitTimeout,
 )
+from ._forecast import Pacing
 from ._identity import redact_url
 from ._models import Eta, ImageToVideo, Task, TaskInput, TaskStatus, VideoOutput
 from ._observer import Observer
-from ._pacing import Pacing
 from ._pricing import PRICES, Budget, Ledger, Prices, estimate
 from ._retry import Retry
 

@@ -16,10 +16,10 @@ import httpx
 
 from ._background import Background
 from ._errors import ConnectionFailed, TaskFailed
+from ._forecast import Forecast, Pacing
 from ._identity import origin_of
 from ._models import ImageToVideo, Task
 from ._observer import Call, Guarded, Observer, ignore
-from ._pacing import Forecast, Pacing
 from ._poller import Poller
 from ._pricing import Budget, Ledger
 from ._retry import Failure, Retry

@@ -3,7 +3,6 @@
 import logging
 import math
 import random
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -12,14 +11,14 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from ._agenda import Agenda
 from ._errors import ConnectionFailed, IdealError, TaskFailed, Unauthorized
-from ._learned import Lessons
+from ._forecast import Forecast, Track
 from ._models import Task, TaskStatus
 from ._observer import Observer
-from ._pacing import Forecast, Pacing, Track
 from ._retry import Failure, Retry, is_outage
+from ._schedule import Agenda
 from ._waiter import Waiter
+from ._watched import LastLooks, Watched, fail
 
 logger = logging.getLogger("ideal_async")
 
@@ -31,47 +30,12 @@ _EAGER = 2
 #: were submitted at once open four connections instead of nine, and are not discovered later than before.
 _PATIENCE = 0.5
 
-#: What thinking again about a task costs, in glances at one that is not concerned; and glances in one turn of the event
-#: loop, 2 ms of CPU in all.
-_THOUGHT = 50
-_TURN = 500
+#: What replanning one task costs, in steps of the walk over those that are not concerned; and steps in one turn of the
+#: event loop, 2 ms of CPU in all.
+_REPLAN_STEPS = 50
+_STEPS_IN_TURN = 500
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-
-class _Watched:
-    """One task and those who wait for it."""
-
-    __slots__ = (
-        *("failing_since", "failures", "known", "last", "looked_at", "looking"),
-        *("outage", "track", "waiters"),
-    )
-
-    def __init__(self, track: Track, *, known: bool) -> None:
-        self.track = track
-        self.known = known  # of which kind it is
-        self.waiters: list[Waiter] = []
-        self.last: Task | None = None
-        self.looked_at: float | None = None
-        self.looking = self.outage = False
-        self.failures = 0
-        self.failing_since = 0.0
-
-    def interval(self, pacing: Pacing) -> float | None:
-        """Seconds between looks that the most curious waiter asks for."""
-        asked = [waiter.max_interval for waiter in self.waiters if waiter.max_interval is not None]
-        return max(pacing.min_interval, min(asked)) if asked else None
-
-
-class _Left:
-    """The last look at a task that everybody left."""
-
-    __slots__ = ("last", "left_at", "looked_at")
-
-    def __init__(self, looked_at: float, last: Task | None, left_at: float) -> None:
-        self.looked_at = looked_at
-        self.last = last
-        self.left_at = left_at
 
 
 class Poller:
@@ -105,14 +69,13 @@ class Poller:
         self._start_soon = start_soon
         self._on_end = on_end
         self._observer = observer
-        self._watched: dict[int, _Watched] = {}
+        self._watched: dict[int, Watched] = {}
         self._agenda = Agenda()
         self._in_flight = 0
         self._wake = anyio.Event()
         self._closed = False
-        self._left: OrderedDict[int, _Left] = OrderedDict()
+        self._last_looks = LastLooks(forecast.pacing.min_interval)
         self._odd_statuses: set[str] = set()
-        self.looks = 0
 
     def __repr__(self) -> str:
         return f"<Poller: {len(self._watched)} tasks, {self._in_flight} looks in flight>"
@@ -123,32 +86,36 @@ class Poller:
     def join(self, task_id: int, waiter: Waiter, *, kind: Hashable = None, submitted_at: float | None = None) -> None:
         """Let *waiter* hear of a task; looks begin with the first one and are shared by all."""
         if self._closed:
-            _fail(waiter, ConnectionFailed(_CLOSED), task_id)
+            fail(waiter, ConnectionFailed(_CLOSED), task_id)
             return
-        now = anyio.current_time()
+        now, pacing = anyio.current_time(), self._forecast.pacing
         watched = self._watched.get(task_id)
         if watched is None:
-            track = self._forecast.track(kind, now=now, submitted_at=submitted_at)
-            watched = self._watched[task_id] = _Watched(track, known=kind is not None)
-            if self._observer is not None:
-                self._observer.waiting(+1)
-            due = now + self._forecast.first(track, now=now, roll=random.random())
-            left = self._left.pop(task_id, None)
-            if left is not None:  # somebody was here a moment ago: his last look counts
-                watched.last, watched.looked_at = left.last, left.looked_at
-                due = max(due, left.looked_at + self._forecast.pacing.min_interval)
-            self._schedule(task_id, due)
+            watched = self._begin(task_id, kind, submitted_at, now)
         watched.waiters.append(waiter)
         if watched.last is not None:
             waiter.task = watched.last
             if waiter.every_look:
-                waiter.tell()
-        interval, pacing = watched.interval(self._forecast.pacing), self._forecast.pacing
+                waiter.notify()
+        interval = watched.interval(pacing)
         if interval is not None and not watched.looking and watched.failures == 0:
             looked_at = watched.looked_at if watched.looked_at is not None else now - pacing.min_interval
             planned = self._agenda.due(task_id)
             if planned is None or looked_at + interval < planned:
                 self._schedule(task_id, looked_at + interval)
+
+    def _begin(self, task_id: int, kind: Hashable, submitted_at: float | None, now: float) -> Watched:
+        """Begin to look at a task."""
+        track = self._forecast.track(kind, now=now, submitted_at=submitted_at)
+        watched = self._watched[task_id] = Watched(track, kind_known=kind is not None)
+        if self._observer is not None:
+            self._observer.waiting(+1)
+        due = now + self._forecast.first(track, now=now, roll=random.random())
+        self._last_looks.recall(task_id, watched)
+        if watched.looked_at is not None:
+            due = max(due, watched.looked_at + self._forecast.pacing.min_interval)
+        self._schedule(task_id, due)
+        return watched
 
     def leave(self, task_id: int, waiter: Waiter) -> None:
         """Stop hearing; with the last waiter the looks end."""
@@ -157,19 +124,13 @@ class Poller:
             return
         watched.waiters.remove(waiter)
         if not watched.waiters:
-            self._forecast.drop(watched.track)
-            self._forget(task_id)
-            self._remember(task_id, watched)
+            self._drop(task_id, watched)
+            self._last_looks.keep(task_id, watched, anyio.current_time())
 
-    def _remember(self, task_id: int, watched: _Watched) -> None:
-        """Keep the last look for `min_interval`: whoever comes back sooner must not look more often than agreed."""
-        now, min_interval = anyio.current_time(), self._forecast.pacing.min_interval
-        while self._left and next(iter(self._left.values())).left_at + min_interval <= now:
-            self._left.popitem(last=False)
-        looked_at = now if watched.looking else watched.looked_at
-        if looked_at is not None:
-            self._left[task_id] = _Left(looked_at, watched.last, now)
-            self._left.move_to_end(task_id)
+    def _drop(self, task_id: int, watched: Watched) -> None:
+        """Look no more at a task that has not ended."""
+        self._forecast.drop(watched.track)
+        self._forget(task_id)
 
     def _forget(self, task_id: int) -> None:
         del self._watched[task_id]
@@ -188,7 +149,7 @@ class Poller:
         while True:
             while (patience := self._patience()) < math.inf and (look := self._take(patience)) is not None:
                 self._in_flight += 1
-                self._start_soon(self._keep_looking, *look)
+                self._start_soon(self._look_while_due, *look)
             due = self._agenda.next_due()
             self._wake = anyio.Event()
             with anyio.CancelScope(deadline=math.inf if due is None else due + patience):
@@ -198,7 +159,7 @@ class Poller:
         """Return the seconds that a look must be overdue for one more to begin."""
         return _PATIENCE * max(0, self._in_flight + 1 - _EAGER) if self._in_flight < self._looks_at_once else math.inf
 
-    def _take(self, patience: float = 0.0) -> tuple[int, _Watched, float] | None:
+    def _take(self, patience: float = 0.0) -> tuple[int, Watched, float] | None:
         """Take the most overdue task off the agenda if it is overdue by *patience*, with the seconds it is."""
         now, due = anyio.current_time(), self._agenda.next_due()
         task_id = None if due is None or due + patience > now else self._agenda.pop(due)
@@ -208,7 +169,7 @@ class Poller:
         watched.looking = True
         return task_id, watched, now - due
 
-    async def _keep_looking(self, task_id: int, watched: _Watched, late: float) -> None:
+    async def _look_while_due(self, task_id: int, watched: Watched, late: float) -> None:
         """Look at a task, then at whatever else is due: a burst needs no task of the event loop for each look."""
         try:
             while not _is_end(outcome := await self._look(task_id, watched, late)):
@@ -221,13 +182,12 @@ class Poller:
                 self._wake.set()  # the loop waits for longer than the next due
             self._in_flight -= 1
         try:
-            await self._finish(task_id, watched, outcome, anyio.current_time())
+            await self._end(task_id, watched, outcome, anyio.current_time())
         except Exception as error:  # noqa: BLE001 - as in _look
-            self._give_up(task_id, watched, error)
+            self._fail_unexpectedly(task_id, watched, error)
 
-    async def _look(self, task_id: int, watched: _Watched, late: float) -> Task | Failure:
+    async def _look(self, task_id: int, watched: Watched, late: float) -> Task | Failure:
         outcome = await self._fetch(task_id)
-        self.looks += 1
         if self._observer is not None:
             self._observer.looked(task_id, outcome.error if isinstance(outcome, Failure) else outcome, late)
         watched.looked_at = now = anyio.current_time()
@@ -235,72 +195,24 @@ class Poller:
             if _is_end(outcome) or self._watched.get(task_id) is not watched:
                 pass  # the end comes later; or everybody left meanwhile
             elif isinstance(outcome, Failure):
-                self._ride_out(task_id, watched, outcome, now)
+                self._after_failure(task_id, watched, outcome, now)
             else:
-                self._go_on(task_id, watched, outcome, now)
+                self._after_look(task_id, watched, outcome, now)
         except Exception as error:  # noqa: BLE001 - a mistake of ours about one task must not end the waits for others
-            self._give_up(task_id, watched, error)
+            self._fail_unexpectedly(task_id, watched, error)
         return outcome
 
-    def _give_up(self, task_id: int, watched: _Watched, error: Exception) -> None:
-        """End the waits for one task with an error nobody foresaw."""
-        logger.error("waiting for task %d went wrong", task_id, exc_info=error)
-        if self._watched.get(task_id) is watched:
-            self._forecast.drop(watched.track)
-            self._forget(task_id)
-        for waiter in watched.waiters:
-            waiter.error = error
-            waiter.tell()
-
-    async def _finish(self, task_id: int, watched: _Watched, outcome: Task | Failure, now: float) -> None:
-        """The end of a task counts even when nobody waits any more."""
-        task, error = (None, outcome.error) if isinstance(outcome, Failure) else (outcome, None)
-        await self._on_end(task_id, task, error.reason if isinstance(error, TaskFailed) else None)
-        if self._watched.get(task_id) is not watched:
-            return
-        news = self._forecast.finish(watched.track, now=now, success=task is not None and task.succeeded)
-        self._forget(task_id)
-        if news:
-            self._start_soon(self._think_again, watched.track.lessons)
-        for waiter in watched.waiters:
-            if error is not None:
-                _fail(waiter, error, task_id)
-            else:
-                waiter.task = task
-                waiter.tell()
-
-    async def _think_again(self, lessons: Lessons) -> None:
-        """Plan anew the next looks at all tasks that share *lessons*, those of one kind; they can only come sooner."""
-        effort = 0
-        for task_id in list(self._watched):
-            effort += 1
-            watched, due = self._watched.get(task_id), self._agenda.due(task_id)
-            now = anyio.current_time()
-            # It may be gone meanwhile, be looked at, be in trouble, not be concerned, or be due soon anyway.
-            if (
-                watched is not None
-                and due is not None
-                and not watched.failures
-                and watched.track.lessons is lessons
-                and due > now + self._forecast.pacing.min_interval
-            ):
-                delay = self._forecast.again(watched.track, now=now, roll=random.random())
-                self._schedule(task_id, min(due, now + delay))
-                effort += _THOUGHT
-            if effort >= _TURN:
-                effort = 0
-                await anyio.lowlevel.checkpoint()  # others want the event loop too
-
-    def _go_on(self, task_id: int, watched: _Watched, task: Task, now: float) -> None:
+    def _after_look(self, task_id: int, watched: Watched, task: Task, now: float) -> None:
+        """Plan the next look at a task that still runs, and show this one."""
         watched.looking, watched.failures = False, 0
         status = task.status
         if not isinstance(status, TaskStatus) and status not in self._odd_statuses:
             self._odd_statuses.add(status)
             logger.warning("unknown task status %r: taken for a running task", status[:40])
-        if not watched.known and task.input.kind is not None:
+        if not watched.kind_known and task.input.kind is not None:
             # A task that was not submitted here tells only now what it is.
             self._forecast.drop(watched.track)
-            watched.known = True
+            watched.kind_known = True
             watched.track = self._forecast.track(task.input.kind, now=now, submitted_at=None)
         delay = self._forecast.after(
             watched.track,
@@ -313,18 +225,15 @@ class Poller:
         interval = watched.interval(self._forecast.pacing)
         self._schedule(task_id, now + (delay if interval is None else min(delay, interval)))
         eta = self._forecast.eta(watched.track, now=now)
-        if not any(waiter.every_look for waiter in watched.waiters):
+        if not watched.shown:
             # Nobody sees this look, but it is kept until the next: without the API's own object, half of its memory.
             task = attrs.evolve(task, eta=eta, raw=_NOTHING)
         elif eta is not None:
             task = attrs.evolve(task, eta=eta)
-        watched.last = task
-        for waiter in watched.waiters:
-            waiter.task = task
-            if waiter.every_look:
-                waiter.tell()
+        watched.show(task)
 
-    def _ride_out(self, task_id: int, watched: _Watched, failure: Failure, now: float) -> None:
+    def _after_failure(self, task_id: int, watched: Watched, failure: Failure, now: float) -> None:
+        """Plan the next look after one that failed, or end the waits."""
         watched.looking = False
         error = failure.error
         if isinstance(error, Unauthorized):
@@ -341,19 +250,61 @@ class Poller:
             logger.debug("look at %d: %s, again in %.1f s", task_id, type(error).__name__, delay)
             self._schedule(task_id, now + max(delay, self._forecast.pacing.min_interval))
             return
-        self._forecast.drop(watched.track)
+        self._drop(task_id, watched)
+        watched.fail(error, task_id)
+
+    async def _end(self, task_id: int, watched: Watched, outcome: Task | Failure, now: float) -> None:
+        """Take in the end of a task; it counts even when nobody waits any more."""
+        task, error = (None, outcome.error) if isinstance(outcome, Failure) else (outcome, None)
+        await self._on_end(task_id, task, error.reason if isinstance(error, TaskFailed) else None)
+        if self._watched.get(task_id) is not watched:
+            return
+        surprise = self._forecast.finish(watched.track, now=now, success=task is not None and task.succeeded)
         self._forget(task_id)
+        if surprise:
+            self._start_soon(self._replan, watched.track)
+        if isinstance(outcome, Failure):
+            watched.fail(outcome.error, task_id)
+        else:
+            watched.end(outcome)
+
+    async def _replan(self, ended: Track) -> None:
+        """Plan anew the next looks at all tasks that the surprising end of one concerns; they can only come sooner."""
+        steps = 0
+        for task_id in list(self._watched):
+            steps += 1
+            watched, due = self._watched.get(task_id), self._agenda.due(task_id)
+            now = anyio.current_time()
+            # It may be gone meanwhile, be looked at, be in trouble, or be due soon anyway.
+            if (
+                watched is not None
+                and due is not None
+                and not watched.failures
+                and due > now + self._forecast.pacing.min_interval
+            ):
+                delay = self._forecast.replan(watched.track, because=ended, now=now, roll=random.random())
+                if delay is not None:
+                    self._schedule(task_id, min(due, now + delay))
+                    steps += _REPLAN_STEPS
+            if steps >= _STEPS_IN_TURN:
+                steps = 0
+                await anyio.lowlevel.checkpoint()  # others want the event loop too
+
+    def _fail_unexpectedly(self, task_id: int, watched: Watched, error: Exception) -> None:
+        """End the waits for one task with an error nobody foresaw."""
+        logger.error("waiting for task %d went wrong", task_id, exc_info=error)
+        if self._watched.get(task_id) is watched:
+            self._drop(task_id, watched)
         for waiter in watched.waiters:
-            _fail(waiter, error, task_id)
+            waiter.error = error
+            waiter.notify()
 
     def fail_all(self, error: IdealError | None = None) -> None:
         """End every wait; without *error* because the client is closed."""
         self._closed = self._closed or error is None
         for task_id, watched in list(self._watched.items()):
-            self._forecast.drop(watched.track)
-            self._forget(task_id)
-            for waiter in watched.waiters:
-                _fail(waiter, error or ConnectionFailed(_CLOSED), task_id)
+            self._drop(task_id, watched)
+            watched.fail(error or ConnectionFailed(_CLOSED), task_id)
 
 
 _CLOSED = "the client was closed while this task still ran: it is paid, wait for its id with a new client"
@@ -362,10 +313,3 @@ _CLOSED = "the client was closed while this task still ran: it is paid, wait for
 def _is_end(outcome: Task | Failure) -> bool:
     """There is nothing more to see; 9038 is a failed task."""
     return isinstance(outcome.error, TaskFailed) if isinstance(outcome, Failure) else outcome.done
-
-
-def _fail(waiter: Waiter, error: IdealError, task_id: int) -> None:
-    """Give each waiter an exception of its own: a shared one would collect everybody's traceback."""
-    waiter.error = error.again()
-    waiter.error.task_id = task_id
-    waiter.tell()

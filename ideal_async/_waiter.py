@@ -24,26 +24,26 @@ class Waiter:
         max_interval: Seconds between two looks at most, if this caller wants to see more of them.
     """
 
-    __slots__ = ("_news", "_waiting", "error", "every_look", "max_interval", "task")
+    __slots__ = ("_changed", "_waiting", "error", "every_look", "max_interval", "task")
 
     def __init__(self, *, every_look: bool = False, max_interval: float | None = None) -> None:
         self.task: Task | None = None
         self.error: Exception | None = None
         self.every_look = every_look
         self.max_interval = max_interval
-        self._news = False
+        self._changed = False
         self._waiting: asyncio.Future[None] | anyio.Event | None = None
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """Say that there is something new to see."""
-        self._news = True
+        self._changed = True
         if isinstance(self._waiting, anyio.Event):
             self._waiting.set()
         elif self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
     async def next_look(self, task_id: int, *, timeout: float | None = None, deadline: float | None = None) -> Task:
-        """Wait for news until *deadline*; *task_id* and *timeout* are for the error's words.
+        """Wait for something new until *deadline*; *task_id* and *timeout* are for the error's words.
 
         Raises:
             WaitTimeout: There was none.
@@ -51,24 +51,24 @@ class Waiter:
         """
         task = None
         if deadline is None:  # a scope without a deadline would be a fifth of the memory of a waiting task
-            await self._next_news()
+            await self._next_change()
             task = self.task
         else:
             with anyio.CancelScope(deadline=deadline):
-                await self._next_news()
+                await self._next_change()
                 task = self.task
-        self._news = False
+        self._changed = False
         if self.error is not None:
             raise self.error
         if task is None:
             raise WaitTimeout(timeout or 0.0, task_id=task_id, task=self.task)
         return task
 
-    def _next_news(self) -> Awaitable[None]:
+    def _next_change(self) -> Awaitable[None]:
         """Return what to await: not a coroutine around it, which would be a twelfth of that memory."""
         import asyncio  # at the top it would be a sixth of what importing the package costs
 
-        if self._news:
+        if self._changed:
             return anyio.lowlevel.checkpoint()
         if isinstance(loop := anyio.lowlevel.current_token().native_token, asyncio.AbstractEventLoop):
             self._waiting = future = loop.create_future()

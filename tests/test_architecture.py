@@ -12,10 +12,10 @@ PACKAGE = Path(__file__).parent.parent / "ideal_async"
 #: Each room may import only from the floors below its own. The sandbox is a house of its own.
 FLOORS: list[set[str]] = [
     {"_identity"},
-    {"_models", "_ranges", "_agenda", "_laws", "_company"},
-    {"_errors", "_checking", "_learned"},
-    {"_witnesses"},
-    {"_wire", "_retry", "_pricing", "_pacing", "_observer", "_waiter", "_transports"},
+    {"_models", "_ranges", "_schedule"},
+    {"_errors", "_forecast"},
+    {"_wire", "_retry", "_pricing", "_observer", "_waiter", "_transports"},
+    {"_watched"},
     {"_session", "_poller", "_download", "_background", "_commits", "_entries", "_owners"},
     {"_rows", "_schema"},
     {"_journal"},
@@ -26,10 +26,21 @@ FLOORS: list[set[str]] = [
     {"cli", "pytest_plugin", "opentelemetry", "webdemo", "fast"},
     {"__main__", "pytest_ideal_async"},
 ]
+#: A wing is a package with one door, its `__init__`: nobody reaches past it. Inside, too, imports only go down.
+WINGS: dict[str, list[set[str]]] = {
+    "_forecast": [
+        {"settings", "survival", "pooled", "progress"},
+        {"history", "inspection"},
+        {"track"},
+        {"experts"},
+        {"forecast"},
+        {""},  # the door
+    ],
+}
 #: The deciders: no network, no disk, no clock, no dice, no await.
 PURE = {
     *("_identity", "_models", "_ranges", "_errors", "_wire", "_retry", "_pricing", "_observer", "sandbox._world"),
-    *("_pacing", "_agenda", "_laws", "_checking", "_learned", "_company", "_witnesses"),
+    *("_schedule", *(f"_forecast.{room}".removesuffix(".") for floor in WINGS["_forecast"] for room in floor)),
 }
 HANDS = {"anyio", "asyncio", "httpx", "os", "pathlib", "random", "socket", "sqlite3", "tempfile", "time"}
 
@@ -43,9 +54,9 @@ def name_of(path: Path) -> str:
 
 
 def room_of(name: str) -> str:
-    """The cli, the sandbox and the demo each count as one room seen from outside."""
+    """A package counts as one room seen from outside."""
     head = name.partition(".")[0]
-    return head if head in {"cli", "sandbox", "webdemo", "_transports"} else name
+    return head if head in {"cli", "sandbox", "webdemo", "_transports", *WINGS} else name
 
 
 def imports_of(path: Path) -> Iterator[str]:
@@ -83,15 +94,33 @@ def test_imports_only_go_down(path: Path) -> None:
             assert FLOOR[mine] > FLOOR[""], f"{mine} imports the sandbox, which only stands beside the face"
 
 
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_nobody_reaches_past_the_door_of_a_wing(path: Path) -> None:
+    """From outside a wing is one name; inside, imports only go down, too."""
+    wing, _, room = name_of(path).partition(".")
+    floors = {name: number for number, floor in enumerate(WINGS.get(wing, [])) for name in floor}
+    for imported in imports_of(path):
+        theirs, _, inner = imported.removeprefix(".").partition(".")
+        if imported.startswith(".") and theirs in WINGS:
+            if theirs == wing:
+                assert floors[inner] < floors[room], f"{wing}.{room} imports {inner}, which is not below it"
+            else:
+                assert not inner, f"{name_of(path)} reaches past the door of {theirs}, to {inner}"
+
+
 def test_every_room_is_on_the_map() -> None:
     """No file without a floor, no floor without a file."""
     assert {room_of(name_of(path)) for path in FILES} - {"sandbox"} == set(FLOOR)
+    for wing, floors in WINGS.items():
+        rooms = {name_of(path).partition(".")[2] for path in FILES if room_of(name_of(path)) == wing}
+        assert rooms == set().union(*floors)
 
 
 @pytest.mark.parametrize("name", sorted(PURE))
 def test_deciders_do_no_io(name: str) -> None:
     """A pure room touches no network, disk, clock or dice, and never waits."""
-    path = PACKAGE.joinpath(*name.split(".")).with_suffix(".py")
+    path = PACKAGE.joinpath(*name.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     assert not HANDS & {imported.split(".")[0] for imported in imports_of(path) if not imported.startswith(".")}
     waits = (ast.Await, ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith)
     assert not any(isinstance(node, waits) for node in ast.walk(ast.parse(path.read_text("utf-8"))))

@@ -10,7 +10,7 @@ import pytest
 from fakes import ID, ROOM, Service, answer, client_of, look
 
 from ideal_async import AsyncClient, ConnectionFailed, Pacing, Task
-from ideal_async._pacing import Forecast
+from ideal_async._forecast import Forecast
 
 pytestmark = pytest.mark.anyio
 

@@ -9,11 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ideal_async import _witnesses
-from ideal_async._learned import Drain
+from ideal_async._forecast import Forecast, Pacing, Track, experts
+from ideal_async._forecast.history import QueuePace
 from ideal_async._models import Eta
-from ideal_async._pacing import Forecast, Pacing
-from ideal_async._witnesses import Track
 
 Says = Callable[[float], tuple[int, int, bool]]  # share of its life -> percentage, waitNumber, processing
 
@@ -270,7 +268,7 @@ def test_a_percentage_that_falls_back_is_doubted() -> None:
     for now, percentage in [(5.0, 10), (10.0, 20), (15.0, 30), (20.0, 40)]:
         before = forecast.after(track, percentage=percentage, wait_number=0, processing=True, now=now, roll=0.5)
     after = forecast.after(track, percentage=2, wait_number=0, processing=True, now=25.0, roll=0.5)
-    assert track.steady < 2.0
+    assert track.consistency < 2.0
     assert after < before
 
 
@@ -286,14 +284,14 @@ def test_jumps_never_silence_the_loop() -> None:
     assert ours < 1.05 * loop
 
 
-def test_the_vague_witness_is_never_silenced() -> None:
+def test_the_prior_always_keeps_some_weight() -> None:
     """However right the others were for however long, a fiftieth of doubt stays."""
     forecast = taught(jobs=150)
     track = forecast.track("a", now=0.0, submitted_at=0.0)
     forecast.after(track, percentage=50, wait_number=0, processing=True, now=40.0, roll=0.5)
-    testimony = _witnesses.testify(track, Drain())
-    assert sum(weight for weight, _, _ in testimony) == pytest.approx(1.0)
-    assert {witness: weight for weight, witness, _ in testimony}[_witnesses.VAGUE] >= 0.02
+    predictions = experts.predict(track, QueuePace())
+    assert sum(weight for weight, _, _ in predictions) == pytest.approx(1.0)
+    assert {expert: weight for weight, expert, _ in predictions}[experts.PRIOR] >= 0.02
 
 
 def test_failures_teach_durations_but_no_curve() -> None:
@@ -304,8 +302,8 @@ def test_failures_teach_durations_but_no_curve() -> None:
         forecast.first(track, now=0.0, roll=0.0)
         forecast.after(track, percentage=90, wait_number=0, processing=True, now=10.0, roll=0.0)
         forecast.finish(track, now=15.0, success=False)
-    assert track.lessons.durations.count > 9.0
-    assert track.lessons.curve.share(90, 0.01)[0] == pytest.approx(0.905)
+    assert track.history.durations.count > 9.0
+    assert track.history.curve.share(90, 0.01)[0] == pytest.approx(0.905)
 
 
 # --- in company
@@ -329,7 +327,9 @@ def together(forecast: Forecast, durations: list[float], says: Says = linear) ->
         if forecast.finish(tracks[i], now=now, success=True):
             for other, planned in enumerate(due):
                 if now + 5.0 < planned < math.inf:
-                    due[other] = min(planned, now + forecast.again(tracks[other], now=now, roll=0.5))
+                    delay = forecast.replan(tracks[other], because=tracks[i], now=now, roll=0.5)
+                    assert delay is not None
+                    due[other] = min(planned, now + delay)
     return [Lived(tracks[i], looks[i], looks[i][-1] - duration, []) for i, duration in enumerate(durations)]
 
 
@@ -353,7 +353,7 @@ def test_a_burst_learns_while_all_of_it_still_runs() -> None:
 
 
 def test_a_burst_whose_percentages_mislead_costs_little_more_than_the_loop() -> None:
-    """All end at 60 %, which nobody can know before the first does: then all think again."""
+    """All end at 60 %, which nobody can know before the first does: then all are replanned."""
     durations = burst()
     lives = together(Forecast(Pacing()), durations, lambda share: (int(60 * share), 0, True))
     loop = sum(duration / 5.0 / 6 + 0.5 / 6 + 2.5 for duration in durations) / len(durations)
@@ -378,7 +378,7 @@ def test_a_scout_is_not_left_alone_for_long_until_percentages_have_led_to_ends()
     assert see(forecast, tracks[0], 50.0, 25) > 25.0
 
 
-def test_an_end_long_before_its_percentage_said_is_news_until_three_have_ended() -> None:
+def test_an_end_long_before_its_percentage_said_is_a_surprise_until_three_have_ended() -> None:
     """Later ones are learned from quietly, and so are failures and ends that were foretold."""
     forecast = Forecast(Pacing())
 
@@ -394,13 +394,13 @@ def test_an_end_long_before_its_percentage_said_is_news_until_three_have_ended()
     assert not ends(35.0)
 
 
-def test_thinking_again_never_comes_too_soon() -> None:
+def test_a_replanned_look_never_comes_too_soon() -> None:
     """`min_interval` after the last look, or at once if that is long ago."""
     forecast = Forecast(Pacing())
     track = forecast.track("a", now=0.0, submitted_at=0.0)
     see(forecast, track, 10.0, 10)
-    assert 3.0 <= forecast.again(track, now=12.0, roll=0.5) <= 60.0
-    assert 0.5 <= forecast.again(track, now=40.0, roll=0.5) <= 60.0
+    assert 3.0 <= (forecast.replan(track, because=track, now=12.0, roll=0.5) or 0.0) <= 60.0
+    assert 0.5 <= (forecast.replan(track, because=track, now=40.0, roll=0.5) or 0.0) <= 60.0
 
 
 def test_who_is_not_waited_for_any_more_says_nothing() -> None:
@@ -410,11 +410,11 @@ def test_who_is_not_waited_for_any_more_says_nothing() -> None:
     for now in (10.0, 20.0, 30.0):
         for track in tracks:
             see(forecast, track, now, int(now))
-    running = tracks[0].lessons.running
-    assert running.tell(tracks[0].evidence) != (0.0, 0.0, 0.0, 0.0)
+    pooled = tracks[0].history.pooled
+    assert pooled.of_others(tracks[0].evidence) != (0.0, 0.0, 0.0, 0.0)
     for track in (*tracks[1:], tracks[1]):  # twice does no harm
         forecast.drop(track)
-    assert running.tell(tracks[0].evidence) == (0.0, 0.0, 0.0, 0.0)
+    assert pooled.of_others(tracks[0].evidence) == (0.0, 0.0, 0.0, 0.0)
 
 
 # --- the queue
@@ -488,7 +488,7 @@ def test_a_task_whose_start_nobody_knows_teaches_no_duration() -> None:
     forecast = Forecast(Pacing())
     track = forecast.track("a", now=1000.0, submitted_at=None)
     forecast.finish(track, now=1000.5, success=True)
-    assert track.lessons.durations.count == 0.0
+    assert track.history.durations.count == 0.0
 
 
 # --- what the user is told

@@ -23,7 +23,7 @@ from ideal_async import (
     TaskStatus,
     Unauthorized,
 )
-from ideal_async._pacing import Forecast
+from ideal_async._forecast import Forecast
 from ideal_async._poller import Poller
 from ideal_async._retry import Failure, Sent
 from ideal_async._waiter import Waiter
@@ -155,7 +155,7 @@ async def test_a_task_is_looked_at_until_it_ends() -> None:
     assert task.succeeded
     assert world.times() == [0.0, 5.0, 10.0, 15.0]
     assert world.ends == [(1, task, None)]
-    assert (poller.looks, world.forecast.finished, world.forecast.followed) == (4, [True], 0)
+    assert (world.forecast.finished, world.forecast.followed) == ([True], 0)
 
 
 @pytest.mark.anyio
@@ -235,7 +235,7 @@ async def test_what_was_seen_by_those_who_left_is_soon_forgotten() -> None:
         for task_id in range(100):
             with anyio.move_on_after(1):
                 await follow(poller, task_id)
-        assert len(poller._left) <= 6
+        assert len(poller._last_looks) <= 6
 
 
 @pytest.mark.anyio
@@ -356,7 +356,7 @@ async def test_a_result_nobody_waits_for_is_dropped() -> None:
             await follow(poller)
         await anyio.sleep(20)
         assert len(poller) == 0
-    assert (world.times(), poller.looks) == ([0.0], 1)
+    assert world.times() == [0.0]
 
 
 # Many tasks
@@ -649,25 +649,26 @@ async def test_the_kind_of_a_foreign_task_is_learned_from_its_first_look() -> No
 
 
 class Startled(Fixed):
-    """Looks every fifty seconds; the first end is news, and whoever thinks again looks a second later."""
+    """Looks every fifty seconds; the first end is a surprise, and whatever is replanned is looked at a second later."""
 
     def __init__(self) -> None:
         super().__init__(5.0)
-        self.thoughts = 0
+        self.replanned = 0
 
     def after(self, *_: Any, **__: Any) -> float:
         """Far off."""
         return 50.0
 
     def finish(self, track: Any, *, now: float, success: bool) -> bool:
-        """News."""
+        """A surprise."""
         super().finish(track, now=now, success=success)
         return len(self.finished) == 1
 
-    def again(self, *_: Any, **__: Any) -> float:
-        """In a second."""
-        self.thoughts += 1
-        return 1.0
+    def replan(self, *tracks: Any, **more: Any) -> float | None:
+        """In a second, if it is concerned."""
+        concerned = super().replan(*tracks, **more) is not None
+        self.replanned += concerned
+        return 1.0 if concerned else None
 
 
 def one_ends(at: float) -> Callable[[int], Task]:
@@ -677,7 +678,7 @@ def one_ends(at: float) -> Callable[[int], Task]:
 
 
 @pytest.mark.anyio
-async def test_news_of_one_task_bring_forward_the_looks_at_its_neighbours() -> None:
+async def test_a_surprise_brings_forward_the_looks_at_its_neighbours() -> None:
     """Of the same kind only, however many; not of one that is due soon anyway, nor of one whose looks fail."""
     broken, other, soon = 26, 27, 28
     show = one_ends(0.0)
@@ -692,7 +693,7 @@ async def test_news_of_one_task_bring_forward_the_looks_at_its_neighbours() -> N
         poller.join(1, Waiter(), kind="a")
         await anyio.sleep(5.0)
     assert forecast.finished == [True]
-    assert forecast.thoughts == 24
+    assert forecast.replanned == 24
     for number in range(2, 26):
         assert world.times(number) == pytest.approx([0.0, 22.0])
     assert world.times(other) == world.times(broken) == [0.0]
@@ -700,8 +701,8 @@ async def test_news_of_one_task_bring_forward_the_looks_at_its_neighbours() -> N
 
 
 @pytest.mark.anyio
-async def test_who_leaves_before_thinking_again_is_forgotten() -> None:
-    """Many think in several turns of the event loop, and between two of them anybody may leave."""
+async def test_who_leaves_before_being_replanned_is_forgotten() -> None:
+    """Many are replanned in several turns of the event loop, and between two of them anybody may leave."""
     world = World(one_ends(0.0))
     world.forecast = forecast = Startled()
     async with world.poller(looks_at_once=50) as poller:
@@ -711,9 +712,9 @@ async def test_who_leaves_before_thinking_again_is_forgotten() -> None:
         await anyio.sleep(20.0)
         last = Waiter()
         poller.join(1, last, kind="a")
-        await last.next_look(1)  # the others are about to think
+        await last.next_look(1)  # the others are about to be replanned
         for number, waiter in waiters.items():
             poller.leave(number, waiter)
         await anyio.sleep(5.0)
-    assert forecast.thoughts <= 10
+    assert forecast.replanned <= 10
     assert len(world.looks) == 31

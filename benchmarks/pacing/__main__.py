@@ -17,7 +17,7 @@ from benchmarks.pacing import picture, scale
 from benchmarks.pacing.optimum import Optimal, optimum
 from benchmarks.pacing.services import Service, services
 from benchmarks.pacing.simulation import LOOK_COST, Life, Loop, Ours, Pacer, live
-from ideal_async._pacing import Pacing
+from ideal_async._forecast import Pacing
 
 LOOPS = {"2 s": Loop(2.0), "5 s": Loop(5.0), "10 s": Loop(10.0), "6±1.5": Loop(6.0, 1.5)}
 TITLES = {

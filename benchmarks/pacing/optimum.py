@@ -3,7 +3,6 @@
 After Barlow, Hunter and Proschan, "Optimum checking procedures" (1963), with a least interval between two looks added.
 """
 
-import math
 from bisect import bisect_right
 from random import Random
 from typing import Any
@@ -36,9 +35,9 @@ class Optimal:
         """Learn nothing."""
         return False
 
-    def again(self, track: Any, now: float, random: Random) -> float:  # noqa: ARG002
-        """Think nothing new."""
-        return math.inf
+    def replan(self, track: Any, because: Any, now: float, random: Random) -> float | None:  # noqa: ARG002
+        """Nothing changes."""
+        return None
 
 
 def optimum(

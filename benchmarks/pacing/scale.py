@@ -8,8 +8,8 @@ from time import process_time
 
 import attrs
 
-from ideal_async._agenda import Agenda
-from ideal_async._pacing import Forecast, Pacing, Track
+from ideal_async._forecast import Forecast, Pacing, Track
+from ideal_async._schedule import Agenda
 
 FINISHED = 40  # tasks that have taught the client before
 
@@ -32,7 +32,7 @@ def fill(count: int) -> tuple[Forecast, Agenda, list[Track]]:
             since=one.since + 1e-9 * index,
             first=(20.0 + 1e-9 * index, 26),
             marks=((20.0 + 1e-9 * index, 26), (40.0 + 1e-9 * index, 53)),
-            steady=one.steady - 1e-9 * index,
+            consistency=one.consistency - 1e-9 * index,
             evidence=tuple(earned + 1e-9 * index for earned in one.evidence),  # type: ignore[arg-type]  # still four
         )
         for index in range(count)

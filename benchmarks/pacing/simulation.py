@@ -1,6 +1,5 @@
 """A client's life in virtual time: every look at its moment, in order, as the poller would do it."""
 
-import math
 from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Any, Protocol
@@ -8,10 +7,10 @@ from typing import Any, Protocol
 import attrs
 
 from benchmarks.pacing.services import Job
-from ideal_async._agenda import Agenda
-from ideal_async._pacing import Forecast, Pacing
+from ideal_async._forecast import Forecast, Pacing
+from ideal_async._schedule import Agenda
 
-MIN_INTERVAL = Pacing().min_interval  # seconds; who is due so soon need not think again
+MIN_INTERVAL = Pacing().min_interval  # seconds; a task that is due so soon need not be replanned
 LOOK_COST = 1 / 6  # seconds of delay that one look is worth
 
 
@@ -40,11 +39,11 @@ class Pacer(Protocol):
         ...
 
     def finish(self, track: Any, now: float) -> bool:
-        """Look at a job that has ended; tell whether the others should think again."""
+        """Look at a job that has ended; return whether the others should be replanned."""
         ...
 
-    def again(self, track: Any, now: float, random: Random) -> float:
-        """Think again; return the delay."""
+    def replan(self, track: Any, because: Any, now: float, random: Random) -> float | None:
+        """Return the new delay after a surprising end, None if *track* is not concerned."""
         ...
 
 
@@ -67,9 +66,9 @@ class Loop:
         """Learn nothing."""
         return False
 
-    def again(self, track: Any, now: float, random: Random) -> float:  # noqa: ARG002
-        """Think nothing new."""
-        return math.inf
+    def replan(self, track: Any, because: Any, now: float, random: Random) -> float | None:  # noqa: ARG002
+        """Nothing changes."""
+        return None
 
 
 class Ours:
@@ -99,9 +98,9 @@ class Ours:
         """Learn."""
         return self.forecast.finish(track, now=now, success=True)
 
-    def again(self, track: Any, now: float, random: Random) -> float:
-        """Think again."""
-        return self.forecast.again(track, now=now, roll=random.random())
+    def replan(self, track: Any, because: Any, now: float, random: Random) -> float | None:
+        """Plan anew."""
+        return self.forecast.replan(track, because=because, now=now, roll=random.random())
 
 
 def live(pacer: Pacer, jobs: Iterable[Job], random: Random) -> list[Toll]:
@@ -124,12 +123,20 @@ def live(pacer: Pacer, jobs: Iterable[Job], random: Random) -> list[Toll]:
                 agenda.put(index, due + pacer.after(tracks[index], everyone[index], due, random))
             else:
                 tolls[index] = Toll(looks[index], due - everyone[index].ended_at)
-                if pacer.finish(tracks.pop(index), due):
-                    for other, track in tracks.items():
-                        planned = agenda.due(other) or 0.0
-                        if everyone[other].kind == everyone[index].kind and planned - due > MIN_INTERVAL:
-                            agenda.put(other, min(planned, due + pacer.again(track, due, random)))
+                ended = tracks.pop(index)
+                if pacer.finish(ended, due):
+                    replan(pacer, agenda, tracks, ended, now=due, random=random)
     return [tolls[index] for index in range(len(everyone))]
+
+
+def replan(pacer: Pacer, agenda: Agenda, tracks: dict[int, Any], ended: Any, *, now: float, random: Random) -> None:
+    """Plan anew what the surprising end of one job concerns, as the poller does."""
+    for other, track in tracks.items():
+        planned = agenda.due(other) or 0.0
+        if planned - now > MIN_INTERVAL:
+            delay = pacer.replan(track, ended, now, random)
+            if delay is not None:
+                agenda.put(other, min(planned, now + delay))
 
 
 @attrs.frozen

@@ -33,9 +33,6 @@ class Agenda:
     def __len__(self) -> int:
         return len(self._due)
 
-    def __contains__(self, task_id: object) -> bool:
-        return task_id in self._due
-
     def put(self, task_id: int, due: float) -> None:
         """Make *task_id* due at *due* seconds, instead of whenever it was due before.
 

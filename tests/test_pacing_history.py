@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ideal_async._company import Bend, Running, bounded
-from ideal_async._learned import Curve, Drain, Durations, Errors, Lessons, told
+from ideal_async._forecast.history import Durations, KindHistory, QueuePace
+from ideal_async._forecast.pooled import PooledEvidence, clip
+from ideal_async._forecast.progress import Nonlinearity, ProgressCurve, Residuals, work_done
 
 SURE = 1e-6
 
@@ -16,10 +17,10 @@ def test_one_job_says_roughly_what_many_say_exactly() -> None:
     """The more jobs took 75 s, the less anything else is expected."""
     durations = Durations()
     durations.learn([(75.0, 1.0)])
-    after_one = durations.alive(50.0) - durations.alive(110.0)
+    after_one = durations.chance(50.0) - durations.chance(110.0)
     for _ in range(60):
         durations.learn([(75.0, 1.0)])
-    after_many = durations.alive(50.0) - durations.alive(110.0)
+    after_many = durations.chance(50.0) - durations.chance(110.0)
     assert 0.5 < after_one < 0.9
     assert after_many > 0.97
     assert durations.mean == pytest.approx(75.0, rel=0.05)
@@ -30,8 +31,8 @@ def test_what_lies_between_two_looks_counts_in_parts() -> None:
     durations = Durations()
     for _ in range(40):
         durations.learn([(20.0, 0.5), (80.0, 0.5), (500.0, 0.0)])
-    assert durations.alive(40.0) == pytest.approx(0.5, abs=0.03)
-    assert durations.alive(200.0) < 0.01
+    assert durations.chance(40.0) == pytest.approx(0.5, abs=0.03)
+    assert durations.chance(200.0) < 0.01
 
 
 def test_recent_jobs_outweigh_old_ones() -> None:
@@ -39,7 +40,7 @@ def test_recent_jobs_outweigh_old_ones() -> None:
     durations = Durations()
     for seconds in [60.0] * 200 + [150.0] * 80:
         durations.learn([(seconds, 1.0)])
-    assert durations.alive(100.0) > 0.6
+    assert durations.chance(100.0) > 0.6
 
 
 def test_weights_do_not_run_out_of_floats() -> None:
@@ -48,8 +49,8 @@ def test_weights_do_not_run_out_of_floats() -> None:
     for index in range(16_000):
         durations.learn([(50.0 + index % 7, 1.0)])
     assert durations.count == pytest.approx(1.0 / 0.015, rel=0.01)
-    assert durations.alive(40.0) > 0.9
-    assert durations.alive(75.0) < 0.1
+    assert durations.chance(40.0) > 0.9
+    assert durations.chance(75.0) < 0.1
 
 
 @given(st.lists(st.floats(0.0, 1e6), min_size=1, max_size=8), st.floats(0.0, 1e6))
@@ -58,25 +59,25 @@ def test_any_duration_can_be_learned_and_asked_for(seconds: list[float], x: floa
     durations = Durations()
     for one in seconds:
         durations.learn([(one, 1.0)])
-    assert 0.0 <= durations.alive(x) <= 1.0
-    assert 0.0 <= durations.both(x)[1] <= x
+    assert 0.0 <= durations.chance(x) <= 1.0
+    assert 0.0 <= durations.chance_and_mean(x)[1] <= x
 
 
 def test_a_percentage_stands_for_the_middle_of_what_it_was_cut_from() -> None:
     """An integer hides up to one per cent; 100 is not the end as long as the task runs."""
-    assert told(10) == pytest.approx(0.105)
-    assert told(100) == pytest.approx(0.999)
+    assert work_done(10) == pytest.approx(0.105)
+    assert work_done(100) == pytest.approx(0.999)
 
 
 @pytest.mark.parametrize("percentage", [1, 2, 25, 50, 99, 100])
 def test_until_jobs_finish_the_curve_is_the_straight_line(percentage: int) -> None:
     """No evidence, no opinion."""
-    assert Curve().share(percentage, 0.01) == (told(percentage), 0.01)
+    assert ProgressCurve().share(percentage, 0.01) == (work_done(percentage), 0.01)
 
 
 def test_the_curve_becomes_what_jobs_show() -> None:
     """Front-loaded progress is understood, between the percentages that were seen too, and so is its precision."""
-    curve = Curve()
+    curve = ProgressCurve()
     for _ in range(30):
         for percentage in (10, 20, 30, 50, 60, 80, 90):
             curve.learn(percentage, (percentage / 100.0) ** 2.0, SURE)
@@ -87,7 +88,7 @@ def test_the_curve_becomes_what_jobs_show() -> None:
 
 def test_a_percentage_that_means_anything_is_known_to() -> None:
     """Contradictions widen the curve instead of moving it to and fro."""
-    curve = Curve()
+    curve = ProgressCurve()
     for index in range(40):
         curve.learn(50, 0.2 if index % 2 else 0.8, SURE)
     share, variance = curve.share(50, 0.0004)
@@ -97,17 +98,17 @@ def test_a_percentage_that_means_anything_is_known_to() -> None:
 
 def test_ninety_nine_is_a_word_of_its_own() -> None:
     """A service that sticks at 99 says nothing about what 97 means."""
-    curve = Curve()
+    curve = ProgressCurve()
     for _ in range(30):
         curve.learn(99, 0.7, SURE)
     assert curve.share(99, 0.01)[0] == pytest.approx(0.7, abs=0.03)
-    assert curve.share(97, 0.01)[0] == told(97)
+    assert curve.share(97, 0.01)[0] == work_done(97)
 
 
 def test_a_new_kind_starts_with_what_other_kinds_have_shown() -> None:
     """Percentages of one service mostly mean the same; a kind's own evidence then takes over."""
-    everything = Curve()
-    one, other = Curve(everything), Curve(everything)
+    everything = ProgressCurve()
+    one, other = ProgressCurve(everything), ProgressCurve(everything)
     for _ in range(30):
         one.learn(50, 0.8, SURE)
     assert other.share(50, 0.01)[0] == pytest.approx(0.8, abs=0.03)
@@ -118,7 +119,7 @@ def test_a_new_kind_starts_with_what_other_kinds_have_shown() -> None:
 
 def test_errors_shrink_with_evidence_and_grow_with_noise() -> None:
     """An error known up to some noise is at least that noisy."""
-    precise, noisy = Errors(), Errors()
+    precise, noisy = Residuals(), Residuals()
     for _ in range(50):
         precise.learn(0.5 - precise.mean, weight=1.0, noise=0.0)
         noisy.learn(0.5 - noisy.mean, weight=1.0, noise=0.09)
@@ -128,97 +129,97 @@ def test_errors_shrink_with_evidence_and_grow_with_noise() -> None:
     assert noisy.estimate(0.0, 0.25)[1] > 0.08
 
 
-def test_the_drain_learns_the_pace_of_the_queue() -> None:
+def test_the_pace_of_the_queue_is_learned() -> None:
     """Ten seconds a place until it was watched."""
-    drain = Drain()
-    assert drain.pace == pytest.approx(10.0)
+    pace = QueuePace()
+    assert pace.seconds_per_place == pytest.approx(10.0)
     for _ in range(30):
-        drain.learn(60.0, 2.0)
-    assert drain.pace == pytest.approx(30.0, rel=0.1)
+        pace.learn(60.0, 2.0)
+    assert pace.seconds_per_place == pytest.approx(30.0, rel=0.1)
 
 
 def test_lessons_reach_all_kinds() -> None:
-    """A kind teaches the others its durations, and a start of its trust."""
-    everything = Lessons()
-    one = Lessons(everything)
+    """A kind teaches the others its durations, and some of its weights."""
+    everything = KindHistory()
+    one = KindHistory(everything)
     for _ in range(10):
-        one.time([(30.0, 1.0)])
-        one.judge((-2.0, 0.0, 2.0, 0.0), told=True)
-    other = Lessons(everything)
-    assert other.usual is everything.durations
-    assert one.usual is one.durations
-    assert other.trust[2] > 0.5
-    assert other.trust[0] < -0.5
-    assert other.trust[2] < one.trust[2]
-    assert other.telling > 0.8
+        one.learn_duration([(30.0, 1.0)])
+        one.learn_evidence((-2.0, 0.0, 2.0, 0.0), percentages=True)
+    other = KindHistory(everything)
+    assert other.usual_durations is everything.durations
+    assert one.usual_durations is one.durations
+    assert other.log_weights[2] > 0.5
+    assert other.log_weights[0] < -0.5
+    assert other.log_weights[2] < one.log_weights[2]
+    assert other.percentage_share > 0.8
 
 
-def test_one_job_does_not_decide_whom_to_trust() -> None:
+def test_one_task_does_not_decide_which_expert_to_believe() -> None:
     """However absurd its life, what one job moves is bounded, and in proportion."""
-    lessons = Lessons()
-    lessons.judge((-300.0, 150.0, 0.0, 0.0), told=False)
-    assert lessons.trust == pytest.approx([-3.0, 1.5, 0.0, 0.0])
+    history = KindHistory()
+    history.learn_evidence((-300.0, 150.0, 0.0, 0.0), percentages=False)
+    assert history.log_weights == pytest.approx([-3.0, 1.5, 0.0, 0.0])
 
 
 def test_percentages_that_foretell_each_other_are_straight() -> None:
     """A few tasks seen from 10 to 50 % are enough; a kind nobody has seen starts from what the others showed."""
-    everything = Bend()
-    kind = Bend(everything)
+    everything = Nonlinearity()
+    kind = Nonlinearity(everything)
     assert kind.scale == pytest.approx(0.25)
     for _ in range(10):
         kind.learn(0.0, left=0.9, then=0.5, noise=0.0)
     assert kind.scale < 0.06
     assert everything.scale < 0.1
-    assert Bend(everything).scale == pytest.approx(everything.scale)
+    assert Nonlinearity(everything).scale == pytest.approx(everything.scale)
 
 
 def test_percentages_that_contradict_each_other_are_crooked() -> None:
     """But nothing is so crooked that it says nothing at all."""
-    bend = Bend()
+    nonlinearity = Nonlinearity()
     for _ in range(10):
-        bend.learn(0.8, left=0.9, then=0.5, noise=0.0)
-    assert bend.scale == 0.5
+        nonlinearity.learn(0.8, left=0.9, then=0.5, noise=0.0)
+    assert nonlinearity.scale == 0.5
 
 
-def test_what_rounding_explains_is_no_bend() -> None:
+def test_what_rounding_explains_is_not_held_against_the_line() -> None:
     """An integer percentage of 6 may be off by a twelfth."""
-    exact, rounded = Bend(), Bend()
+    exact, rounded = Nonlinearity(), Nonlinearity()
     for _ in range(10):
         exact.learn(0.08, left=0.94, then=0.8, noise=0.0)
         rounded.learn(0.08, left=0.94, then=0.8, noise=0.08**2)
     assert rounded.scale < exact.scale / 2
 
 
-def test_tasks_that_run_tell_each_other_what_they_saw_and_not_themselves() -> None:
-    """Whoever hears his own words again would believe them twice."""
-    running = Running()
+def test_pooled_evidence_is_that_of_the_others() -> None:
+    """A task's own evidence would otherwise count twice."""
+    pooled = PooledEvidence()
     mine, yours = (-1.0, 0.0, 1.0, 0.0), (-0.5, 0.25, 0.5, 0.0)
-    running.hear(None, mine)
-    assert running.tell(mine) == (0.0, 0.0, 0.0, 0.0)
-    running.hear(None, yours)
-    assert running.tell(mine) == pytest.approx(yours)
-    assert running.tell(yours) == pytest.approx(mine)
-    running.hear(yours, mine)  # it has seen more meanwhile
-    assert running.tell(mine) == pytest.approx(mine)
-    running.hear(mine, None)
-    assert running.tell(mine) == (0.0, 0.0, 0.0, 0.0)
+    pooled.replace(None, mine)
+    assert pooled.of_others(mine) == (0.0, 0.0, 0.0, 0.0)
+    pooled.replace(None, yours)
+    assert pooled.of_others(mine) == pytest.approx(yours)
+    assert pooled.of_others(yours) == pytest.approx(mine)
+    pooled.replace(yours, mine)  # it has seen more meanwhile
+    assert pooled.of_others(mine) == pytest.approx(mine)
+    pooled.replace(mine, None)
+    assert pooled.of_others(mine) == (0.0, 0.0, 0.0, 0.0)
 
 
 def test_a_crowd_counts_no_more_than_ten() -> None:
     """Tasks of one moment have much in common: a hundred of them are not a hundred proofs."""
-    running, each = Running(), (0.0, 0.0, 1.0, 0.0)
+    pooled, each = PooledEvidence(), (0.0, 0.0, 1.0, 0.0)
     for _ in range(101):
-        running.hear(None, each)
-    assert running.tell(each)[2] == pytest.approx(10.0)
+        pooled.replace(None, each)
+    assert pooled.of_others(each)[2] == pytest.approx(10.0)
 
 
-def test_nobody_shouts() -> None:
-    """A task that has run for hours has much evidence; it says as much as one job may, in the same proportion."""
-    assert bounded((-1.0, 0.5, 3.0, 0.0)) == (-1.0, 0.5, 3.0, 0.0)
-    assert bounded((-300.0, 150.0, 0.0, 0.0)) == pytest.approx((-3.0, 1.5, 0.0, 0.0))
+def test_the_evidence_of_one_task_is_limited() -> None:
+    """A task that has run for hours has much of it; it is scaled down to what one task may say."""
+    assert clip((-1.0, 0.5, 3.0, 0.0)) == (-1.0, 0.5, 3.0, 0.0)
+    assert clip((-300.0, 150.0, 0.0, 0.0)) == pytest.approx((-3.0, 1.5, 0.0, 0.0))
 
 
 def test_every_tenth_task_is_a_scout() -> None:
     """The first one too: it may be the only one."""
-    running = Running()
-    assert [number for number in range(25) if running.enlist()] == [0, 10, 20]
+    pooled = PooledEvidence()
+    assert [number for number in range(25) if pooled.join()] == [0, 10, 20]

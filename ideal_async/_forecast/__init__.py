@@ -1,0 +1,58 @@
+"""When to look next: what is believed about the end of each task, and the look that follows from it.
+
+The yardstick
+    A look is worth 1/6 s of delay (`Pacing.look_cost`): at that price one look every 5 s, the vendor's advice, is the
+    best fixed loop for tasks of 75 s. The cost of a task is its looks at this price plus the seconds from its end to
+    its discovery. Two looks at one task are never closer than `Pacing.min_interval`, nor further apart than
+    `Pacing.max_interval`; within these bounds the moment is free.
+
+Four experts
+    How long a running task has left is a question of survival, as in reliability engineering: it is known to have run
+    at its last look, and ends at some later moment. Four experts each predict a survival function (`survival`) of the
+    seconds left:
+
+    ==========  ==========================================  ==========================================================
+    expert      knows                                       predicts
+    ==========  ==========================================  ==========================================================
+    prior       the age of the task                         a Pareto distribution around the usual 75 s
+    history     how long ended tasks of its kind took       their distribution, given that this one has lived so long
+    percentage  what share of the time percentages meant    time so far / share, with the error that this had so far
+    queue       waitNumber, the pace of the queue, history  places * seconds a place + a usual task
+    ==========  ==========================================  ==========================================================
+
+    Percentages mean what they meant in ended tasks (`progress.ProgressCurve`), and until there are any, a straight
+    line. A service that counts in steps, stays at 0 for half of the time or at 99 for a third is as good as a truthful
+    one, if it always does so. One that does so at random gets the wide distribution that it deserves.
+
+Their weights
+    Each expert predicts the chance that the next look finds the task running. What the look finds is evidence for or
+    against each (prequential statistics: A. P. Dawid 1984), at once for this task, and for later tasks of its kind
+    when it ends. Percentages that confirm each other gain weight before any task has ended. The prior always keeps
+    some, which bounds the harm when all others are wrong: a task that should have been over long ago is looked at like
+    one about which nothing is known.
+
+Many at once
+    Hundreds of tasks submitted at once need not each find out alone which expert to believe. The evidence of the tasks
+    that run now counts for the others of their kind before any of them has ended, and so does how straight their
+    percentages are (`pooled`). What nobody can know yet is where percentages lead that have led to no end so far. Every
+    tenth task is therefore a scout: until three have ended it is never left alone for longer than half of its age, and
+    when one ends long before its percentage predicted it, all others are replanned.
+
+    An end is only known to lie between two looks. Where, the mixture of all experts says, and everything is learned
+    from that distribution (the E and M steps of the EM algorithm), so that looks far apart teach too. Old evidence
+    fades: a service may change.
+
+Without any evidence
+    The first look comes 5 to 6 s after submission, and the next ones about every 5 s, slowly stretching as the task
+    outlives what is usual. Percentages that rise steadily are believed after a few looks. A task resumed by its id, of
+    unknown age, is looked at within a second.
+
+From predictions to a moment: `inspection`. What it comes to on services truthful and not:
+``python -m benchmarks.pacing``.
+"""
+
+from .forecast import Forecast, Kind
+from .settings import Pacing
+from .track import Track
+
+__all__ = ["Forecast", "Kind", "Pacing", "Track"]

@@ -1,0 +1,89 @@
+"""Four experts, each with a survival function of the seconds left, weighted by how well it has predicted so far."""
+
+import math
+
+from .history import ConditionalSurvival, Ends, QueuePace
+from .survival import Mixture, ParetoPrior, Survival
+from .track import USUAL, Track
+
+PRIOR, HISTORY, PERCENTAGE, QUEUE = range(4)
+
+#: (weight, expert, survival function); the weights sum to 1.
+Predictions = list[tuple[float, int, Survival]]
+
+_LEAST_CHANCE = 0.01  # one look is never more than 100 to 1 against an expert
+_PRIOR_FLOOR = 0.02  # weight of the prior for ever: bounds the harm when all other experts are wrong
+_PRIOR_START = 0.1  # what is added to it while nothing is known of the kind
+_SHY = 3.0  # tasks after which history is given half of its weight
+_INHERITED_COUNT = 0.5  # tasks that the history of other kinds counts for, at most
+_OUTLIVED = 0.02  # of a task; history that has less left at some age says nothing about it
+_PIECES_A_SECOND, _LEAST_PIECES, _MOST_PIECES = 2.0, 4, 40  # resolution of an end between two looks
+
+
+def predict(track: Track, pace: QueuePace) -> Predictions:
+    """Return what each expert says of the seconds left since *track* was last seen, and the weight it has."""
+    history = track.history
+    begin = track.begin()
+    age = max(track.seen_at - (track.before if begin is None else begin[0]), 0.0)
+    said: list[tuple[float, int, Survival]] = [(0.0, PRIOR, ParetoPrior(2.0 * USUAL + age))]
+    if track.place:
+        said.append((0.0, QUEUE, track.by_queue(pace)))
+    else:
+        durations = history.usual_durations
+        # History says nothing of ages that none of its tasks has reached, and has little weight while it is short.
+        count = history.durations.count or min(durations.count, _INHERITED_COUNT)
+        if count and durations.chance(age) > _OUTLIVED / count:
+            said.append((math.log(count / (count + _SHY)), HISTORY, ConditionalSurvival(durations, age)))
+        by_percentage = track.by_percentage()
+        if by_percentage is not None:
+            said.append((track.consistency, PERCENTAGE, by_percentage))
+    own, others, log_weights = track.evidence, history.pooled.of_others(track.evidence), history.log_weights
+    odds = [start + log_weights[expert] + others[expert] + own[expert] for start, expert, _ in said]
+    top = max(odds)
+    weights = [math.exp(odd - top) for odd in odds]
+    prior = _PRIOR_FLOOR + _PRIOR_START / (1.0 + history.durations.count + history.nonlinearity.seen)
+    rest = (1.0 - prior) / sum(weights)
+    return [
+        (weight * rest + (prior if expert == PRIOR else 0.0), expert, survival)
+        for weight, (_, expert, survival) in zip(weights, said, strict=True)
+    ]
+
+
+def update_weights(track: Track, predictions: Predictions, now: float, *, ended: bool) -> None:
+    """Give each expert evidence by the chance that it gave to what a look found, relative to the mixture's.
+
+    An expert that predicted nothing gains and loses nothing (sleeping experts: Freund, Schapire, Singer, Warmuth 1997).
+    """
+    passed = max(now - track.seen_at, 0.0)
+    chances: list[tuple[float, int, float]] = []
+    for weight, expert, survival in predictions:
+        chance = survival.chance(passed)
+        chances.append((weight, expert, max(1.0 - chance if ended else chance, _LEAST_CHANCE)))
+    mixture = sum(weight * chance for weight, _, chance in chances)
+    evidence = list(track.evidence)
+    for _, expert, chance in chances:
+        evidence[expert] += math.log(chance / mixture)
+    before = track.evidence if track.pooled else None
+    track.evidence = after = (evidence[PRIOR], evidence[HISTORY], evidence[PERCENTAGE], evidence[QUEUE])
+    track.pooled = not ended
+    track.history.pooled.replace(before, None if ended else after)
+
+
+def withdraw(track: Track) -> None:
+    """Take back the evidence that a task shares with the others: it is not watched any more."""
+    if track.pooled:
+        track.pooled = False
+        track.history.pooled.replace(track.evidence, None)
+
+
+def distribute_end(track: Track, predictions: Predictions, now: float) -> Ends:
+    """Return when a task may have ended: moments between its last look and *now*, with their probabilities."""
+    passed = max(now - track.seen_at, 0.0)
+    mixture = Mixture([(weight, survival) for weight, _, survival in predictions])
+    pieces = min(max(int(_PIECES_A_SECOND * passed), _LEAST_PIECES), _MOST_PIECES)
+    chances = [mixture.chance(passed * i / pieces) for i in range(pieces + 1)]
+    # A trifle is spread evenly: where all experts are wrong, the end is anywhere.
+    trifle = 0.005 * (chances[0] - chances[-1]) / pieces + 1e-9
+    masses = [chances[i] - chances[i + 1] + trifle for i in range(pieces)]
+    total = sum(masses)
+    return [(track.seen_at + passed * (i + 0.5) / pieces, mass / total) for i, mass in enumerate(masses)]

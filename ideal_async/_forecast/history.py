@@ -1,0 +1,189 @@
+"""What is learned from tasks that ended: how long they take, how fast the queue moves, which expert was right."""
+
+import math
+from collections.abc import Sequence
+
+from .pooled import Evidence, PooledEvidence, clip
+from .progress import Nonlinearity, ProgressCurve, Residuals
+
+#: When a task ended, as far as it is known between two looks: seconds and their probabilities, which sum to 1.
+Ends = Sequence[tuple[float, float]]
+
+_CELL = math.log(1.06)  # width of a cell of the histogram: 5 s between two looks tell no finer about a task of 80 s
+_LEAST = 1.0  # seconds; the lower edge of the first cell
+_CELLS = 160  # up to 1.06 ** 160 s, three hours
+_EDGES = [_LEAST * math.exp(_CELL * i) for i in range(_CELLS + 1)]
+_FORGET = 0.985  # a task counts half as much as one that ended 46 tasks later
+_FORGET_EVIDENCE = 0.95  # an expert's log weight from one task counts half as much 14 tasks later
+_PRIOR_SIGMA = 0.35  # of the logarithm of durations, before any was seen
+_INHERITED = 0.3  # share of the experts' log weights that a new kind starts with
+_PERCENTAGE_STEP = 0.2  # weight of the latest task in the share of tasks that show percentages
+
+
+class Durations:
+    """How long tasks took: a histogram over the logarithm of seconds, smoothed by a kernel."""
+
+    __slots__ = ("_cells", "_chances", "_gain", "_mean", "_means", "_square", "_total", "count")
+
+    def __init__(self) -> None:
+        self.count = 0.0  # of tasks, each weighing less with age: at most 67
+        self._mean = self._square = 0.0  # of the logarithm
+        self._cells = [0.0] * _CELLS
+        self._total = 0.0
+        self._gain = 1.0  # what a new task weighs; it grows, so that old ones fade without being touched
+        self._chances: list[float] = []  # S at each edge
+        self._means: list[float] = []  # and its integral
+
+    def learn(self, ends: Ends) -> None:
+        """Add a task that took so many seconds."""
+        self.count = self.count * _FORGET + 1.0
+        logs = sum(math.log(max(seconds, _LEAST)) * chance for seconds, chance in ends)
+        off = logs - self._mean
+        self._mean += off / self.count
+        self._square = self._square * _FORGET + off * (logs - self._mean)
+        self._gain /= _FORGET
+        if self._gain > 1e100:  # noqa: PLR2004 - long before floats run out
+            self._cells = [cell / self._gain for cell in self._cells]
+            self._total /= self._gain
+            self._gain = 1.0
+        # The next task will be like this one, but not the same; how alike, the spread so far tells. The width of the
+        # kernel shrinks with the number of tasks, as in Silverman's rule.
+        sigma = math.sqrt((_PRIOR_SIGMA * _PRIOR_SIGMA + self._square) / self.count)
+        width = min(max(0.5 * sigma * self.count**-0.33, 0.6 * self.count**-0.75, 0.05), 0.4)
+        reach = int(3.0 * width / _CELL) + 1
+        kernel = [math.exp(-0.5 * (i * _CELL / width) ** 2) for i in range(-reach, reach + 1)]
+        norm = self._gain / sum(kernel)
+        for seconds, chance in ends:
+            if chance > 1e-3:  # noqa: PLR2004 - not worth a kernel
+                first = int(math.log(max(seconds, _LEAST) / _LEAST) / _CELL) - reach
+                for i, weight in enumerate(kernel, first):
+                    self._cells[min(max(i, 0), _CELLS - 1)] += weight * norm * chance
+        self._total = sum(self._cells)
+        self._means = []
+
+    def _integrate(self) -> None:
+        left, area = self._total, _LEAST
+        self._chances, self._means = [1.0], [area]
+        for i, cell in enumerate(self._cells):
+            before, left = left, max(left - cell, 0.0)
+            area += (before + left) / (2.0 * self._total) * (_EDGES[i + 1] - _EDGES[i])
+            self._chances.append(left / self._total)
+            self._means.append(area)
+
+    def chance(self, seconds: float) -> float:
+        """Return the share of tasks that take longer than *seconds*."""
+        if not self._means:
+            self._integrate()
+        if seconds <= _LEAST:
+            return 1.0
+        i = int(math.log(seconds / _LEAST) / _CELL)
+        if i >= _CELLS:
+            return 0.0
+        before = self._chances[i]
+        return before + (self._chances[i + 1] - before) * (seconds - _EDGES[i]) / (_EDGES[i + 1] - _EDGES[i])
+
+    def chance_and_mean(self, seconds: float) -> tuple[float, float]:
+        """Return that share and its integral from 0 to *seconds*."""
+        if not self._means:
+            self._integrate()
+        if seconds <= _LEAST:
+            return 1.0, seconds
+        i = int(math.log(seconds / _LEAST) / _CELL)
+        if i >= _CELLS:
+            return 0.0, self._means[_CELLS]
+        edge, before = _EDGES[i], self._chances[i]
+        chance = before + (self._chances[i + 1] - before) * (seconds - edge) / (_EDGES[i + 1] - edge)
+        return chance, self._means[i] + (before + chance) / 2.0 * (seconds - edge)
+
+    @property
+    def mean(self) -> float:
+        """The mean duration, seconds."""
+        return self.chance_and_mean(_EDGES[-1])[1]
+
+
+class ConditionalSurvival:
+    """The survival function of a task of *age* seconds that is like those which took *durations*."""
+
+    __slots__ = ("_age", "_chance", "_durations", "_mean")
+
+    def __init__(self, durations: Durations, age: float) -> None:
+        self._durations, self._age = durations, age
+        self._chance, self._mean = durations.chance_and_mean(age)
+
+    def chance(self, x: float) -> float:
+        """Return S(x)."""
+        return self._durations.chance(self._age + x) / self._chance
+
+    def chance_and_mean(self, x: float) -> tuple[float, float]:
+        """Return S(x) and its integral from 0 to *x*."""
+        chance, mean = self._durations.chance_and_mean(self._age + x)
+        return chance / self._chance, (mean - self._mean) / self._chance
+
+
+_SLOWEST = 3600.0  # seconds a place: a queue that stands still would otherwise predict no end at all
+_STANDSTILL = 1e-9  # places; a divisor that is not zero
+_FORGET_PLACES = 0.98  # about the last fifty moves of the queue count
+
+
+class QueuePace:
+    """How fast the queue moves. There is one for all kinds: they share the service's workers."""
+
+    __slots__ = ("_places", "_seconds")
+
+    def __init__(self) -> None:
+        # Ten seconds a place, until half a place was seen to say otherwise.
+        self._seconds, self._places = 5.0, 0.5
+
+    def learn(self, seconds: float, places: float) -> None:
+        """Add that a task moved up so many *places* in so many *seconds*."""
+        self._seconds = _FORGET_PLACES * self._seconds + seconds
+        self._places = _FORGET_PLACES * self._places + places
+
+    @property
+    def seconds_per_place(self) -> float:
+        """Seconds a place."""
+        return min(_SLOWEST, self._seconds / max(self._places, _STANDSTILL))
+
+
+class KindHistory:
+    """What is known of one kind of task.
+
+    Args:
+        parent: What is known of all kinds, which a kind starts from.
+    """
+
+    __slots__ = (
+        *("curve", "durations", "ended_with_percentage", "log_weights", "nonlinearity", "parent"),
+        *("percentage_share", "pooled", "queue_residuals"),
+    )
+
+    def __init__(self, parent: "KindHistory | None" = None) -> None:
+        self.parent = parent
+        self.durations: Durations = Durations()
+        self.curve: ProgressCurve = ProgressCurve(parent.curve if parent else None)
+        self.nonlinearity: Nonlinearity = Nonlinearity(parent.nonlinearity if parent else None)
+        self.pooled: PooledEvidence = PooledEvidence()
+        self.ended_with_percentage: int = 0  # tasks that showed percentages and ended
+        self.queue_residuals: Residuals = Residuals()  # of the logarithm of the time predicted from a place
+        self.percentage_share: float = parent.percentage_share if parent else 0.0  # of tasks that showed percentages
+        self.log_weights: list[float] = [_INHERITED * w for w in parent.log_weights] if parent else [0.0] * 4
+
+    @property
+    def usual_durations(self) -> Durations:
+        """The durations of the kind, or of all kinds as long as no task of the kind has ended."""
+        return self.durations if self.durations.count or self.parent is None else self.parent.usual_durations
+
+    def learn_evidence(self, evidence: Evidence, *, percentages: bool) -> None:
+        """Move the experts' weights by the *evidence* of a task that ended, and showed *percentages* or did not."""
+        earned = clip(evidence)
+        self.log_weights = [_FORGET_EVIDENCE * w + e for w, e in zip(self.log_weights, earned, strict=True)]
+        self.ended_with_percentage += percentages
+        self.percentage_share += _PERCENTAGE_STEP * (percentages - self.percentage_share)
+        if self.parent is not None:
+            self.parent.learn_evidence(evidence, percentages=percentages)
+
+    def learn_duration(self, took: Ends) -> None:
+        """Add how long a task took."""
+        self.durations.learn(took)
+        if self.parent is not None:
+            self.parent.learn_duration(took)
