@@ -3,7 +3,7 @@
 import json
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from ipaddress import ip_address
 from typing import Any, cast
@@ -149,25 +149,33 @@ class Session:
         self._brake_until = 0.0
         self._braked = 0
 
-    async def submit(self, body: dict[str, Any], *, on_wire: Callable[[bool], None]) -> int | Failure:
-        """Send *body* until it is answered or may have been received; return the task id or what became of it.
+    async def submit(
+        self,
+        write_body: Callable[[], Awaitable[dict[str, Any]]],
+        *,
+        confirm: Callable[[], Awaitable[None]],
+        on_wire: Callable[[bool], None],
+    ) -> int | Failure:
+        """Send a request until it is answered or may have been received; return the task id or what became of it.
 
         Cancellation counts only while nothing was sent; a request on its way is finished first.
 
         Args:
-            body: The vendor's JSON object.
+            write_body: Makes the vendor's JSON object, anew for each send: its URLs may be signed for a short time.
+            confirm: Awaited immediately before each send; what must not go any more it cancels.
             on_wire: Told whether the request may be in the API's hands now.
         """
-        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         attempt = 0
         while True:
             attempt += 1
+            content = json.dumps(await write_body(), ensure_ascii=False, separators=(",", ":")).encode()
             outcome = await self._call(
                 self._transports.posts,
                 "POST",
                 self._generate_url,
                 limit=SUBMIT_LIMIT,
                 timeout=SUBMIT_TIMEOUT,
+                confirm=confirm,
                 on_wire=on_wire,
                 content=content,
                 headers={"Content-Type": "application/json"},
@@ -244,6 +252,7 @@ class Session:
         *,
         limit: float,
         timeout: tuple[float, float, float, float],
+        confirm: Callable[[], Awaitable[None]] | None = None,
         on_wire: Callable[[bool], None] | None = None,
         **more: Any,
     ) -> Any | Failure:
@@ -268,6 +277,11 @@ class Session:
                 )
                 failure.__cause__ = error
                 return Failure(Sent.NO, failure)
+            if confirm is not None:
+                await confirm()
+                while self._brake_until > anyio.current_time():
+                    await self._heed_brake()
+                    await confirm()
             if on_wire is not None:
                 await anyio.lowlevel.checkpoint_if_cancelled()  # the last moment to withdraw
                 on_wire(True)

@@ -45,10 +45,11 @@ async def call(callback: Callable[..., Any], *args: object) -> None:
 class _Claim:
     """One caller of a flight."""
 
-    __slots__ = ("error", "on_submit", "waiting")
+    __slots__ = ("deadline", "error", "on_submit", "waiting")
 
-    def __init__(self, on_submit: OnSubmit | None) -> None:
+    def __init__(self, on_submit: OnSubmit | None, deadline: float | None) -> None:
         self.on_submit = on_submit
+        self.deadline = deadline
         self.error: BaseException | None = None
         self.waiting = True
 
@@ -136,6 +137,10 @@ class Flight:
         """It is known what became of it."""
         return self.task_id is not None or self.error is not None
 
+    def is_wanted(self, now: float) -> bool:
+        """Somebody still waits for it whose deadline has not come."""
+        return any(claim.waiting and (claim.deadline is None or claim.deadline > now) for claim in self.claims)
+
     def unknown(self, why: str) -> SubmissionUnknown:
         """Tell all that a person needs to find out what became of it."""
         sent_at = self.sent_at or datetime.now(UTC)
@@ -148,6 +153,10 @@ class Flight:
             sent_at=sent_at,
             task_id=self.task_id,
         )
+
+
+async def _write_body(request: ImageToVideo) -> dict[str, Any]:
+    return write_request(request)
 
 
 _WITHDRAWN = "the client was closed, or the caller left, before the request was sent: nothing was spent"
@@ -200,7 +209,7 @@ class Submissions:
         Raises:
             See `AsyncClient.submit`.
         """
-        claim = _Claim(on_submit)
+        claim = _Claim(on_submit, deadline)
         flight = self._by_key.get(key) if key is not None else None
         if flight is not None and flight.fingerprint != request.fingerprint:
             raise ValueError(f"key {key!r} was used for a different request: one key is one video, use another key")
@@ -243,6 +252,11 @@ class Submissions:
         flight.sent_at = datetime.now(UTC) if on_the_wire else None
         if not on_the_wire and not any(claim.waiting for claim in flight.claims):
             self._withdraw(flight)  # it was refused, and those who would have sent it again have left
+
+    async def _confirm(self, flight: Flight) -> None:
+        """Let nothing leave after the last caller's deadline, be it past from the start."""
+        if not flight.is_wanted(anyio.current_time()):
+            self._withdraw(flight)
 
     def _withdraw(self, flight: Flight) -> None:
         flight.scope.cancel()
@@ -312,8 +326,11 @@ class Submissions:
         while True:
             async with self._session.post_slots:
                 if await self._intend(flight):
-                    body, mark = write_request(flight.request), partial(self._mark, flight)
-                    outcome = await self._session.submit(body, on_wire=mark)
+                    outcome = await self._session.submit(
+                        partial(_write_body, flight.request),
+                        confirm=partial(self._confirm, flight),
+                        on_wire=partial(self._mark, flight),
+                    )
                     with anyio.CancelScope(shield=True):
                         await self._settle(flight, outcome)
             if flight.over:

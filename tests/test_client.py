@@ -1211,3 +1211,16 @@ async def test_a_client_of_its_own_talks_over_real_connections() -> None:
             assert (await client.generate(ROOM)).succeeded
         assert client._transports.web.is_closed
     assert seen == [b"POST", b"GET"]
+
+
+@pytest.mark.parametrize("timeout", [0, -1, 0.0])
+async def test_nothing_leaves_after_the_deadline(timeout: float) -> None:
+    """Also when it had passed from the start."""
+    service, budget = Service(submit=answer(ID), look=look()), Budget(100)
+    async with client_of(service, budget=budget) as client:
+        with pytest.raises(ConnectionFailed, match="nothing was spent"):
+            await client.generate(ROOM, key="a", timeout=timeout)
+        await anyio.sleep(1)
+        assert service.requests == []
+        assert budget.left == 100
+        assert await client.submit(ROOM, key="a") == ID  # the key is free

@@ -533,3 +533,16 @@ async def test_a_callback_that_is_cancelled_by_others_ends_nobody_elses_wait(jou
         with pytest.raises(RuntimeError, match="on_submit was cancelled"):
             await client.generate(room(), key="a", on_submit=on_submit)
         assert await client.submit(room(), key="a") == 5
+
+
+@pytest.mark.parametrize("timeout", [0, -1])
+async def test_a_deadline_that_has_passed_leaves_no_trace(timeout: float, journal: Journal, sandbox: Sandbox) -> None:
+    """Nothing is sent, and nothing stays in the journal or in the budget."""
+    budget = Budget(100)
+    async with client_of(sandbox.transport, journal, budget=budget) as client:
+        with pytest.raises(ConnectionFailed, match="nothing was spent"):
+            await client.generate(room(), key="a", timeout=timeout)
+        await anyio.sleep(1)
+        assert sandbox.created == []
+        assert budget.left == 100
+        assert list(journal.entries()) == []

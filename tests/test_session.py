@@ -64,8 +64,16 @@ def ignore(on_the_wire: bool) -> None:
     """Nobody wants to know."""
 
 
-async def submit(session: Session) -> int | Failure:
-    return await session.submit(BODY, on_wire=ignore)
+async def write_body() -> dict[str, Any]:
+    return BODY
+
+
+async def go() -> None:
+    """Nothing speaks against it."""
+
+
+async def submit(session: Session, on_wire: Callable[[bool], None] = ignore) -> int | Failure:
+    return await session.submit(write_body, confirm=go, on_wire=on_wire)
 
 
 # What is sent
@@ -277,7 +285,7 @@ async def test_a_refused_connection_is_tried_again_and_then_told() -> None:
     marks: list[bool] = []
     async with httpx.AsyncClient() as client:
         session = session_of(client, f"http://127.0.0.1:{closed_port()}", retry=Retry(wait_initial=0.0))
-        failure = await session.submit(BODY, on_wire=marks.append)
+        failure = await submit(session, on_wire=marks.append)
     assert isinstance(failure, Failure)
     assert failure.sent is Sent.NO
     assert isinstance(failure.error, ConnectionFailed)
@@ -704,7 +712,7 @@ async def test_a_submit_on_its_way_is_not_torn_in_two() -> None:
     result: list[int | Failure] = []
 
     async def run() -> None:
-        result.append(await session.submit(BODY, on_wire=marks.append))
+        result.append(await submit(session, on_wire=marks.append))
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
@@ -721,7 +729,7 @@ async def test_a_submit_between_two_attempts_can_be_withdrawn() -> None:
     marks: list[bool] = []
     session = session_of(service, retry=Retry(wait_initial=10, wait_max=10))
     with anyio.move_on_after(3):
-        await session.submit(BODY, on_wire=marks.append)
+        await submit(session, on_wire=marks.append)
     assert (len(service.requests), marks) == (1, [True, False])
 
 
@@ -875,3 +883,64 @@ async def test_the_log_names_events_without_addresses(caplog: pytest.LogCaptureF
 def test_envelope_is_the_pages() -> None:
     """The fake speaks as the page does."""
     assert envelope(7) == {"code": 0, "message": "success", "data": 7}
+
+
+# What is asked before each send
+
+
+@pytest.mark.anyio
+async def test_each_send_has_a_body_of_its_own_and_is_confirmed_last() -> None:
+    """URLs are signed for a short time, and a person may have taken the key back while it waited to be sent again."""
+    service = Service(submit=[answer(code=1003, message="busy"), answer(ID)])
+    steps: list[str] = []
+
+    async def sign() -> dict[str, Any]:
+        steps.append("body")
+        return {**BODY, "imageUrl": f"https://example.com/room.jpg?sig={steps.count('body')}"}
+
+    async def confirm() -> None:
+        steps.append("confirm")
+
+    task_id = await session_of(service).submit(sign, confirm=confirm, on_wire=lambda sent: steps.append(f"wire {sent}"))
+    assert task_id == ID
+    assert [body["imageUrl"][-1] for body in service.submits] == ["1", "2"]
+    assert steps == ["body", "confirm", "wire True", "wire False", "body", "confirm", "wire True"]
+
+
+@pytest.mark.anyio
+async def test_what_is_cancelled_while_it_is_confirmed_is_not_sent() -> None:
+    """That is the last moment."""
+    service = Service(submit=answer(ID))
+    with anyio.CancelScope() as scope:
+
+        async def confirm() -> None:
+            scope.cancel()
+
+        await session_of(service).submit(write_body, confirm=confirm, on_wire=ignore)
+    assert scope.cancelled_caught
+    assert service.requests == []
+
+
+@pytest.mark.anyio
+async def test_a_brake_that_comes_on_while_a_send_is_confirmed_counts_and_is_confirmed_again() -> None:
+    """What was confirmed before a long pause proves nothing any more."""
+    service = Service(
+        submit=answer(ID), look=answer(code=429, message="slow down", status=429, **{"Retry-After": "60"})
+    )
+    session = session_of(service)
+    confirmed: list[float] = []
+
+    async def look_meanwhile() -> None:
+        await session.look(ID)
+
+    async def confirm() -> None:
+        if not confirmed:
+            async with anyio.create_task_group() as others:
+                others.start_soon(look_meanwhile)
+        confirmed.append(anyio.current_time())
+
+    begun = anyio.current_time()
+    await session.submit(write_body, confirm=confirm, on_wire=ignore)
+    assert len(confirmed) == 2
+    assert service.times[-1] - begun >= 60
+    assert confirmed[-1] == service.times[-1]
