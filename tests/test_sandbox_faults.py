@@ -43,7 +43,7 @@ SECOND = When(((2, 2),))
         ('look: show output=null eta="5"', Fault("look", Show({"output": None, "eta": "5"}))),
         (
             "  look   2,4-5,9- :   502   html   after ",
-            Fault("look", Respond(502, html=True, after=True), When(((2, 2), (4, 5), (9, None)))),
+            Fault("look", Respond(502, body="html", after=True), When(((2, 2), (4, 5), (9, None)))),
         ),
         ("look 2- every 3 12.5%: delay 0.5", Fault("look", Delay(0.5), When(((2, None),), every=3, chance=0.125))),
         ("look: truncate", Fault("look", Truncate(0.5))),
@@ -102,7 +102,11 @@ COUNT = st.integers(1, 99)
 SHARE = st.integers(0, 100).map(lambda share: share / 100)
 EFFECTS: dict[str, st.SearchStrategy[Any]] = {
     "submit": st.builds(
-        Respond, st.integers(200, 599), html=st.booleans(), retry_after=st.none() | COUNT, after=st.booleans()
+        Respond,
+        st.integers(200, 599),
+        body=st.sampled_from(["text", "html", "portal", "empty"]),
+        retry_after=st.none() | COUNT,
+        after=st.booleans(),
     )
     | st.builds(Respond, st.integers(200, 599), code=COUNT)
     | st.builds(Truncate, SHARE)

@@ -241,7 +241,7 @@ def sandbox(
     speed: PositiveFloat = 1.0,
     seed: int = 0,
     images: Path | None = None,
-    faults: Path | None = None,
+    faults: str | None = None,
     render: bool = True,
     url_lifetime: PositiveFloat | None = None,
     http_errors: bool = False,
@@ -252,6 +252,7 @@ def sandbox(
     **Example**
 
     * `ideal-async sandbox --port 8000 --speed 10`
+    * `ideal-async sandbox --faults hostile --seed 7`
 
     Args:
         host: To listen on; others than this computer can reach it only if you choose so.
@@ -262,7 +263,8 @@ def sandbox(
         speed: Divides every processing time.
         seed: Chooses the dice.
         images: A folder of photographs, served under /images/.
-        faults: A script of what goes wrong, one fault a line.
+        faults: A script of what goes wrong, one fault a line; or the name of a profile, hostile, for the worst day of a
+            service. `python -m pydoc ideal_async.sandbox` has the language.
         render: Make videos; without, results are stand-ins.
         url_lifetime: Seconds for which a result URL works; by default for ever.
         http_errors: Answer errors with an HTTP status of their own; the vendor's page names none.

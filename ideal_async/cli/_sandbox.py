@@ -15,7 +15,7 @@ def serve_sandbox(
     speed: float,
     seed: int,
     images: Path | None,
-    faults: Path | None,
+    faults: str | None,
     render: bool,
     url_lifetime: float | None,
     http_errors: bool,
@@ -24,7 +24,7 @@ def serve_sandbox(
     """Serve, and tell how to use it."""
     import sys
 
-    from ideal_async.sandbox import Sandbox, serve_forever
+    from ideal_async.sandbox import PROFILES, Sandbox, serve_forever
 
     def tell(base_url: str) -> None:
         put(base_url)
@@ -33,14 +33,14 @@ def serve_sandbox(
         say("Ctrl-C ends it.")
 
     try:
-        script = faults.read_text("utf-8") if faults is not None else ()
+        script = faults if faults is None or faults in PROFILES else Path(faults).read_text("utf-8")
         with Sandbox(
             api_key=api_key,
             credits=credits,
             workers=workers,
             speed=speed,
             seed=seed,
-            faults=script,
+            faults=script or (),
             render=render,
             images=images,
             url_lifetime=url_lifetime,

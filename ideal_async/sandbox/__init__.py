@@ -6,40 +6,65 @@
 An independent witness: nothing here knows the client, so that a mistake in one is seen by the other.
 """
 
-from ._faults import (
+from ._effects import (
+    Bomb,
     Cut,
     Delay,
+    Drip,
     Drop,
+    Endless,
+    Envelope,
     Expire,
     Fail,
-    Fault,
+    Garble,
+    Hide,
+    Id,
+    LateFile,
+    LateUrl,
+    Pack,
     Percentage,
     Prohibit,
     Respond,
+    Say,
     Show,
+    Sign,
     Takes,
     Truncate,
-    When,
 )
+from ._faults import Fault, When
+from ._hostile import PROFILES
 from ._sandbox import Receipt, Sandbox
-from ._script import read_faults
+from ._script import LANGUAGE, read_faults
 from ._server import serve, serve_forever
 from ._world import Entry
 
 __all__ = [
+    "PROFILES",
+    "Bomb",
     "Cut",
     "Delay",
+    "Drip",
     "Drop",
+    "Endless",
     "Entry",
+    "Envelope",
     "Expire",
     "Fail",
     "Fault",
+    "Garble",
+    "Hide",
+    "Id",
+    "LateFile",
+    "LateUrl",
+    "Pack",
     "Percentage",
     "Prohibit",
     "Receipt",
     "Respond",
     "Sandbox",
+    "Say",
     "Show",
+    "Sign",
     "Takes",
     "Truncate",
     "When",
@@ -47,3 +72,6 @@ __all__ = [
     "serve",
     "serve_forever",
 ]
+
+# One text for whoever asks: here, in the command line's help and in the OpenAPI document.
+__doc__ = f"{__doc__}\n{LANGUAGE}"

@@ -82,7 +82,7 @@ def _show(service: Service, shelf: Shelf, task: Task, base: str) -> dict[str, An
     host = base.partition("://")[2]
     # Ids as strings here: the page's JavaScript cannot hold 64 bits in a number.
     return {
-        **show_task(service.world, task, shelf.linker(base)),
+        **show_task(service.world, task, shelf.linker(base), service.appearance(task.id)),
         "id": str(task.id),
         "credits": task.credits,
         "createdAt": task.created_at,

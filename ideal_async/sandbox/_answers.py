@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+import attrs
+
 from ._codes import Refused, failure, success, write_json
+from ._effects import LateUrl, UrlForm
 from ._http import Answer
 from ._world import Task, World
 
@@ -28,9 +31,28 @@ def answer_refused(refused: Refused, *, http_errors: bool) -> Answer:
     return answer_json(failure(refused.code.number, refused.message), status)
 
 
-def show_task(world: World, task: Task, link: Callable[[int, str], str]) -> dict[str, Any]:
+@attrs.frozen
+class Appearance:
+    """How the end of a task is shown and delivered, where the script departs from the vendor's page."""
+
+    #: The status in place of Failed.
+    failed: str = "Failed"
+    url: LateUrl | None = None
+    #: Seconds after the end for which there are no files.
+    file_after: float = 0.0
+    signed: bool = False
+
+    @property
+    def relative(self) -> bool:
+        """Whether result URLs name no host."""
+        return self.url is not None and self.url.form == "relative"
+
+
+def show_task(
+    world: World, task: Task, link: Callable[[int, str], str], appearance: Appearance = Appearance()
+) -> dict[str, Any]:
     """The `data` of a look; *link* gives the URL of a task's file."""
-    output = None
+    output: dict[str, Any] | None = None
     if task.status == "Success" and task.clip is not None:  # "only available when status is Success"
         output = {
             "resultUrl": link(task.id, "video_result.mp4"),
@@ -38,11 +60,26 @@ def show_task(world: World, task: Task, link: Callable[[int, str], str]) -> dict
             "width": task.clip.width,
             "height": task.clip.height,
         }
+        if appearance.url is not None and is_within(world, task, appearance.url.seconds):
+            hide_url(output, appearance.url.form)
     return {
         "id": task.id,
-        "status": task.status,
+        "status": appearance.failed if task.status == "Failed" else task.status,
         "waitNumber": world.wait_number(task),
         "percentage": world.percentage(task),
         "input": task.order.echo(),
         "output": output,
     }
+
+
+def is_within(world: World, task: Task, seconds: float) -> bool:
+    """Whether the task ended less than so many seconds ago."""
+    return task.ended_at is not None and world.now < task.ended_at + seconds
+
+
+def hide_url(output: dict[str, Any], form: UrlForm) -> None:
+    """A result URL that is not there yet; a relative one is."""
+    if form == "missing":
+        del output["resultUrl"]
+    elif form != "relative":
+        output["resultUrl"] = {"empty": "", "null": None}[form]

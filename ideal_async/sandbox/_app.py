@@ -1,20 +1,18 @@
 """The door: an ASGI app with the vendor's two endpoints, the files, a page, and a room for the key's holder."""
 
 import logging
-import re
 from collections.abc import Awaitable, Callable
 from functools import cache, partial
 from hmac import compare_digest
 from importlib.resources import files
 
 import anyio.to_thread
-import attrs
 
 from ._admin import answer_faults, answer_ledger, answer_state, replace_faults
-from ._answers import answer_created, answer_json, answer_refused, show_task
+from ._answers import answer_created, answer_json, answer_refused
 from ._codes import API_KEY_INVALID, FAILED, INTERNAL_ERROR, PARAM_ERROR, Refused, failure, success, write_json
 from ._disturb import disturb
-from ._http import Answer, Dropped, Receive, Scope, Send, TooLarge, read_body, send_answer
+from ._http import Answer, Dropped, Receive, Request, Scope, Send, TooLarge, read_body, read_head, send_answer
 from ._openapi import GENERATE, RESULT, describe
 from ._orders import read_order, read_task_id
 from ._service import Service
@@ -25,29 +23,8 @@ logger = logging.getLogger("ideal_async.sandbox")
 #: Largest request body read, in bytes. An order is a few hundred.
 BODY_LIMIT = 1024 * 1024
 
-#: What may stand in a Host header, so that a result URL built from it is one.
-HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
-
-@attrs.frozen
-class Call:
-    """One request, read as far as its headers."""
-
-    method: str
-    path: str
-    query: bytes
-    headers: dict[str, str] = attrs.field(repr=False)  # the key is among them
-    scheme: str
-    host: str
-    receive: Receive
-
-    @property
-    def base(self) -> str:
-        """The address the client used: result URLs begin with it, so they work wherever the call worked."""
-        return f"{self.scheme}://{self.host}"
-
-
-class Door:
+class SandboxApp:
     """Routes a request to what answers it.
 
     *holder* is the API key that may see and change everything; with *http_errors* an error has an HTTP status of its
@@ -59,7 +36,7 @@ class Door:
         self._shelf = shelf
         self._holder = holder.encode()
         self._http_errors = http_errors
-        self._routes: dict[str, dict[str, Callable[[Call], Awaitable[Answer]]]] = {
+        self._routes: dict[str, dict[str, Callable[[Request], Awaitable[Answer]]]] = {
             GENERATE: {"POST": self._generate},
             RESULT: {"GET": self._result},
             "/": {"GET": self._page},
@@ -71,29 +48,26 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI interface; a scope of another type than "http" is left alone."""
-        if scope["type"] != "http":
-            return
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        host = headers.get("host", "")
-        call = Call(
-            method=scope["method"],
-            path=scope["path"],
-            query=scope["query_string"],
-            headers=headers,
-            scheme=scope["scheme"],
-            host=host if HOST.fullmatch(host) else "localhost",
-            receive=receive,
-        )
-        answer = await self._answer(self._route, call)
-        await send_answer(answer, send, head=call.method == "HEAD")
+        if scope["type"] == "http":
+            await send_answer(await self.respond(scope, receive), send, head=scope["method"] == "HEAD")
 
-    async def _answer(self, respond: Callable[[Call], Awaitable[Answer]], call: Call) -> Answer:
+    async def respond(self, scope: Scope, receive: Receive) -> Answer:
+        """The answer to one request.
+
+        Raises:
+            Dropped: there is none; the connection shall die.
+
+        """
+        request = read_head(scope, receive)
+        return await self._answer(self._route, request)
+
+    async def _answer(self, respond: Callable[[Request], Awaitable[Answer]], request: Request) -> Answer:
         """Every refusal, and every mistake of ours, is an answer too."""
         try:
-            return await respond(call)
+            return await respond(request)
         except Refused as refused:
             # Paths of our own are no matter of the vendor's page: HTTP's statuses say more.
-            ours = not call.path.startswith("/api/")
+            ours = not request.path.startswith("/api/")
             return answer_refused(refused, http_errors=ours or self._http_errors)
         except TooLarge:
             # The server reads on and forgets the rest. To hang up would reset the connection, and lose the answer.
@@ -102,74 +76,74 @@ class Door:
         except Dropped:
             raise
         except Exception:
-            logger.exception("%s %s failed", call.method, call.path)
+            logger.exception("%s %s failed", request.method, request.path)
             return answer_refused(Refused(INTERNAL_ERROR), http_errors=True)
 
-    async def _route(self, call: Call) -> Answer:
-        methods = self._routes.get(call.path)
+    async def _route(self, request: Request) -> Answer:
+        methods = self._routes.get(request.path)
         # HEAD is GET without the body, except where the vendor's page knows GET alone.
-        method = "GET" if call.method == "HEAD" and not call.path.startswith("/api/") else call.method
+        method = "GET" if request.method == "HEAD" and not request.path.startswith("/api/") else request.method
         if methods is not None and method in methods:
-            return await methods[method](call)
+            return await methods[method](request)
         if methods is None and method == "GET":
-            answer = await self._shelf.serve(call.path, call.query, call.host, call.headers)
+            answer = await self._shelf.serve(request)
             if answer is not None:
                 return answer
         # The page knows no such call, so neither the code nor the status is the vendor's.
         if methods is None:
-            return answer_json(failure(FAILED.number, f"{FAILED.message}: there is no {call.path}"), 404)
-        message = f"{FAILED.message}: {call.path} does not take {call.method}"
+            return answer_json(failure(FAILED.number, f"{FAILED.message}: there is no {request.path}"), 404)
+        message = f"{FAILED.message}: {request.path} does not take {request.method}"
         return Answer(405, write_json(failure(FAILED.number, message)), headers={"allow": ", ".join(methods)})
 
-    async def _generate(self, call: Call) -> Answer:
+    async def _generate(self, request: Request) -> Answer:
         effects = self._service.on_call("submit")
-        return await disturb(effects, partial(self._answer, self._create, call))
+        return await disturb(effects, partial(self._answer, self._create, request))
 
-    async def _create(self, call: Call) -> Answer:
-        account = self._service.account(call.headers.get("apikey"))
-        order = read_order(await read_body(call.receive, BODY_LIMIT))
-        find_image = partial(self._shelf.find_image, own_host=call.host)
+    async def _create(self, request: Request) -> Answer:
+        account = self._service.account(request.headers.get("apikey"))
+        order = read_order(await read_body(request.receive, BODY_LIMIT))
+        find_image = partial(self._shelf.find_image, own_host=request.host)
         return answer_created(self._service.create(account, order, find_image))
 
-    async def _result(self, call: Call) -> Answer:
-        effects = self._service.on_call("look", _named_task(call.query))
-        return await disturb(effects, partial(self._answer, self._look, call))
+    async def _result(self, request: Request) -> Answer:
+        effects = self._service.on_call("look", _named_task(request.query))
+        return await disturb(effects, partial(self._answer, self._look, request))
 
-    async def _look(self, call: Call) -> Answer:
-        account = self._service.account(call.headers.get("apikey"))
-        task_id = read_task_id(call.query)
-        link = self._shelf.linker(call.base)
-        return answer_json(success(self._service.look(account, task_id, partial(show_task, link=link))))
+    async def _look(self, request: Request) -> Answer:
+        account = self._service.account(request.headers.get("apikey"))
+        task_id = read_task_id(request.query)
+        link = self._shelf.linker(request.base)
+        return answer_json(success(self._service.look(account, task_id, link)))
 
-    async def _page(self, _: Call) -> Answer:
+    async def _page(self, _: Request) -> Answer:
         page = await anyio.to_thread.run_sync(_read_page)
         return Answer(200, page, "text/html; charset=utf-8", PAGE_HEADERS)
 
-    async def _openapi(self, call: Call) -> Answer:
-        return answer_json(describe(call.base, http_errors=self._http_errors))
+    async def _openapi(self, request: Request) -> Answer:
+        return answer_json(describe(request.base, http_errors=self._http_errors))
 
-    async def _state(self, call: Call) -> Answer:
-        self._check_holder(call)
-        return answer_state(self._service, self._shelf, call.base)
+    async def _state(self, request: Request) -> Answer:
+        self._check_holder(request)
+        return answer_state(self._service, self._shelf, request.base)
 
-    async def _ledger(self, call: Call) -> Answer:
-        self._check_holder(call)
+    async def _ledger(self, request: Request) -> Answer:
+        self._check_holder(request)
         return answer_ledger(self._service)
 
-    async def _faults(self, call: Call) -> Answer:
-        self._check_holder(call)
+    async def _faults(self, request: Request) -> Answer:
+        self._check_holder(request)
         return answer_faults(self._service)
 
-    async def _replace_faults(self, call: Call) -> Answer:
-        self._check_holder(call)
-        return replace_faults(self._service, await read_body(call.receive, BODY_LIMIT))
+    async def _replace_faults(self, request: Request) -> Answer:
+        self._check_holder(request)
+        return replace_faults(self._service, await read_body(request.receive, BODY_LIMIT))
 
-    async def _clear_faults(self, call: Call) -> Answer:
-        self._check_holder(call)
+    async def _clear_faults(self, request: Request) -> Answer:
+        self._check_holder(request)
         return replace_faults(self._service, b"")
 
-    def _check_holder(self, call: Call) -> None:
-        if not compare_digest(call.headers.get("apikey", "").encode(), self._holder):
+    def _check_holder(self, request: Request) -> None:
+        if not compare_digest(request.headers.get("apikey", "").encode(), self._holder):
             raise Refused(API_KEY_INVALID)
 
 

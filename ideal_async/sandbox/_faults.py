@@ -1,147 +1,15 @@
-"""Scripted faults as values: what goes wrong, and at which call. Each prints as the words that `_script` reads."""
+"""Scripted faults: an effect, and the calls it strikes."""
 
-import json
-import math
-import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Literal
 
 import attrs
 
+from ._effects import EFFECTS, CallEffect, Effect, TaskEffect, plain
 from ._timing import roll
 
 Call = Literal["submit", "look", "download", "task"]
-
-
-@attrs.frozen
-class Drop:
-    """The connection dies without an answer: before the service did anything, or *after* it did its work.
-
-    ``submit: drop after`` is the case that costs money twice: the task was created and paid, and nobody was told its
-    id.
-    """
-
-    after: bool = False
-
-    def __str__(self) -> str:
-        return "drop after" if self.after else "drop"
-
-
-@attrs.frozen
-class Respond:
-    """Another answer than the true one: an HTTP *status* with a line of text, an HTML page or an error *code*.
-
-    *after* gives it once the service did its work (the task exists); *retry_after* is in seconds.
-    """
-
-    status: int = attrs.field(validator=[attrs.validators.ge(200), attrs.validators.le(599)])
-    code: int | None = None
-    html: bool = False
-    retry_after: int | None = None
-    after: bool = False
-
-    def __str__(self) -> str:
-        body = " html" if self.html else "" if self.code is None else f" code {self.code}"
-        wait = "" if self.retry_after is None else f" retry-after {self.retry_after}"
-        return f"{self.status}{body}{wait}{' after' if self.after else ''}"
-
-
-@attrs.frozen
-class Delay:
-    """The answer comes *seconds* late; the work itself was done in time."""
-
-    seconds: float
-
-    def __str__(self) -> str:
-        return f"delay {plain(self.seconds)}"
-
-
-@attrs.frozen
-class Truncate:
-    """A complete HTTP answer whose body ends too early: *share* of it (0 to 1) is left, so the JSON does not parse."""
-
-    share: float = 0.5
-
-    def __str__(self) -> str:
-        return f"truncate {plain(self.share * 100)}%"
-
-
-@attrs.frozen
-class Cut:
-    """The connection dies in the middle of the body, after *share* of it (0 to 1)."""
-
-    share: float = 0.5
-
-    def __str__(self) -> str:
-        return f"cut {plain(self.share * 100)}%"
-
-
-@attrs.frozen
-class Expire:
-    """The result URL has expired: HTTP 403, as from a presigned URL."""
-
-    def __str__(self) -> str:
-        return "expired"
-
-
-@attrs.frozen
-class Show:
-    """Fields of a look's `data` are replaced or added, e.g. an unknown status or a percentage that goes backwards."""
-
-    fields: dict[str, Any]
-
-    def __str__(self) -> str:
-        return " ".join(["show", *(f"{name}={_write_value(value)}" for name, value in self.fields.items())])
-
-
-@attrs.frozen
-class Fail:
-    """The task ends as Failed and is refunded."""
-
-    def __str__(self) -> str:
-        return "fail"
-
-
-@attrs.frozen
-class Prohibit:
-    """The task ends with prohibited output: looks answer 9038, and it is refunded."""
-
-    def __str__(self) -> str:
-        return "prohibit"
-
-
-@attrs.frozen
-class Percentage:
-    """The task shows these percentages in equal shares of its time; a single one is stuck."""
-
-    values: tuple[int, ...] = attrs.field(converter=tuple[int, ...], validator=attrs.validators.min_len(1))
-
-    def __str__(self) -> str:
-        return " ".join(["percentage", *map(str, self.values)])
-
-
-@attrs.frozen
-class Takes:
-    """The task needs *seconds* of processing, before `speed`; infinity means for ever."""
-
-    seconds: float = attrs.field(validator=attrs.validators.ge(0))
-
-    def __str__(self) -> str:
-        return "never ends" if self.seconds == math.inf else f"takes {plain(self.seconds)}"
-
-
-CallEffect = Drop | Respond | Delay | Truncate | Cut | Expire | Show
-TaskEffect = Fail | Prohibit | Percentage | Takes
-Effect = CallEffect | TaskEffect
-
-#: Which effects make sense at which call.
-EFFECTS: dict[str, tuple[type, ...]] = {
-    "submit": (Drop, Respond, Delay, Truncate, Cut),
-    "look": (Drop, Respond, Delay, Truncate, Cut, Show),
-    "download": (Drop, Respond, Delay, Truncate, Cut, Expire),
-    "task": (Fail, Prohibit, Percentage, Takes),
-}
 
 
 @attrs.frozen
@@ -236,27 +104,3 @@ class Script:
             if count in fault.when and roll(self._seed, "fault", number, count) < fault.when.chance:
                 effects.append(fault.effect)
         return effects
-
-
-def plain(number: float) -> str:
-    """A number without an exponent or needless zeros.
-
-    >>> plain(50.0), plain(0.1 * 3)
-    ('50', '0.3')
-    """
-    return f"{number:.10f}".rstrip("0").rstrip(".")
-
-
-def read_value(text: str) -> Any:
-    """What `show NAME=` is followed by: JSON, or else just a word."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _write_value(value: Any) -> str:
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_]\w*", value, re.ASCII) and read_value(value) == value:
-        return value
-    # A script's words stand between spaces, so those inside a value are escaped.
-    return json.dumps(value, separators=(",", ":")).replace(" ", "\\u0020").replace("#", "\\u0023")

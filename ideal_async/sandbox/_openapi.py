@@ -4,6 +4,7 @@ from typing import Any
 
 from ._codes import CODES, failure, success
 from ._orders import DURATIONS, LARGEST_ID, MODEL_TYPES, RESOLUTIONS, SIZES, URL_LIMIT
+from ._script import LANGUAGE
 from ._world import FIRST_ID
 
 GENERATE = "/api/v1/imageToVideo/generate"
@@ -85,7 +86,7 @@ def describe(base: str, *, http_errors: bool) -> dict[str, Any]:
             # The language of faults is no JSON Schema; a schema of it would promise too much or too little.
             "description": (
                 "The documented service, offline. Paths under /sandbox are not the vendor's. One more of them, "
-                "/sandbox/faults, takes scripted faults as text, one a line: GET, PUT, DELETE."
+                f"/sandbox/faults, takes scripted faults as text, one a line: GET, PUT, DELETE.\n\n{LANGUAGE}"
             ),
         },
         "servers": [{"url": base}],

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import attrs
 
-from ._app import Door
+from ._app import SandboxApp
 from ._faults import Fault
 from ._gallery import Gallery
 from ._script import read_faults
@@ -45,7 +45,8 @@ class Sandbox:
         workers: how many tasks are processed at once; the others queue.
         speed: divides every processing time; 10 means ten times faster.
         seed: the same seed gives the same durations, percentages, ids and dice.
-        faults: what goes wrong: lines such as ``"submit 2: drop after"`` (see `read_faults`), or `Fault` values.
+        faults: what goes wrong: lines such as ``"submit 2: drop after"``, the profile ``"hostile"`` for a bit of
+            everything, or `Fault` values. `help(ideal_async.sandbox)` has the language.
         render: make clips (needs the extra ``sandbox``). Otherwise no image is fetched, no thread started, and results
             are stand-ins of 16 KiB.
         images: a folder of photographs, served under ``/images/<name>`` and for ``https://example.com/<name>``.
@@ -98,9 +99,9 @@ class Sandbox:
         gallery = Gallery(None if images is None else Path(images), draw=render)
         self._shelf = Shelf(self._service, gallery, url_lifetime=url_lifetime, allow_private=allow_private)
         #: The ASGI application; needs no lifespan.
-        self.app = Door(self._service, self._shelf, holder=api_key, http_errors=http_errors)
+        self.app = SandboxApp(self._service, self._shelf, holder=api_key, http_errors=http_errors)
         #: An httpx transport that answers in process, whatever the host: the API, images and result URLs alike.
-        self.transport = SandboxTransport(self.app)
+        self.transport = SandboxTransport(self.app.respond)
 
     def __repr__(self) -> str:
         """Without the keys."""

@@ -1,4 +1,42 @@
-"""The language of scripted faults: one line each, for a file, an HTTP request or a test.
+"""Reading the language of scripted faults."""
+
+import math
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, cast, get_args
+
+from ._effects import (
+    Bomb,
+    Cut,
+    Delay,
+    Drip,
+    Drop,
+    Effect,
+    Endless,
+    Envelope,
+    Expire,
+    Fail,
+    Garble,
+    Hide,
+    Id,
+    LateFile,
+    LateUrl,
+    Pack,
+    Percentage,
+    Prohibit,
+    Respond,
+    Say,
+    Show,
+    Sign,
+    Takes,
+    Truncate,
+    read_value,
+)
+from ._faults import Call, Fault, When
+from ._hostile import PROFILES
+
+LANGUAGE = """\
+Scripted faults are lines, for an argument, a file, an HTTP request or a test: WHICH CALL: WHAT HAPPENS.
 
     submit 2: drop after            # created and paid, and the answer was lost
     submit 3-5: 429 retry-after 10
@@ -7,39 +45,48 @@
     look 2 of task 1: show status=Paused
     task 4: stuck at 99
     download 1: cut 50%
+    hostile                         # a profile: all kinds mixed, see below
 
-Target: `submit`, `look`, `download` or `task`, then which: nothing (all), `3`, `3-5`, `3-`, `2,4`, `every 4`, `10%`, or
-several of these; for looks and downloads `of task N` counts only those of the Nth task. Effects:
+Which: `submit`, `look`, `download` or `task`, then nothing (all), `3`, `3-5`, `3-`, `2,4`, `every 4`, `10%`, or several
+of these; for looks and downloads `of task N` counts only those of the Nth task. What happens, to any call:
 
-    drop [after]        delay SECONDS       truncate [P%]       cut [P%]
-    STATUS [html | code N] [retry-after SECONDS] [after]
-    show NAME=VALUE ...     (looks)         expired             (downloads)
-    fail    prohibit    takes SECONDS    never ends    stuck at N    percentage N N N ...      (tasks)
+    drop [after]                    no answer; after: the work was done, the task is paid
+    STATUS [html | portal | empty | code N [data VALUE]] [to URL] [retry-after VALUE] [by NAME] [after]
+                                    somebody in between, or the service, says something else: a line of text, a page,
+                                    nothing, or the envelope with an error code and data. VALUE is JSON or a word;
+                                    date+30 is an HTTP date in half a minute
+    delay SECONDS                   the answer is late
+    truncate [P%]                   a complete answer with half the body
+    cut [P%]                        the connection dies within the body
+    drip [BYTES]                    the body comes at so many bytes a second
+    endless                         the body never ends
+    packed CODING ...               gzip, deflate or any word, asked for or not, one or several layers
+    bomb [MEBIBYTES] [once]         64 MiB of blanks, in two layers of gzip or one
+
+To submits and looks:
+
+    id text | rounded | float | null                            the task's id in other clothes; rounded: by JavaScript
+    envelope NAME=VALUE ...                                     fields beside data, e.g. code=200
+    garbled latin-1 | newline | surrogate | bom | utf-16 | long the text of the answer
+
+To looks alone (a NAME with dots, output.cover, is a field of a field):
+
+    show NAME=VALUE ...             fields of data replaced or added
+    hide NAME ...                   fields of data left out
+    say STATUS=VALUE ...            the four statuses in other words, e.g. Success=SUCCESS
+
+To downloads alone: `expired` (403). To tasks:
+
+    fail [as STATUS]    refunded; under another status it is not     prohibit      ends with 9038
+    takes SECONDS       never ends       stuck at N       percentage N N N ...
+    url after SECONDS [empty | null | missing]                  Success comes before its resultUrl
+    url relative                                                resultUrl and cover are paths
+    file after SECONDS                                          404 until then
+    signed                                                      403 unless the URL is on the wire exactly as given
+
+`hostile` is the worst day of a service: everything above that still lets every job end, at odds from a seed. Whatever
+is said, `created`, `credits` and `ledger` stay the truth.
 """
-
-import math
-import re
-from collections.abc import Callable, Iterable
-from typing import get_args
-
-from ._faults import (
-    Call,
-    Cut,
-    Delay,
-    Drop,
-    Effect,
-    Expire,
-    Fail,
-    Fault,
-    Percentage,
-    Prohibit,
-    Respond,
-    Show,
-    Takes,
-    Truncate,
-    When,
-    read_value,
-)
 
 TARGET = re.compile(
     r"(?P<call>submit|look|download|task)"
@@ -51,30 +98,57 @@ TARGET = re.compile(
 
 Found = re.Match[str]
 
+#: A value that travels as one word, and a name with its value.
+WORD = r"(\S+)"
+FIELDS = r"((?: [\w.]+=\S*)+)"
+SHARE = r"(?: (\d+(?:\.\d+)?)%)?"
+SECONDS = r"(\d+(?:\.\d+)?)"
+
+RESPOND = (
+    r"(?P<status>\d{3})(?: (?P<body>html|portal|empty)| code (?P<code>-?\d+)(?: data (?P<data>\S+))?)?"
+    r"(?: to (?P<to>\S+))?(?: retry-after (?P<wait>\S+))?(?: by (?P<by>\S+))?(?P<after> after)?"
+)
+
 #: How each effect is said, and what it makes. The first that fits is meant.
 EFFECTS: tuple[tuple[str, Callable[[Found], Effect]], ...] = (
     (r"drop( after)?", lambda found: Drop(after=bool(found[1]))),
     (
-        r"(\d{3})(?: (?:(html)|code (\d+)))?(?: retry-after (\d+))?( after)?",
-        lambda found: Respond(
-            int(found[1]), _number(found[3]), html=bool(found[2]), retry_after=_number(found[4]), after=bool(found[5])
-        ),
+        RESPOND,
+        lambda found: _read_respond(found.groupdict()),
     ),
-    (r"delay (\d+(?:\.\d+)?)", lambda found: Delay(float(found[1]))),
-    (r"truncate(?: (\d+(?:\.\d+)?)%)?", lambda found: Truncate(_share(found[1]))),
-    (r"cut(?: (\d+(?:\.\d+)?)%)?", lambda found: Cut(_share(found[1]))),
+    (rf"delay {SECONDS}", lambda found: Delay(float(found[1]))),
+    (rf"truncate{SHARE}", lambda found: Truncate(_share(found[1]))),
+    (rf"cut{SHARE}", lambda found: Cut(_share(found[1]))),
+    (r"drip(?: (\d+))?", lambda found: Drip(int(found[1] or 1))),
+    (r"endless", lambda _: Endless()),
+    (r"packed((?: [\w-]+)+)", lambda found: Pack(tuple(found[1].split()))),
+    (r"bomb(?: (\d+))?( once)?", lambda found: Bomb(int(found[1] or 64), once=bool(found[2]))),
     (r"expired", lambda _: Expire()),
-    (r"show((?: \w+=\S*)+)", lambda found: Show(dict(map(_read_field, found[1].split())))),
-    (r"fail", lambda _: Fail()),
+    (rf"show{FIELDS}", lambda found: Show(_read_fields(found[1]))),
+    (r"hide((?: [\w.]+)+)", lambda found: Hide(tuple(found[1].split()))),
+    (rf"say{FIELDS}", lambda found: Say(_read_fields(found[1]))),
+    (rf"envelope{FIELDS}", lambda found: Envelope(_read_fields(found[1]))),
+    (r"id (text|rounded|float|null)", lambda found: Id(cast("Any", found[1]))),
+    (r"garbled (latin-1|newline|surrogate|bom|utf-16|long)", lambda found: Garble(cast("Any", found[1]))),
+    (rf"fail(?: as {WORD})?", lambda found: Fail() if found[1] is None else Fail(str(read_value(found[1])))),
     (r"prohibit", lambda _: Prohibit()),
     (r"(?:stuck at|percentage)((?: \d{1,3})+)", lambda found: Percentage(tuple(map(int, found[1].split())))),
-    (r"takes (\d+(?:\.\d+)?)", lambda found: Takes(float(found[1]))),
+    (rf"takes {SECONDS}", lambda found: Takes(float(found[1]))),
     (r"never ends", lambda _: Takes(math.inf)),
+    (
+        rf"url after {SECONDS}(?: (empty|null|missing))?",
+        lambda found: LateUrl(float(found[1]), cast("Any", found[2] or "empty")),
+    ),
+    (r"url relative", lambda _: LateUrl(0.0, "relative")),
+    (rf"file after {SECONDS}", lambda found: LateFile(float(found[1]))),
+    (r"signed", lambda _: Sign()),
 )
 
 
 def read_faults(script: "str | Fault | Iterable[str | Fault]") -> tuple[Fault, ...]:
     """The faults in a text (a line each, ``#`` starts a comment), or in a list of lines and `Fault` values.
+
+    A line can also be the name of a profile, "hostile"; `help(ideal_async.sandbox)` has the whole language.
 
     >>> for fault in read_faults("submit 2: drop after   # paid, and nobody was told"):
     ...     print(fault.call, fault.effect)
@@ -89,7 +163,11 @@ def read_faults(script: "str | Fault | Iterable[str | Fault]") -> tuple[Fault, .
     if not isinstance(script, str):
         return tuple(fault for part in script for fault in read_faults(part))
     lines = (" ".join(line.partition("#")[0].split()) for line in re.split(r"\r?\n", script))
-    return tuple(_read_fault(number, line) for number, line in enumerate(lines, 1) if line)
+    return tuple(fault for number, line in enumerate(lines, 1) if line for fault in _read_line(number, line))
+
+
+def _read_line(number: int, line: str) -> tuple[Fault, ...]:
+    return read_faults(PROFILES[line].values()) if line in PROFILES else (_read_fault(number, line),)
 
 
 def _read_fault(number: int, line: str) -> Fault:
@@ -120,9 +198,30 @@ def _read_effect(text: str) -> Effect:
     raise ValueError(f"{text!r} is no effect: write e.g. drop after, delay 2, 503, 429 retry-after 5, cut 50%, fail")
 
 
-def _read_field(text: str) -> tuple[str, object]:
-    name, _, value = text.partition("=")
-    return name, read_value(value)
+def _read_respond(said: dict[str, str | None]) -> Respond:
+    return Respond(
+        int(said["status"] or 0),
+        _number(said["code"]),
+        data=_value(said["data"]),
+        body=cast("Any", said["body"] or "text"),
+        to=said["to"] and str(read_value(said["to"])),
+        retry_after=_value(said["wait"]),
+        by=said["by"] and str(read_value(said["by"])),
+        after=bool(said["after"]),
+    )
+
+
+def _read_late_url(found: Found) -> LateUrl:
+    return LateUrl(float(found[1]), cast("Any", found[2] or "empty"))
+
+
+def _read_fields(text: str) -> dict[str, Any]:
+    pairs = (field.partition("=") for field in text.split())
+    return {name: read_value(value) for name, _, value in pairs}
+
+
+def _value(text: str | None) -> Any:
+    return None if text is None else read_value(text)
 
 
 def _number(text: str | None) -> int | None:

@@ -7,7 +7,7 @@ import ipaddress
 import signal
 import socket
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from ._http import App, Dropped, Receive, Scope, Send
@@ -132,6 +132,7 @@ def _server(sandbox: Sandbox, ready: Callable[[], object]) -> "uvicorn.Server":
         log_config=None,  # logging is the host program's business
         access_log=False,
         server_header=False,
+        date_header=False,  # ours: an answer's own date may be the subject
         timeout_graceful_shutdown=GRACE,
     )
     return Server(config)
@@ -141,12 +142,18 @@ def _dropping(app: App) -> App:
     """*app*, with connections that die where it raises `Dropped`."""
 
     async def dropping(scope: Scope, receive: Receive, send: Send) -> None:
+        # The object that `send` belongs to knows of the connection; ASGI has no words for it.
+        exchange: Any = send.__self__  # type: ignore[attr-defined]
+
+        async def send_while_heard(message: MutableMapping[str, Any]) -> None:
+            if exchange.disconnected:
+                raise Dropped  # uvicorn would go on in silence, and an endless body for ever
+            await send(message)
+
         try:
-            await app(scope, receive, send)
+            await app(scope, receive, send_while_heard)
         except (Dropped, asyncio.CancelledError):  # cancelled: the server's grace is over
-            # ASGI has no message for this; the object that `send` belongs to holds the connection.
-            connection: asyncio.Transport = send.__self__.transport  # type: ignore[attr-defined]
-            connection.close()
+            exchange.transport.close()
             # uvicorn would report a missing answer unless it knows that the connection is gone.
             message: Any = {"type": "http.request"}
             while message["type"] != "http.disconnect":

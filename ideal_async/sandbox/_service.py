@@ -3,19 +3,20 @@
 import threading
 from collections.abc import Callable
 from queue import Empty
-from typing import Literal, TypedDict, TypeVar
+from typing import Any, Literal, TypedDict
 
 import anyio
 import anyio.lowlevel
+import attrs
 
+from ._answers import Appearance, is_within, show_task
 from ._codes import API_KEY_INVALID, Refused
-from ._faults import CallEffect, Fail, Fault, Percentage, Prohibit, Script, TaskEffect
+from ._effects import CallEffect, Fail, LateFile, LateUrl, Percentage, Prohibit, Sign, Takes, TaskEffect
+from ._faults import Fault, Script
 from ._files import File, stand_in
 from ._orders import Order
 from ._studio import Delivery, FetchImage, Reel, Studio
-from ._world import Account, Clip, Task, World
-
-T = TypeVar("T")
+from ._world import Account, Clip, Ending, Task, World
 
 
 class Service:
@@ -29,6 +30,7 @@ class Service:
         self.script = Script(seed=world.seed)
         self._studio = studio
         self._reels: dict[int, Reel] = {}
+        self._appearances: dict[int, Appearance] = {}
         # Keys are never shown: a ledger line names its account by number.
         self.accounts = {
             key: world.open_account(f"account-{number}", granted)
@@ -90,13 +92,19 @@ class Service:
             # Asked before the charge: a task that is refused for want of credits is no task.
             effects = self.script.on_task() if account.credits >= order.credits else []
             task = self.world.create(account, order, self.clock(), **_course(effects))
+            if effects:
+                self._appearances[task.id] = _appearance(effects)
             self.script.name_task(task.id)
             if self._studio is not None:
                 self._studio.ask(task.id, order, fetch_image)
             return task
 
-    def look(self, account: Account, task_id: int, show: Callable[[World, Task], T]) -> T:
-        """What *show* makes of a task as it stands now.
+    def appearance(self, task_id: int) -> Appearance:
+        """How the end of a task is shown."""
+        return self._appearances.get(task_id, Appearance())
+
+    def look(self, account: Account, task_id: int, link: Callable[[int, str], str]) -> dict[str, Any]:
+        """The `data` of a task as it stands now.
 
         Raises:
             Refused: 1011 for an unknown id, 9038 for prohibited output.
@@ -104,7 +112,8 @@ class Service:
         """
         with self._lock:
             self.settle()
-            return show(self.world, self.world.look(account, task_id, self.clock()))
+            task = self.world.look(account, task_id, self.clock())
+            return show_task(self.world, task, link, self.appearance(task_id))
 
     def settle(self) -> None:
         """Bring the world up to now: clips that came since, then time itself."""
@@ -136,6 +145,8 @@ class Service:
             task = self.world.tasks.get(task_id)
             if task is None or task.status != "Success":
                 return None
+            if is_within(self.world, task, self.appearance(task_id).file_after):
+                return None
             reel = self._reels.get(task_id)
         if reel is None:
             return stand_in(task_id, name)
@@ -154,7 +165,7 @@ class Service:
 class Course(TypedDict, total=False):
     """How a task departs from the usual: arguments of `World.create`."""
 
-    ending: Literal["Failed", "Prohibited"]
+    ending: Ending
     percentages: tuple[int, ...]
     seconds: float
 
@@ -164,11 +175,30 @@ def _course(effects: list[TaskEffect]) -> Course:
     for effect in effects:
         match effect:
             case Fail():
-                course["ending"] = "Failed"
+                course["ending"] = "Failed" if effect.status == "Failed" else "Unrefunded"
             case Prohibit():
                 course["ending"] = "Prohibited"
             case Percentage():
                 course["percentages"] = effect.values
-            case _:
+            case Takes():
                 course["seconds"] = effect.seconds
+            case _:
+                pass
     return course
+
+
+def _appearance(effects: list[TaskEffect]) -> Appearance:
+    appearance = Appearance()
+    for effect in effects:
+        match effect:
+            case Fail():
+                appearance = attrs.evolve(appearance, failed=effect.status)
+            case LateUrl():
+                appearance = attrs.evolve(appearance, url=effect)
+            case LateFile():
+                appearance = attrs.evolve(appearance, file_after=effect.seconds)
+            case Sign():
+                appearance = attrs.evolve(appearance, signed=True)
+            case _:
+                pass
+    return appearance

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import partial
+from hashlib import blake2b
 from urllib.parse import parse_qs, quote
 
 import anyio.to_thread
@@ -11,13 +12,22 @@ from ._disturb import EXPIRED, disturb
 from ._fetch import fetch_image
 from ._files import File, answer_file
 from ._gallery import FOLDER, Gallery, is_example, name_of
-from ._http import Answer
+from ._http import Answer, Request
 from ._service import Service
 from ._studio import CannotFetch
 
 Link = Callable[[int, str], str]
 
-OUTPUT = re.compile(r"/output/([0-9]{1,19})/(video_result\.mp4|video_cover\.jpg)")
+OUTPUT = re.compile(r"/output/([0-9]{1,19})/(?:it's/)?(video_result\.mp4|video_cover\.jpg)")
+
+SIGNATURE = "&signature="
+
+#: What a signing store says to a target that is not the one it signed.
+MISMATCH = Answer(
+    403,
+    b'<?xml version="1.0"?><Error><Code>SignatureDoesNotMatch</Code></Error>',
+    "application/xml",
+)
 
 
 class Shelf:
@@ -43,10 +53,17 @@ class Shelf:
         """Gives the URLs of result files under *base*."""
 
         def link(task_id: int, name: str) -> str:
-            url = f"{base}/output/{task_id}/{name}"
-            if self._url_lifetime is None:
-                return url
-            return f"{url}?expires={self._service.world.now + self._url_lifetime:.3f}"
+            appearance = self._service.appearance(task_id)
+            # Escapes that a client is tempted to write in another way, in the path and in the query.
+            target = f"/output/{task_id}/it%27s%2F{name}" if appearance.signed else f"/output/{task_id}/{name}"
+            fields = ["as=it%27s%2F" + name] if appearance.signed else []
+            if self._url_lifetime is not None:
+                fields.append(f"expires={self._service.world.now + self._url_lifetime:.3f}")
+            if fields:
+                target += "?" + "&".join(fields)
+            if appearance.signed:
+                target += SIGNATURE + self._sign(target)
+            return target if appearance.relative else base + target
 
         return link
 
@@ -70,26 +87,33 @@ class Shelf:
             raise CannotFetch("its server answered HTTP 404")
         return file.content if isinstance(file.content, bytes) else file.content.read_bytes()
 
-    async def serve(self, path: str, query: bytes, host: str, headers: dict[str, str]) -> Answer | None:
-        """The answer to a GET or HEAD of *path*; None if there is nothing."""
-        found = OUTPUT.fullmatch(path)
+    async def serve(self, request: Request) -> Answer | None:
+        """The answer to a GET or HEAD; None if there is nothing."""
+        found = OUTPUT.fullmatch(request.path)
         if found:
             task_id, name = int(found[1]), found[2]
-            work = partial(self._serve_result, task_id, name, query, headers)
+            work = partial(self._serve_result, task_id, name, request)
             return await disturb(self._service.on_call("download", task_id), work)
-        if path.startswith(FOLDER) or is_example(host.partition(":")[0]):
-            picture = await self._find_picture(name_of(path))
-            return None if picture is None else answer_file(picture, headers)
+        if request.path.startswith(FOLDER) or is_example(request.host.partition(":")[0]):
+            picture = await self._find_picture(name_of(request.path))
+            return None if picture is None else answer_file(picture, request.headers)
         return None
 
-    async def _serve_result(self, task_id: int, name: str, query: bytes, headers: dict[str, str]) -> Answer:
+    async def _serve_result(self, task_id: int, name: str, request: Request) -> Answer:
         file = self._service.file(task_id, name)
         if file is None:
             return Answer(404, b"There is no such result.\n", "text/plain; charset=utf-8")
-        expires = parse_qs(query.decode("latin-1")).get("expires")
+        expires = parse_qs(request.query.decode("latin-1")).get("expires")
         if self._url_lifetime is not None and (expires is None or _seconds(expires[0]) < self._service.world.now):
             return EXPIRED
-        return answer_file(file, headers)
+        if self._service.appearance(task_id).signed:
+            target, _, signature = request.target.decode("latin-1").partition(SIGNATURE)
+            if signature != self._sign(target):
+                return MISMATCH
+        return answer_file(file, request.headers)
+
+    def _sign(self, target: str) -> str:
+        return blake2b(target.encode(), key=str(self._service.world.seed).encode(), digest_size=16).hexdigest()
 
     async def _find_picture(self, name: str) -> File | None:
         if self._gallery.instant:

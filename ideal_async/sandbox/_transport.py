@@ -1,12 +1,13 @@
 """The sandbox in process, as an httpx transport: whatever the host, no socket is opened."""
 
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
 import anyio
 import httpx
 
-from ._http import App, Dropped
+from ._http import Answer, Chunks, Dropped, Receive, Scope
 
 
 class SandboxTransport(httpx.AsyncBaseTransport):
@@ -20,8 +21,8 @@ class SandboxTransport(httpx.AsyncBaseTransport):
     >>> client = httpx.AsyncClient(transport=Sandbox(render=False).transport)
     """
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    def __init__(self, respond: Callable[[Scope, Receive], Awaitable[Answer]]) -> None:
+        self._respond = respond
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """One exchange."""
@@ -41,43 +42,45 @@ class SandboxTransport(httpx.AsyncBaseTransport):
             "client": ("127.0.0.1", 0),
             "server": (request.url.host, port),
         }
-        answer = _Exchange(body)
         wait: float | None = request.extensions.get("timeout", {}).get("read")
+
+        async def receive() -> MutableMapping[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
         try:
-            with anyio.fail_after(wait):
-                await self._app(scope, answer.receive, answer.send)
-        except TimeoutError:
-            raise httpx.ReadTimeout(f"no answer within {wait} seconds", request=request) from None
+            with _patience(wait):
+                answer = await self._respond(scope, receive)
         except Dropped:
-            if answer.status is None:
-                raise httpx.RemoteProtocolError(
-                    "Server disconnected without sending a response.", request=request
-                ) from None
-            answer.dropped = True
-        return httpx.Response(answer.status or 500, headers=answer.headers, stream=answer, request=request)
+            raise httpx.RemoteProtocolError("Server disconnected without sending a response.") from None
+        chunks = Chunks(answer, head=request.method == "HEAD")
+        return httpx.Response(answer.status, headers=answer.raw_headers, stream=_Body(chunks, wait))
 
 
-class _Exchange(httpx.AsyncByteStream):
-    """Both ends of one exchange; afterwards the body, which ends early where the connection was dropped."""
+@contextmanager
+def _patience(seconds: float | None) -> Iterator[None]:
+    try:
+        with anyio.fail_after(seconds):
+            yield
+    except TimeoutError:
+        raise httpx.ReadTimeout(f"no answer within {seconds} seconds") from None
 
-    def __init__(self, body: bytes) -> None:
-        self._request = body
-        self.status: int | None = None
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.chunks: list[bytes] = []
-        self.dropped = False
 
-    async def receive(self) -> MutableMapping[str, Any]:
-        return {"type": "http.request", "body": self._request, "more_body": False}
+class _Body(httpx.AsyncByteStream):
+    """The body as it comes, each piece within *wait* seconds; it ends early where the connection is dropped."""
 
-    async def send(self, message: MutableMapping[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            self.status, self.headers = message["status"], message["headers"]
-        elif message.get("body"):
-            self.chunks.append(message["body"])
+    def __init__(self, chunks: Chunks, wait: float | None) -> None:
+        self._chunks = chunks
+        self._wait = wait
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self.chunks:
-            yield chunk
-        if self.dropped:
-            raise httpx.RemoteProtocolError("peer closed connection without sending complete message body")
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            with _patience(self._wait):
+                return await anext(self._chunks)
+        except Dropped:
+            raise httpx.RemoteProtocolError("peer closed connection without sending complete message body") from None
+
+    async def aclose(self) -> None:
+        await self._chunks.aclose()

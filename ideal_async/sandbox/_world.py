@@ -20,7 +20,7 @@ FIRST_ID = 1234567890123456789
 LARGEST_STEP = 2**22
 
 Status = Literal["Unprocessed", "Processing", "Success", "Failed"]
-Ending = Literal["Success", "Failed", "Prohibited"]
+Ending = Literal["Success", "Failed", "Prohibited", "Unrefunded"]
 
 
 @attrs.frozen
@@ -73,7 +73,7 @@ class Task:
 
     @property
     def status(self) -> Status:
-        """One of the vendor's four."""
+        """One of the vendor's four; a task that was not refunded has failed too."""
         if self.started_at is None:
             return "Unprocessed"
         if self.ended_at is None:
@@ -235,7 +235,7 @@ class World:
         task.ended_at = self.now
         if task.clip is not None and task.clip.problem is not None:
             task.ending, task.problem = "Failed", task.clip.problem
-        if task.ending != "Success":
+        if task.ending in {"Failed", "Prohibited"}:
             self._book(task.account, "refund", task.credits, task.id)
 
     def _book(
