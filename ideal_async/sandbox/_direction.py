@@ -5,6 +5,7 @@ import re
 import attrs
 
 from ideal_async.sandbox._camera import Move
+from ideal_async.sandbox._words import wanted
 
 #: What a prompt that directs nothing gets: a slow push with a breath of depth.
 GENTLE = Move(zoom=1.12, orbit=0.012)
@@ -35,10 +36,6 @@ DIRECTIONS: tuple[tuple[str, dict[str, float]], ...] = (
     ),
     (r"\b(?:roll|rotat|spin|twist|dutch|clockwise)", {"roll": 0.1}),
 )
-_UNWANTED = re.compile(
-    r"\b(?:no|not|without|avoid|never|don.?t)\W+(?:any\W+)?(?!camera|motion|move)\w+(?:\W+(?:in|out|left|right|up|down)\b)?",
-    re.IGNORECASE,
-)
 _HASTE = ((r"\b(?:slow|gentl|subtl|slight)", 0.7), (r"\b(?:fast|quick|rapid|swift|dramatic|dynamic)", 1.35))
 
 
@@ -48,18 +45,18 @@ def direct(prompt: str) -> Move:
     >>> direct("Pan slowly from left to right")
     Move(zoom=1.0, x=0.7, y=0.0, roll=0.0, orbit=0.0)
     """
-    prompt = _UNWANTED.sub("", prompt)
+    prompt = wanted(prompt)
     heard = ((re.search(words, prompt, re.IGNORECASE), effect) for words, effect in DIRECTIONS)
     inorder = sorted(((match.start(), effect) for match, effect in heard if match), key=lambda pair: pair[0])
-    wanted: dict[str, float] = {}
+    asked: dict[str, float] = {}
     for _, effect in inorder:
-        wanted = effect | wanted
-    if not wanted:
+        asked = effect | asked
+    if not asked:
         return GENTLE
-    if "orbit" in wanted:  # "orbit left", "rotate around": the words of the swing are not also a pan or a roll
-        wanted = {name: value for name, value in wanted.items() if name in {"zoom", "orbit"}}
+    if "orbit" in asked:  # "orbit left", "rotate around": the words of the swing are not also a pan or a roll
+        asked = {name: value for name, value in asked.items() if name in {"zoom", "orbit"}}
     strength = next((factor for words, factor in _HASTE if re.search(words, prompt, re.IGNORECASE)), 1.0)
-    move = Move(**wanted)
+    move = Move(**asked)
     return attrs.evolve(
         move,
         zoom=move.zoom**strength,

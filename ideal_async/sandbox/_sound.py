@@ -1,18 +1,25 @@
-"""Ambience for a clip: air, now and then a small sound, and a quiet chord, keyed by the words of its prompt."""
+"""What a clip sounds like: the air of the places that its prompt names, at the loudness of television."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # (numpy's stubs leave ranges of floats unknown)
 
 import math
-import re
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
+from ideal_async.sandbox._grains import GRAINS, RATE
+from ideal_async.sandbox._loudness import level
 from ideal_async.sandbox._pictures import Floats
+from ideal_async.sandbox._words import find, wanted
 
-#: Samples each second, for each ear: what video files use.
-RATE = 48_000
+__all__ = ["RATE", "ambience"]
+
+#: Loudness of every clip in LUFS: between television (-23, EBU R 128) and streams (-14), as quiet as a background.
+LOUDNESS = -20.0
+#: Loudness of a second thing in the air beside the first, in LUFS.
+BEHIND = LOUDNESS - 4
 #: Seconds over which a clip's sound comes and goes: cut off, it would click.
 FADE = 0.4
 #: Hertz of four chords (A minor 7, F major 7, C major, G sixth) that follow one another without calling attention.
@@ -25,53 +32,93 @@ CHORDS = (
 
 
 @attrs.frozen
-class Air:
-    """What a place sounds like.
+class Noise:
+    """Air, leaves or water: coloured noise.
 
     Args:
-        words: a pattern of the words that call it.
-        low: hertz under which its noise falls off.
+        low: hertz under which it falls off.
         high: hertz over which it falls off.
         slope: how much weaker higher noise is; 0 hisses, 1 rumbles.
+        level: root mean square, beside the other layers.
         swell: seconds from wave to wave; 0 is steady.
-        level: loudness of the noise, root mean square.
-        grain: the small sound in it, if any.
-        often: how many of them in a second.
-        chord: loudness of the chords.
+        late: seconds its waves come after those of another layer.
+        gust: how much of it comes and goes at random, 0 to 1.
+        rises: how much stronger it has become at the end, 0 to 1.
     """
 
-    words: str
     low: float
     high: float
     slope: float
+    level: float
     swell: float = 0.0
-    level: float = 0.1
-    grain: str = ""
-    often: float = 0.0
-    chord: float = 0.0
+    late: float = 0.0
+    gust: float = 0.0
+    rises: float = 0.0
 
 
-AIRS = (
-    Air(r"\b(?:sea|ocean|wave|beach|coast|surf)", 40, 2500, 0.9, swell=5.5, level=0.16),
-    Air(r"\b(?:rain|storm|drizzl|shower|bath)", 400, 9000, 0.2, level=0.07, grain="drop", often=9),
-    Air(r"\b(?:river|stream|fountain|water|pool|lake)", 300, 5000, 0.4, swell=2.2, level=0.08, grain="drop", often=4),
-    Air(r"\b(?:fire|hearth|candle|flame|cabin)", 50, 900, 1.0, level=0.06, grain="crackle", often=10),
-    Air(
-        r"\b(?:bird|garden|forest|morning|spring|park|terrace|balcony|sunny|sunrise)",
-        150,
-        3000,
-        0.8,
-        6.0,
-        0.035,
-        "chirp",
-        1.6,
+@attrs.frozen
+class Grains:
+    """Small sounds at random moments, from random sides: how many in a second, and how loud."""
+
+    kind: str
+    often: float
+    level: float
+    steady: bool = False  # at every second instead, from the middle
+
+
+@attrs.frozen
+class Tones:
+    """Slow soft chords, or the whistle of a kettle."""
+
+    kind: str
+    level: float
+
+
+Layer = Noise | Grains | Tones
+Spectrum = NDArray[np.complex64]
+
+#: What each thing sounds like.
+AIRS: dict[str, tuple[Layer, ...]] = {
+    "rain": (Noise(700, 11000, 0.15, 1.0, gust=0.2), Noise(90, 500, 0.5, 0.25), Grains("drop", 90, 1.6)),
+    "sea": (
+        Noise(35, 350, 1.0, 0.7, swell=4.6),
+        Noise(250, 6000, 0.7, 1.0, swell=4.6, late=0.5),
+        Noise(2500, 12000, 0.2, 0.25, swell=4.6, late=1.0),
     ),
-    Air(r"\b(?:cricket|night|evening|midnight)", 60, 700, 1.0, 7.0, 0.03, "cricket", 1.4, 0.02),
-    Air(r"\b(?:wind|breez|curtain|snow|mountain|desert)", 120, 900, 0.8, swell=4.0, level=0.12),
-    Air(r"\b(?:city|street|traffic|urban|car)\b", 30, 400, 1.1, swell=9.0, level=0.13),
-    Air(r"\b(?:study|office|library|clock|desk)", 60, 500, 1.0, 8.0, 0.025, "tick", 1.0, 0.015),
-    Air(r"", 60, 500, 1.0, swell=8.0, level=0.02, chord=0.035),
-)
+    "river": (Noise(250, 4500, 0.5, 0.7, gust=0.3), Grains("bubble", 45, 1.3)),
+    "fire": (
+        Noise(30, 220, 0.9, 0.5, gust=0.7),
+        Noise(900, 5000, 0.6, 0.06, gust=0.8),
+        Grains("crackle", 30, 2.5),
+        Grains("snap", 2.2, 1.4),
+    ),
+    "kettle": (Noise(250, 1800, 0.3, 0.3, gust=0.3, rises=0.8), Grains("bubble", 60, 1.0), Tones("whistle", 1.0)),
+    "birds": (Noise(150, 2500, 0.9, 0.05, swell=6.0), Grains("chirp", 1.6, 1.0), Grains("song", 0.8, 1.0)),
+    "insects": (Noise(60, 700, 1.0, 0.06, swell=7.0), Grains("cricket", 4.0, 1.0)),
+    "wind": (Noise(90, 500, 0.7, 1.0, gust=0.9), Noise(450, 1100, 0.2, 0.35, gust=1.0)),
+    "street": (Noise(30, 350, 1.0, 0.5, swell=9.0), Grains("car", 0.6, 1.2), Grains("horn", 0.25, 0.6)),
+    "people": (Noise(120, 1500, 0.9, 0.1), Grains("voice", 5.0, 0.8), Grains("clink", 0.8, 0.5)),
+    "clock": (Noise(60, 500, 1.0, 0.05), Grains("tick", 1.0, 1.0, steady=True)),
+    "music": (Tones("chords", 1.0),),
+    "room": (Noise(50, 450, 1.0, 0.15), Noise(400, 3000, 0.6, 0.02), Tones("chords", 0.35)),
+}
+#: Things that are heard as another one is.
+AS = {"snow": "wind", "curtains": "wind", "leaves": "wind", "candle": "fire"}
+
+
+def hear(prompt: str) -> tuple[str, ...]:
+    """The one or two airs that a prompt speaks of, in its order; a quiet room when it speaks of none.
+
+    >>> hear("Rain on the window, a fire in the hearth")
+    ('rain', 'fire')
+    """
+    prompt = wanted(prompt)
+    found = sorted((at, AS.get(thing, thing)) for thing in (*AIRS, *AS) if (at := _place(thing, prompt)) is not None)
+    return tuple(dict.fromkeys(air for _, air in found))[:2] or ("room",)
+
+
+def _place(thing: str, prompt: str) -> int | None:
+    return None if thing == "room" else find(thing, prompt)
 
 
 def ambience(prompt: str, seconds: int) -> Floats:
@@ -80,92 +127,72 @@ def ambience(prompt: str, seconds: int) -> Floats:
     >>> ambience("Waves at the beach", 5).shape
     (2, 240000)
     """
-    air = next(air for air in AIRS if re.search(air.words, prompt, re.IGNORECASE))
     random = np.random.default_rng([*prompt.encode(), seconds])
     time = np.arange(seconds * RATE, dtype=np.float32) / np.float32(RATE)
-    sound = _noise(air, time, random)
-    if air.grain:
-        _scatter(air, sound, random)
-    if air.chord:
-        sound += _chords(time) * np.float32(air.chord)
+    first, *others = hear(prompt)
+    sound = level(_play(AIRS[first], time, random), LOUDNESS)
+    for other in others:
+        sound = sound + level(_play(AIRS[other], time, random), BEHIND)
     fade = np.minimum(1, np.minimum(time, seconds - time) / np.float32(FADE))
-    result: Floats = np.clip(sound * fade, -1, 1).astype(np.float32)
-    return result
+    return level(sound * fade, LOUDNESS)
 
 
-def _noise(air: Air, time: Floats, random: np.random.Generator) -> Floats:
-    """Noise coloured as the air is, rising and falling like waves."""
+def _play(layers: tuple[Layer, ...], time: Floats, random: np.random.Generator) -> Floats:
+    sound = np.zeros((2, time.size), np.float32)
+    white = random.standard_normal((2, time.size // 2 + 1, 2), np.float32).view(np.complex64)[..., 0]
+    for number, layer in enumerate(layers):
+        if isinstance(layer, Noise):
+            sound += _noise(layer, white, number, time, random)
+        elif isinstance(layer, Grains):
+            _scatter(layer, sound, random)
+        else:
+            sound += (_chords(time) if layer.kind == "chords" else _whistle(time)) * np.float32(layer.level)
+    return sound
+
+
+def _noise(layer: Noise, white: Spectrum, number: int, time: Floats, random: np.random.Generator) -> Floats:
+    """Noise of a colour, which comes and goes."""
     hertz = np.maximum(np.fft.rfftfreq(time.size, 1 / RATE), 1.0).astype(np.float32)
-    colour = hertz ** np.float32(-air.slope) / (1 + (air.low / hertz) ** 4) / (1 + (hertz / air.high) ** 4)
-    noise = np.fft.irfft(np.fft.rfft(random.standard_normal((2, time.size), np.float32)) * colour, time.size)
-    noise = (noise * (air.level / noise.std())).astype(np.float32)
-    if air.swell:
-        noise *= np.float32(0.6) + np.float32(0.4) * np.sin(
-            time * np.float32(2 * math.pi / air.swell) - np.float32(0.8)
+    colour = hertz ** np.float32(-layer.slope) / (1 + (layer.low / hertz) ** 4) / (1 + (hertz / layer.high) ** 4)
+    noise = np.fft.irfft(white * colour, time.size).astype(np.float32)
+    noise = np.roll(noise, number * RATE, axis=1)  # the same dice from another moment on: new ones cost more than this
+    noise *= np.float32(layer.level / noise.std())
+    if layer.swell:
+        wave = np.float32(0.5) - np.float32(0.5) * np.cos(
+            (time - np.float32(layer.late)) * np.float32(2 * math.pi / layer.swell)
         )
-    result: Floats = noise
+        noise *= np.float32(0.15) + np.float32(1.2) * wave * wave
+    if layer.gust:
+        noise *= 1 - np.float32(layer.gust) * _wander(time, random)
+    if layer.rises:
+        noise *= 1 - np.float32(layer.rises) * (1 - time / time[-1])
+    return noise
+
+
+def _wander(time: Floats, random: np.random.Generator) -> Floats:
+    """0 to 1 and back at random, a new aim every half second."""
+    aims = random.random(int(time[-1] * 2) + 3).astype(np.float32)
+    at = time * 2
+    before = at.astype(np.intp)
+    part = (1 - np.cos((at - before) * np.float32(math.pi))) / 2
+    result: Floats = aims[before] * (1 - part) + aims[before + 1] * part
     return result
 
 
-def _scatter(air: Air, sound: Floats, random: np.random.Generator) -> None:
-    """Add the air's small sounds at random moments, from random sides; a clock's at every second from the middle."""
+def _scatter(layer: Grains, sound: Floats, random: np.random.Generator) -> None:
     seconds = sound.shape[1] / RATE
-    steady = air.grain == "tick"
-    moments: Floats = np.arange(seconds) if steady else random.random(round(seconds * air.often)) * seconds
+    # one in each equal stretch of time, and not all by chance in the same second
+    count = max(1, round(seconds * layer.often))
+    moments: Floats = (
+        np.arange(seconds) if layer.steady else (np.arange(count) + random.random(count)) * seconds / count
+    )
     for moment in moments.tolist():
-        grain = GRAINS[air.grain](random)
+        grain = GRAINS[layer.kind](random)
         start = int(moment * RATE)
         room = sound[:, start : start + grain.size]
-        side = 0.5 if steady else random.uniform(0.15, 0.85)
-        ears = np.array([[math.sqrt(1 - side)], [math.sqrt(side)]], np.float32)
+        side = 0.5 if layer.steady else random.uniform(0.15, 0.85)
+        ears = np.array([[math.sqrt(1 - side)], [math.sqrt(side)]], np.float32) * np.float32(layer.level)
         room += ears * grain[: room.shape[1]]
-
-
-def _fading(seconds: float, decay: float) -> tuple[Floats, Floats]:
-    """Time, and how loud something struck at its start still is."""
-    time = np.arange(int(seconds * RATE), dtype=np.float32) / np.float32(RATE)
-    return time, np.exp(-time * np.float32(decay)) * np.minimum(1, time * np.float32(2000))
-
-
-def _drop(random: np.random.Generator) -> Floats:
-    time, loud = _fading(0.06, 90)
-    pitch = random.uniform(700, 2200)
-    return (
-        loud * np.sin(time * np.float32(2 * math.pi * pitch) * (1 + time * 3)) * np.float32(random.uniform(0.01, 0.04))
-    )
-
-
-def _crackle(random: np.random.Generator) -> Floats:
-    _, loud = _fading(0.02, random.uniform(300, 1200))
-    return loud * random.standard_normal(loud.size, np.float32) * np.float32(random.uniform(0.02, 0.14))
-
-
-def _chirp(random: np.random.Generator) -> Floats:
-    count, pitch, bend = random.integers(1, 5), random.uniform(2600, 4600), random.uniform(-5000, 6000)
-    time = np.arange(int(0.07 * RATE), dtype=np.float32) / np.float32(RATE)
-    note = (
-        np.sin(np.float32(2 * math.pi) * (pitch * time + bend * time * time))
-        * np.sin(time * np.float32(math.pi / 0.07)) ** 2
-    )
-    pause = np.zeros(int(random.uniform(0.03, 0.07) * RATE), np.float32)
-    return np.tile(np.concatenate([note, pause]), count).astype(np.float32) * np.float32(random.uniform(0.01, 0.04))
-
-
-def _cricket(random: np.random.Generator) -> Floats:
-    time = np.arange(int(0.45 * RATE), dtype=np.float32) / np.float32(RATE)
-    trill = np.clip(np.sin(time * np.float32(2 * math.pi * 31)), 0, 1) * np.sin(time * np.float32(math.pi / 0.45))
-    result: Floats = trill * np.sin(time * np.float32(2 * math.pi * random.uniform(4100, 4500))) * np.float32(0.012)
-    return result
-
-
-def _tick(random: np.random.Generator) -> Floats:
-    time, loud = _fading(0.03, 260)
-    pitch = random.choice([1900.0, 2300.0])
-    result: Floats = loud * np.sin(time * np.float32(2 * math.pi * pitch)) * np.float32(0.06)
-    return result
-
-
-GRAINS = {"drop": _drop, "crackle": _crackle, "chirp": _chirp, "cricket": _cricket, "tick": _tick}
 
 
 def _chords(time: Floats) -> Floats:
@@ -181,3 +208,12 @@ def _chords(time: Floats) -> Floats:
             both[0, index : index + each] += tone * np.float32(1 - 0.18 * place)
             both[1, index : index + each] += tone * np.float32(0.46 + 0.18 * place)
     return both
+
+
+def _whistle(time: Floats) -> Floats:
+    """A kettle that begins to whistle half way: two tones that beat, and climb to their pitch."""
+    begun = np.clip(time / time[-1] * 2.5 - 1, 0, 1)
+    pitch = 1700 + 650 * begun ** np.float32(0.3) + 12 * np.sin(time * np.float32(2 * math.pi * 6))
+    phase = np.cumsum(pitch, dtype=np.float64) * (2 * math.pi / RATE)
+    tone = (np.sin(phase) + 0.35 * np.sin(phase * 1.19)).astype(np.float32) * begun * begun
+    return np.stack([tone, tone * np.float32(0.8)])
