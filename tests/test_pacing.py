@@ -306,7 +306,21 @@ def test_failures_teach_durations_but_no_curve() -> None:
     assert track.history.curve.share(90, 0.01)[0] == pytest.approx(0.905)
 
 
-# --- in company
+def test_history_has_little_weight_while_it_is_short() -> None:
+    """One task is an anecdote; after thirty, history weighs nearly as much as what nobody ever doubts."""
+
+    def weight(tasks: int) -> float:
+        forecast = Forecast(Pacing())
+        track = forecast.track("a", now=0.0, submitted_at=0.0)
+        for _ in range(tasks):
+            track.history.learn_duration([(75.0, 1.0)])
+        return {expert: weight for weight, expert, _ in experts.predict(track, QueuePace())}[experts.HISTORY]
+
+    assert weight(1) < 0.25
+    assert weight(30) > 0.4
+
+
+# --- many at once
 
 
 def together(forecast: Forecast, durations: list[float], says: Says = linear) -> list[Lived]:
@@ -453,6 +467,17 @@ def test_a_percentage_outweighs_the_place_in_the_queue() -> None:
     forecast.after(track, percentage=30, wait_number=2, processing=True, now=20.0, roll=0.5)
     assert track.begun
     assert track.place == 0
+
+
+def test_a_task_at_zero_per_cent_is_as_far_as_its_place_says() -> None:
+    """`Processing` at 0 % with three ahead has not begun: the place counts, whatever the status is called."""
+    forecast = Forecast(Pacing())
+    track = forecast.track("a", now=0.0, submitted_at=0.0)
+    forecast.after(track, percentage=0, wait_number=3, processing=True, now=10.0, roll=0.5)
+    eta = forecast.eta(track, now=10.0)
+    assert (track.place, track.begun) == (3, False)
+    assert eta is not None
+    assert eta.source == "queue"
 
 
 def test_work_is_timed_from_its_start_and_not_from_submission() -> None:

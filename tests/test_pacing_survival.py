@@ -135,6 +135,17 @@ def test_slower_jobs_are_looked_at_less_often() -> None:
     assert 8.0 < look(Exponential(400.0)) < 20.0
 
 
+@pytest.mark.parametrize("mean", [200.0, 400.0, 1600.0])
+def test_the_minimum_is_met_more_closely_than_by_the_moments_tried(mean: float) -> None:
+    """Between them it is interpolated: to 0.3 s, where they are seconds apart."""
+
+    def cost(x: float) -> float:
+        return x + (5.0 + 1 / 6) * sum(math.exp(-(x + 5.0 * i) / mean) for i in range(3000))
+
+    best = min(range(500, 6000), key=lambda hundredths: cost(hundredths / 100)) / 100
+    assert look(Exponential(mean)) == pytest.approx(best, abs=0.3)
+
+
 @given(middle=st.floats(20.0, 50.0))
 def test_a_sharp_prediction_is_met_just_after_its_moment(middle: float) -> None:
     """The phase is free: this look, or the one that may follow 5 s later, comes when there is something to see."""

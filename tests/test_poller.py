@@ -1,18 +1,24 @@
 """One loop for all tasks: who is looked at when, and who hears of it."""
 
 import logging
+import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from ideal_async import (
     ApiError,
+    AsyncClient,
     ConnectionFailed,
     IdealError,
+    ImageToVideo,
     InvalidRequest,
+    Journal,
     Pacing,
     RateLimited,
     RequestFailed,
@@ -648,11 +654,67 @@ async def test_the_kind_of_a_foreign_task_is_learned_from_its_first_look() -> No
     assert world.forecast.followed == 0
 
 
+@pytest.mark.anyio
+async def test_the_age_of_a_task_is_known_from_its_submission() -> None:
+    """Whoever joins with it says when that was; without it, a task that is an hour old would be left alone for 5 s."""
+    told: list[float | None] = []
+
+    class Noting(Fixed):
+        """Keeps the submissions."""
+
+        def track(self, kind: Any, **more: Any) -> Any:
+            told.append(more["submitted_at"])
+            return super().track(kind, **more)
+
+    world = World(ends_at(0))
+    world.forecast = Noting()
+    async with world.poller() as poller:
+        waiter = Waiter()
+        poller.join(1, waiter, kind="a", submitted_at=world.began - 3600.0)
+        await waiter.next_look(1)
+    assert told == [world.began - 3600.0]
+
+
+@pytest.mark.anyio
+async def test_a_task_recalled_from_the_journal_is_as_old_as_its_entry(tmp_path: Path) -> None:
+    """Sent an hour ago by a process that is gone: it is looked at within a second, not five seconds from now."""
+
+    async def inline(function: Callable[..., Any], *args: object) -> Any:
+        return function(*args)
+
+    looks: list[float] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        data: Any = 7
+        if request.method == "GET":
+            looks.append(anyio.current_time())
+            data = {"id": 7, "status": "Failed"}
+        return httpx.Response(200, json={"code": 0, "message": "success", "data": data})
+
+    request = ImageToVideo("https://example.com/room.jpg", duration=5, resolution="480p")
+    path = tmp_path / "orders.journal"
+    for hour in (0, 1):
+        if hour:
+            with closing(sqlite3.connect(path)) as database, database:
+                database.execute("UPDATE entries SET created_at = datetime(created_at, '-1 hour') || '+00:00'")
+        with Journal(path) as journal:
+            transport = httpx.MockTransport(answer)
+            async with AsyncClient("key", transport=transport, journal=journal, _leave_loop=inline) as client:
+                if not hour:
+                    await client.submit(request, key="a")
+                    continue
+                began = anyio.current_time()
+                with suppress(TaskFailed):
+                    await client.generate(request, key="a")
+                assert looks[0] - began <= 1.0
+
+
 class Startled(Fixed):
     """Looks every fifty seconds; the first end is a surprise, and whatever is replanned is looked at a second later."""
 
-    def __init__(self) -> None:
+    def __init__(self, then: float = 1.0) -> None:
         super().__init__(5.0)
+        self.then = then
         self.replanned = 0
 
     def after(self, *_: Any, **__: Any) -> float:
@@ -668,7 +730,7 @@ class Startled(Fixed):
         """In a second, if it is concerned."""
         concerned = super().replan(*tracks, **more) is not None
         self.replanned += concerned
-        return 1.0 if concerned else None
+        return self.then if concerned else None
 
 
 def one_ends(at: float) -> Callable[[int], Task]:
@@ -698,6 +760,20 @@ async def test_a_surprise_brings_forward_the_looks_at_its_neighbours() -> None:
         assert world.times(number) == pytest.approx([0.0, 22.0])
     assert world.times(other) == world.times(broken) == [0.0]
     assert world.times(soon) == pytest.approx([20.0, 25.0])
+
+
+@pytest.mark.anyio
+async def test_a_new_plan_never_puts_a_look_off() -> None:
+    """A surprise makes ends more likely, not less: what was planned stays at the latest."""
+    world = World(one_ends(0.0))
+    world.forecast = forecast = Startled(then=1000.0)
+    async with world.poller() as poller:
+        poller.join(2, Waiter(), kind="a")
+        await anyio.sleep(20.0)
+        poller.join(1, Waiter(), kind="a")
+        await anyio.sleep(60.0)
+    assert forecast.replanned == 1
+    assert world.times(2) == [0.0, 50.0]
 
 
 @pytest.mark.anyio
