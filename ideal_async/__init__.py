@@ -33,8 +33,12 @@ from ._retry import Retry
 
 #: What a client alone does not need, and the room it comes from at its first use: the journal brings SQLite along.
 _LATER = {
-    "Entry": "_entries",
+    "Busy": "_journal",
+    "Cap": "_journal",
+    "Entry": "_journal",
+    "Intent": "_journal",
     "Journal": "_journal",
+    "JournalStore": "_journal",
     "Outcome": "_batch",
     "Outcomes": "_batch",
     "Submission": "_batch",
@@ -44,8 +48,7 @@ _LATER = {
 
 if TYPE_CHECKING:
     from ._batch import Outcome, Outcomes, Submission, batch, resume
-    from ._entries import Entry
-    from ._journal import Journal
+    from ._journal import Busy, Cap, Entry, Intent, Journal, JournalStore
 else:  # not for a checker, which would believe any name
 
     def __getattr__(name: str) -> object:
@@ -66,6 +69,8 @@ __all__ = [
     "AsyncClient",
     "Budget",
     "BudgetExceeded",
+    "Busy",
+    "Cap",
     "ConnectionFailed",
     "ContentRejected",
     "DownloadFailed",
@@ -73,9 +78,11 @@ __all__ = [
     "Eta",
     "IdealError",
     "ImageToVideo",
+    "Intent",
     "InvalidRequest",
     "Journal",
     "JournalFailed",
+    "JournalStore",
     "Ledger",
     "Observer",
     "OutOfCredits",

@@ -13,8 +13,8 @@ import attrs
 from anyio.streams.memory import MemoryObjectSendStream
 
 from ._client import AsyncClient
-from ._entries import Entry
 from ._errors import BudgetExceeded, IdealError, OutOfCredits, SubmissionUnknown, Unauthorized
+from ._journal import Entry
 from ._models import ImageToVideo, Task
 from ._submissions import OnSubmit, call
 

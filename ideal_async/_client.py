@@ -29,8 +29,7 @@ from ._transports import DOWNLOADS_AT_ONCE, Transports
 from ._waiter import Waiter
 
 if TYPE_CHECKING:
-    from ._entries import Entry
-    from ._journal import Journal
+    from ._journal import Entry, JournalStore
 
 BASE_URL = "https://api.ideal.house"
 #: API requests in flight. A look takes a tenth of a second, so ten of them serve hundreds of tasks.
@@ -92,7 +91,7 @@ class AsyncClient:
         max_requests_at_once: int = REQUESTS_AT_ONCE,
         retry: Retry | None = None,
         pacing: Pacing | None = None,
-        journal: "Journal | None" = None,
+        journal: "JournalStore | None" = None,
         budget: Budget | None = None,
         observer: Observer | None = None,
         _leave_loop: LeaveLoop | None = None,

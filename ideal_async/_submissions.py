@@ -19,8 +19,7 @@ from ._session import Session
 from ._wire import write_request
 
 if TYPE_CHECKING:
-    from ._entries import Entry
-    from ._journal import Intent, Journal
+    from ._journal import Entry, Intent, JournalStore
 
 logger = logging.getLogger("ideal_async")
 
@@ -182,7 +181,7 @@ class Submissions:
         background: Background,
         *,
         budget: Budget | None,
-        journal: "Journal | None",
+        journal: "JournalStore | None",
         origin: str,
         leave_loop: LeaveLoop,
         on_task: Callable[[Flight], None],
@@ -342,7 +341,7 @@ class Submissions:
         """Ask the journal whether this may be sent; if not, it tells what the key became."""
         if self._journal is None:
             return True
-        from ._journal import Intent
+        from ._journal import Busy, Intent
 
         try:
             found = await self._leave_loop(
@@ -360,7 +359,7 @@ class Submissions:
                     await self._note("withdraw", flight)
                 flight.error = error
             return flight.error is None
-        if found.state != "intended":
+        if not isinstance(found, Busy):
             self._recall(flight, found)
         return False
 

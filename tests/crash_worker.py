@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 
-import ideal_async._journal
+import ideal_async._journal.journal
 from ideal_async import AsyncClient, ImageToVideo, Journal, Pacing, SubmissionUnknown, batch
 
 IN_FLIGHT = 20
@@ -87,12 +87,12 @@ def run_to_boundary(url: str, path: Path, keys: list[str], ticks: int) -> None:
 def run_to_statement(url: str, path: Path, keys: list[str], ticks: int) -> None:
     """Die at an SQL statement, in the middle of a transaction or of making the file."""
     countdown = Countdown(ticks)
-    connect = ideal_async._schema.connect
+    connect = ideal_async._journal.schema.connect
 
     def watched(*args: Any, **more: Any) -> sqlite3.Connection:
         db = connect(*args, **more)
         db.set_trace_callback(countdown.tick)
         return db
 
-    vars(ideal_async._journal)["connect"] = watched
+    vars(ideal_async._journal.journal)["connect"] = watched
     run(url, path, keys)

@@ -16,9 +16,7 @@ FLOORS: list[set[str]] = [
     {"_errors", "_forecast"},
     {"_wire", "_retry", "_pricing", "_observer", "_waiter", "_transports"},
     {"_watched"},
-    {"_session", "_poller", "_download", "_background", "_commits", "_entries", "_owners"},
-    {"_rows", "_schema"},
-    {"_journal"},
+    {"_session", "_poller", "_download", "_background", "_journal"},
     {"_submissions"},
     {"_client"},
     {"_batch"},
@@ -35,6 +33,14 @@ WINGS: dict[str, list[set[str]]] = {
         {"experts"},
         {"forecast"},
         {""},  # the door
+    ],
+    "_journal": [
+        {"entries", "group_commit", "liveness", "schema"},
+        {"contract"},
+        {"transitions"},
+        {"decisions"},
+        {"journal"},
+        {""},
     ],
 }
 #: The deciders: no network, no disk, no clock, no dice, no await.

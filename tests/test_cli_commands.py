@@ -284,7 +284,9 @@ def test_the_journal_is_listed(capsys: Capture) -> None:
 @pytest.mark.usefixtures("journal")
 def test_a_key_is_released(capsys: Capture) -> None:
     """Only one in doubt; after that it may be sent again."""
-    assert main(["journal", "release", "videos", "a"]) == 0
+    assert main(["journal", "release", "videos", "a"]) != 0
+    assert "--force" in capsys.readouterr().err
+    assert main(["journal", "release", "videos", "a", "--force"]) == 0
     assert "a will be sent when it is used again" in capsys.readouterr().err
     assert main(["journal", "release", "videos", "nobody"]) == 2
     with Journal("videos/batch.journal") as journal:

@@ -163,7 +163,7 @@ async def test_an_unknown_key_is_not_sent_until_released(sandbox: Sandbox, journ
                 await client.submit(room(), key="a")
     assert losing.posts == 1
     assert states(journal) == {"a": "unknown"}
-    journal.release("a")
+    journal.release("a", force=True)
     async with client_of(sandbox.transport, journal) as client:
         await client.submit(room(), key="a")
     assert states(journal) == {"a": "submitted"}
@@ -175,7 +175,7 @@ async def test_release_works_within_one_client(journal: Journal) -> None:
     async with client_of(transport, journal) as client:
         with pytest.raises(SubmissionUnknown):
             await client.submit(room(), key="a")
-        journal.release("a")
+        journal.release("a", force=True)
         transport.answer = paid(7)
         assert await client.submit(room(), key="a") == 7
 
@@ -187,7 +187,7 @@ async def test_a_request_without_a_key_is_found_again(journal: Journal) -> None:
             await client.submit(room())
     (entry,) = journal.entries("unknown")
     assert lost.value.key == entry.key
-    journal.release(entry.key)
+    journal.release(entry.key, force=True)
 
 
 async def test_one_key_is_one_request(sandbox: Sandbox, journal: Journal) -> None:

@@ -18,6 +18,8 @@ State = Literal["intended", "submitted", "succeeded", "failed", "refused", "unkn
 
 Json = Annotated[bool, Parameter(name="--json", negative=(), show_default=False)]
 
+Force = Annotated[bool, Parameter(name="--force", negative=(), show_default=False)]
+
 journal_app = App(name="journal", help="What was sent, what was paid, what is in doubt.")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -30,6 +32,16 @@ def opened(path: Path) -> Generator[Journal]:
         raise Refused(f"there is no journal {file}")
     with Journal(file) as journal:
         yield journal
+
+
+@contextmanager
+def refused() -> Generator[None]:
+    """Say what the journal refuses in the words of the command line."""
+    try:
+        yield
+    except ValueError as error:
+        words = str(error).replace("force=True", "--force").replace("task_id=", "--task-id ")
+        raise Refused(words.replace("origin=", "--origin ").replace("account=", "--account ")) from None
 
 
 @journal_app.command(name="list")
@@ -137,19 +149,19 @@ def _record(entry: Entry) -> dict[str, object]:
 
 
 @journal_app.command
-def release(path: Path, *keys: str) -> int:
+def release(path: Path, *keys: str, task_id: int | None = None, force: Force = False) -> int:
     """Let unknown keys be sent, and paid, again: your account has no task for them.
 
     Args:
         path: A journal, or the folder of a batch.
         keys: Of the entries.
+        task_id: Of the failed task, to let its key be sent again.
+        force: Also what was sent less than two minutes ago, so that its answer may still come.
     """
     with opened(path) as journal:
         for key in keys:
-            try:
-                journal.release(key)
-            except ValueError as error:
-                raise Refused(str(error)) from None
+            with refused():
+                journal.release(key, task_id=task_id, force=force)
             say(f"{key} will be sent when it is used again")
     return DONE
 
@@ -167,6 +179,6 @@ def prune(path: Path, *, older_than: str) -> int:
         raise Refused(f"--older-than takes a number and a unit, such as 90d or 12h, not {older_than!r}")
     before = datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})
     with opened(path) as journal:
-        count = journal.prune(before=before)
+        count = sum(journal.prune(before=before).values())
     put(f"{count:,} entries deleted; their keys are forgotten, so using one again pays again")
     return DONE

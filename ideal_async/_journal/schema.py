@@ -11,10 +11,21 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ._errors import JournalFailed
+from ideal_async._errors import JournalFailed
 
 #: Marks a file as ours in its header (`file` and the sqlite3 shell show it): "IdHv".
 APPLICATION_ID = 0x49644876
+
+#: The states that cost, or may have cost, credits; as SQL.
+COUNTED = "('intended', 'submitted', 'succeeded', 'unknown')"
+_ADD = """
+    INSERT INTO spending VALUES (NEW.origin, NEW.account, substr(NEW.created_at, 1, 15), NEW.credits)
+    ON CONFLICT (origin, account, period) DO UPDATE SET credits = credits + excluded.credits;
+"""
+_SUBTRACT = """
+    UPDATE spending SET credits = credits - OLD.credits
+    WHERE origin = OLD.origin AND account = OLD.account AND period = substr(OLD.created_at, 1, 15);
+"""
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -47,6 +58,79 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX tasks ON entries (task_id) WHERE task_id IS NOT NULL",
         "CREATE INDEX late_answers ON entries (late_for) WHERE late_for IS NOT NULL",
         f"PRAGMA application_id = {APPLICATION_ID}",
+    ),
+    (
+        # Rows of two accounts are apart, a price may be unknown, and a submitted task may have a follower.
+        """
+        CREATE TABLE entries_of_accounts (
+            id INTEGER PRIMARY KEY,
+            origin TEXT NOT NULL,
+            account TEXT NOT NULL,
+            key TEXT NOT NULL,
+            attempt TEXT NOT NULL,
+            state TEXT NOT NULL
+                CHECK (state IN ('intended', 'submitted', 'succeeded', 'failed', 'refused', 'unknown')),
+            owner TEXT,     -- who is sending it, or was when it died
+            follower TEXT,  -- the owner that waits for its task
+            fingerprint TEXT NOT NULL,
+            request TEXT NOT NULL,
+            credits INTEGER,
+            task_id TEXT,
+            task TEXT,
+            reason TEXT,
+            earlier TEXT,   -- the reason of the refusal that this attempt comes after: withdrawn, it is refused again
+            released TEXT,  -- every release so far, in words, for whoever asks later why a key was sent twice
+            late_for TEXT,  -- the key whose lost answer came when the key had been released and sent again
+            created_at TEXT NOT NULL,
+            updated_at TEXT NOT NULL,
+            UNIQUE (origin, account, key)
+        )
+        """,
+        """
+        INSERT INTO entries_of_accounts (id, origin, account, key, attempt, state, owner, fingerprint, request, credits,
+            task_id, task, reason, earlier, released, late_for, created_at, updated_at)
+        SELECT id, origin, '', key, attempt, state, owner, fingerprint, request, credits,
+            task_id, task, reason, earlier, released, late_for, created_at, updated_at FROM entries
+        """,
+        "DROP TABLE entries",  # with its indexes
+        "ALTER TABLE entries_of_accounts RENAME TO entries",
+        "CREATE INDEX states ON entries (state)",
+        "CREATE INDEX tasks ON entries (task_id) WHERE task_id IS NOT NULL",
+        "CREATE INDEX late_answers ON entries (late_for) WHERE late_for IS NOT NULL",
+        "CREATE INDEX times ON entries (created_at)",
+        # What was or may have been paid, by the ten minutes: a limit need not read every row, and outlives pruned ones.
+        """
+        CREATE TABLE spending (
+            origin TEXT NOT NULL,
+            account TEXT NOT NULL,
+            period TEXT NOT NULL,  -- the first 15 characters of created_at
+            credits INTEGER NOT NULL,
+            PRIMARY KEY (origin, account, period)
+        ) WITHOUT ROWID
+        """,
+        f"""
+        INSERT INTO spending SELECT origin, account, substr(created_at, 1, 15), sum(credits) FROM entries
+        WHERE state IN {COUNTED} GROUP BY 1, 2, 3
+        """,
+        f"""
+        CREATE TRIGGER spend_at_once AFTER INSERT ON entries WHEN NEW.state IN {COUNTED} AND NEW.credits > 0
+        BEGIN {_ADD} END
+        """,
+        f"""
+        CREATE TRIGGER spend AFTER UPDATE OF state ON entries
+        WHEN OLD.state NOT IN {COUNTED} AND NEW.state IN {COUNTED} AND NEW.credits > 0
+        BEGIN {_ADD} END
+        """,
+        f"""
+        CREATE TRIGGER refund AFTER UPDATE OF state ON entries
+        WHEN OLD.state IN {COUNTED} AND NEW.state NOT IN {COUNTED} AND OLD.credits > 0
+        BEGIN {_SUBTRACT} END
+        """,
+        f"""
+        CREATE TRIGGER withdraw AFTER DELETE ON entries WHEN OLD.state IN ('intended', 'unknown') AND OLD.credits > 0
+        BEGIN {_SUBTRACT} END
+        """,
+        "CREATE TABLE properties (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
     ),
 )
 
@@ -104,7 +188,7 @@ def connect(path: str, *, timeout: float) -> sqlite3.Connection:
         # On macOS fsync() leaves the data in the drive's cache; these ask for more. No effect elsewhere.
         connection.execute("PRAGMA fullfsync = ON")
         connection.execute("PRAGMA checkpoint_fullfsync = ON")
-        connection.execute("PRAGMA wal_autocheckpoint = 0")  # see Commits._checkpoint
+        connection.execute("PRAGMA wal_autocheckpoint = 0")  # see GroupCommit.fold
         migrate(connection, path)
     except BaseException:
         connection.close()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ideal_async import JournalFailed
-from ideal_async._commits import _ADVICE, _ANYTHING, Commits, explain
+from ideal_async._journal.group_commit import _ADVICE, _ANYTHING, GroupCommit, journal_failed
 
 Work = Callable[[sqlite3.Connection], Any]
 
@@ -47,8 +47,8 @@ def path(tmp_path: pathlib.Path) -> str:
 
 
 @pytest.fixture
-def commits(path: str) -> Iterator[Commits]:
-    commits = Commits(path, lambda: connect(path), timeout=0.0)
+def commits(path: str) -> Iterator[GroupCommit]:
+    commits = GroupCommit(path, lambda: connect(path), timeout=0.0)
     yield commits
     commits.close()
 
@@ -57,7 +57,7 @@ def connect(path: str) -> Faulty:
     return sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False, factory=Faulty)
 
 
-def writer(commits: Commits) -> Faulty:
+def writer(commits: GroupCommit) -> Faulty:
     assert isinstance(commits._writer, Faulty)
     return commits._writer
 
@@ -73,7 +73,7 @@ def failing(error: Exception) -> Work:
     return fail
 
 
-def numbers(commits: Commits) -> list[int]:
+def numbers(commits: GroupCommit) -> list[int]:
     return [number for (number,) in commits.read(lambda db: db.execute("SELECT number FROM numbers").fetchall())]
 
 
@@ -86,7 +86,7 @@ def refusal(code: int = sqlite3.SQLITE_IOERR) -> sqlite3.Error:
 class Crowd:
     """Threads whose writes wait behind one that is under way, so that the next commit takes them all."""
 
-    def __init__(self, commits: Commits) -> None:
+    def __init__(self, commits: GroupCommit) -> None:
         self.commits = commits
         self.results: dict[int, Any] = {}
         self._entered, self._go_on = threading.Event(), threading.Event()
@@ -98,7 +98,7 @@ class Crowd:
         self._entered.set()
         self._go_on.wait()
 
-    def join(self, work: Work, *, owed: bool = False) -> None:
+    def join(self, work: Work, *, owed: object = None) -> None:
         """Send another write, and see it queue."""
         place = len(self._threads)
 
@@ -124,7 +124,7 @@ class Crowd:
 # One commit for many.
 
 
-def test_writes_that_meet_share_a_commit(commits: Commits) -> None:
+def test_writes_that_meet_share_a_commit(commits: GroupCommit) -> None:
     """Ten writes that queue behind one cost one commit more, not ten."""
     crowd = Crowd(commits)
     for number in range(10):
@@ -134,7 +134,7 @@ def test_writes_that_meet_share_a_commit(commits: Commits) -> None:
     assert numbers(commits) == list(range(10))
 
 
-def test_a_failing_write_spoils_no_other(commits: Commits) -> None:
+def test_a_failing_write_spoils_no_other(commits: GroupCommit) -> None:
     """In a shared commit each takes back its own statements, and gets its own exception."""
     crowd = Crowd(commits)
 
@@ -162,7 +162,7 @@ def test_a_failing_write_spoils_no_other(commits: Commits) -> None:
     assert writer(commits).statements.count("COMMIT") == 2
 
 
-def test_a_lost_transaction_is_done_again_one_by_one(commits: Commits) -> None:
+def test_a_lost_transaction_is_done_again_one_by_one(commits: GroupCommit) -> None:
     """A full disk rolls everything back: whoever needs no room gets through."""
     crowd = Crowd(commits)
 
@@ -179,7 +179,7 @@ def test_a_lost_transaction_is_done_again_one_by_one(commits: Commits) -> None:
     assert numbers(commits) == [0, 2]
 
 
-def test_a_failing_commit_is_done_again_one_by_one(commits: Commits) -> None:
+def test_a_failing_commit_is_done_again_one_by_one(commits: GroupCommit) -> None:
     """What cannot be written together may go alone; what cannot go alone fails alone."""
     crowd = Crowd(commits)
     for number in range(3):
@@ -192,7 +192,7 @@ def test_a_failing_commit_is_done_again_one_by_one(commits: Commits) -> None:
     assert numbers(commits) == [1, 2]
 
 
-def test_a_file_locked_by_another_program_fails_all(commits: Commits, path: str) -> None:
+def test_a_file_locked_by_another_program_fails_all(commits: GroupCommit, path: str) -> None:
     """Once, and not once for each write."""
     crowd = Crowd(commits)
     for number in range(3):
@@ -214,7 +214,7 @@ def test_a_file_locked_by_another_program_fails_all(commits: Commits, path: str)
 
 def test_a_file_locked_for_a_moment_is_waited_for(path: str) -> None:
     """In short rounds, until the timeout; any other failure is one at once."""
-    commits = Commits(path, lambda: connect(path), timeout=60.0)
+    commits = GroupCommit(path, lambda: connect(path), timeout=60.0)
     writer(commits).faults["BEGIN"] = [refusal(sqlite3.SQLITE_BUSY), refusal(sqlite3.SQLITE_BUSY | 0x0100)]
     commits.write(insert(1))
     assert writer(commits).statements.count("BEGIN IMMEDIATE") == 3
@@ -224,7 +224,7 @@ def test_a_file_locked_for_a_moment_is_waited_for(path: str) -> None:
     commits.close()
 
 
-def test_what_is_not_committed_is_not_read(commits: Commits) -> None:
+def test_what_is_not_committed_is_not_read(commits: GroupCommit) -> None:
     """A reader sees what is on the disk, while a write is under way, and does not wait for it."""
     crowd = Crowd(commits)
     crowd.join(insert(1))
@@ -233,7 +233,7 @@ def test_what_is_not_committed_is_not_read(commits: Commits) -> None:
     assert numbers(commits) == [1]
 
 
-def test_a_failed_write_is_forgotten_at_once(commits: Commits) -> None:
+def test_a_failed_write_is_forgotten_at_once(commits: GroupCommit) -> None:
     """Whoever asks whether an intent is still held must not find it in the remains of an exception."""
 
     class Held:
@@ -258,11 +258,11 @@ def test_a_failed_write_is_forgotten_at_once(commits: Commits) -> None:
 # Debts: what has happened already is written down in the end.
 
 
-def test_an_owed_write_is_done_with_the_next(commits: Commits) -> None:
+def test_an_owed_write_is_done_with_the_next(commits: GroupCommit) -> None:
     """Its caller is told that it failed; the next commit takes it along, as often as need be."""
     writer(commits).faults["BEGIN"] = [refusal(), refusal()]
     with pytest.raises(JournalFailed):
-        commits.write(insert(1), owed=True)
+        commits.write(insert(1), owed="it")
     with pytest.raises(JournalFailed):
         commits.write(insert(2))
     commits.write(insert(3))
@@ -271,11 +271,11 @@ def test_an_owed_write_is_done_with_the_next(commits: Commits) -> None:
     assert numbers(commits) == [1, 3, 4]
 
 
-def test_a_debt_that_stays_unpaid_spoils_nothing(commits: Commits) -> None:
+def test_a_debt_that_stays_unpaid_spoils_nothing(commits: GroupCommit) -> None:
     """It fails for itself, and waits."""
     commits.write(insert(1))
     with pytest.raises(JournalFailed):
-        commits.write(insert(1), owed=True)
+        commits.write(insert(1), owed="it")
     commits.write(insert(2))
     commits.write(lambda db: db.execute("DELETE FROM numbers WHERE number = 1"))
     assert numbers(commits) == [2]
@@ -285,27 +285,27 @@ def test_a_debt_that_stays_unpaid_spoils_nothing(commits: Commits) -> None:
 
 def test_closing_pays_what_is_owed(path: str) -> None:
     """The last chance to write it down."""
-    commits = Commits(path, lambda: connect(path), timeout=0.0)
+    commits = GroupCommit(path, lambda: connect(path), timeout=0.0)
     writer(commits).faults["BEGIN"] = [refusal()]
     with pytest.raises(JournalFailed):
-        commits.write(insert(1), owed=True)
+        commits.write(insert(1), owed="it")
     commits.close()
-    other = Commits(path, lambda: connect(path), timeout=0.0)
+    other = GroupCommit(path, lambda: connect(path), timeout=0.0)
     assert numbers(other) == [1]
     other.close()
 
 
-def test_misuse_is_not_owed(commits: Commits) -> None:
+def test_misuse_is_not_owed(commits: GroupCommit) -> None:
     """What was wrong the first time is wrong the second time."""
     with pytest.raises(ValueError, match="no"):
-        commits.write(failing(ValueError("no")), owed=True)
+        commits.write(failing(ValueError("no")), owed="it")
     assert commits._owed == []
 
 
 # Interrupted.
 
 
-def test_an_interrupted_leader_leaves_the_others_to_go_on(commits: Commits) -> None:
+def test_an_interrupted_leader_leaves_the_others_to_go_on(commits: GroupCommit) -> None:
     """Ctrl-C in the thread that writes for all: its own write is gone, nobody else's, and nobody waits for ever."""
     crowd = Crowd(commits)
     interrupts: list[BaseException] = [KeyboardInterrupt()]
@@ -324,20 +324,20 @@ def test_an_interrupted_leader_leaves_the_others_to_go_on(commits: Commits) -> N
     assert len(numbers(commits)) == 3
 
 
-def test_an_interrupted_leader_still_owes(commits: Commits) -> None:
+def test_an_interrupted_leader_still_owes(commits: GroupCommit) -> None:
     """What has happened already is not forgotten because somebody pressed Ctrl-C."""
     writer(commits).faults["BEGIN"] = [refusal(), KeyboardInterrupt(), KeyboardInterrupt()]
     with pytest.raises(JournalFailed):
-        commits.write(insert(1), owed=True)
+        commits.write(insert(1), owed="it")
     with pytest.raises(KeyboardInterrupt):
-        commits.write(insert(2), owed=True)
+        commits.write(insert(2), owed="it")
     with pytest.raises(KeyboardInterrupt):
         commits.write(insert(3))
     commits.write(insert(4))
     assert numbers(commits) == [1, 2, 4]
 
 
-def test_who_is_interrupted_while_waiting_writes_nothing(commits: Commits, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_interrupted_while_waiting_writes_nothing(commits: GroupCommit, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for that write any more, so nobody does it."""
     wait_for = commits._turn.wait_for
 
@@ -353,7 +353,7 @@ def test_who_is_interrupted_while_waiting_writes_nothing(commits: Commits, monke
 
 
 def test_who_is_interrupted_while_another_writes_for_him_leaves_it(
-    commits: Commits, monkeypatch: pytest.MonkeyPatch
+    commits: GroupCommit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is under way and cannot be called back."""
 
@@ -381,7 +381,7 @@ CODES = sorted(
 
 
 @pytest.mark.parametrize("cls", sorted(exceptions(sqlite3.Error), key=str))
-def test_every_error_of_sqlite_is_explained(commits: Commits, cls: type[sqlite3.Error]) -> None:
+def test_every_error_of_sqlite_is_explained(commits: GroupCommit, cls: type[sqlite3.Error]) -> None:
     """Each becomes a JournalFailed that names the file and the fix, wherever it comes from."""
     for code in [None, *CODES]:
         error = cls("disk I/O error")
@@ -408,8 +408,8 @@ def test_every_advice_is_about_a_real_code() -> None:
 
 def test_an_error_of_the_system_is_explained() -> None:
     """With its words, or its class if it has none."""
-    assert "Too many open files: check" in str(explain(OSError(24, "Too many open files"), "j"))
-    assert "odd: check" in str(explain(OSError("odd"), "j"))
+    assert "Too many open files: check" in str(journal_failed(OSError(24, "Too many open files"), "j"))
+    assert "odd: check" in str(journal_failed(OSError("odd"), "j"))
 
 
 # Opened and closed.
@@ -426,13 +426,13 @@ def test_a_connection_that_cannot_be_opened_leaves_none(path: str) -> None:
         return opened[0]
 
     with pytest.raises(sqlite3.OperationalError):
-        Commits(path, open_once, timeout=0.0)
+        GroupCommit(path, open_once, timeout=0.0)
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         opened[0].execute("SELECT 1")
 
 
 @pytest.mark.parametrize("method", ["read", "write"])
-def test_who_comes_while_it_closes_is_told(commits: Commits, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+def test_who_comes_while_it_closes_is_told(commits: GroupCommit, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     """Closed between the first look and the lock: the same RuntimeError, and none of sqlite3's."""
     check = commits.check
 
@@ -445,7 +445,7 @@ def test_who_comes_while_it_closes_is_told(commits: Commits, monkeypatch: pytest
         getattr(commits, method)(lambda db: db.execute("SELECT 1").fetchone())
 
 
-def test_a_forked_child_may_not_use_it(commits: Commits, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forked_child_may_not_use_it(commits: GroupCommit, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite's locks do not survive a fork; closing there leaves the parent's file alone."""
     parent = os.getpid()
     monkeypatch.setattr(os, "getpid", lambda: parent + 1)
@@ -460,7 +460,7 @@ def test_a_forked_child_may_not_use_it(commits: Commits, monkeypatch: pytest.Mon
 # The log.
 
 
-def test_a_long_log_is_copied_into_the_file(commits: Commits, path: str) -> None:
+def test_a_long_log_is_copied_into_the_file(commits: GroupCommit, path: str) -> None:
     """And emptied, so that it does not grow for ever; a reader in the way only puts it off."""
     log = pathlib.Path(f"{path}-wal")
     usual, commits._log_limit = commits._log_limit, 20_000
@@ -482,7 +482,7 @@ def test_a_long_log_is_copied_into_the_file(commits: Commits, path: str) -> None
     assert commits._log_limit == usual
 
 
-def test_a_failing_checkpoint_costs_nobody_anything(commits: Commits, path: str) -> None:
+def test_a_failing_checkpoint_costs_nobody_anything(commits: GroupCommit, path: str) -> None:
     """All is durable in the log; without a log there is nothing to do."""
     commits._log_limit = 0
     writer(commits).faults["PRAGMA wal_checkpoint"] = [refusal()]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ideal_async import _owners
+from ideal_async._journal import liveness
 
 
 class Kernel:
@@ -61,7 +61,7 @@ def owners(request: pytest.FixtureRequest, kernel: Kernel, monkeypatch: pytest.M
     monkeypatch.setattr(sys, "platform", request.param)
     for name in ("fcntl", "msvcrt"):
         monkeypatch.setitem(sys.modules, name, kernel)
-    spec = importlib.util.spec_from_file_location("owners_of_a_test", _owners.__file__)
+    spec = importlib.util.spec_from_file_location("owners_of_a_test", liveness.__file__)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -90,13 +90,13 @@ def busy(owners: Any, folder: pathlib.Path) -> Iterator[tuple[Any, Thing]]:
 def test_an_owner_lives_until_its_process_dies(owners: Any, kernel: Kernel, folder: pathlib.Path, busy: Any) -> None:
     """Other processes see the lock; when it is gone, so is the owner, and its file goes too."""
     owner, _ = busy
-    assert owners.lives(folder, owner.id, "job")
+    assert owners.is_alive(folder, owner.id, "job")
     kernel.process = 2
-    assert owners.lives(folder, owner.id, "job")
+    assert owners.is_alive(folder, owner.id, "job")
     kernel.kill(1)
-    assert not owners.lives(folder, owner.id, "job")
+    assert not owners.is_alive(folder, owner.id, "job")
     assert not list(folder.iterdir())
-    assert not owners.lives(folder, owner.id, "job")
+    assert not owners.is_alive(folder, owner.id, "job")
 
 
 def test_our_own_file_is_never_opened_again(
@@ -105,18 +105,18 @@ def test_our_own_file_is_never_opened_again(
     """Closing it would drop the lock (POSIX): an owner of this process is known without a look."""
     owner, _ = busy
     monkeypatch.setattr(owners, "_is_locked", pytest.fail)
-    assert owners.lives(folder, owner.id, "job")
-    owners.bury(folder)
+    assert owners.is_alive(folder, owner.id, "job")
+    owners.remove_dead(folder)
 
 
 def test_an_owner_forgets_what_nobody_remembers(owners: Any, folder: pathlib.Path) -> None:
     """It is dead for that job, though its process lives."""
     owner, thing = owners.Owner(folder), Thing()
     owner.held["job"] = thing
-    assert owners.lives(folder, owner.id, "job")
-    assert not owners.lives(folder, owner.id, "another job")
+    assert owners.is_alive(folder, owner.id, "job")
+    assert not owners.is_alive(folder, owner.id, "another job")
     del thing
-    assert not owners.lives(folder, owner.id, "job")
+    assert not owners.is_alive(folder, owner.id, "job")
     owner.release()
 
 
@@ -124,10 +124,10 @@ def test_a_released_owner_is_dead(owners: Any, kernel: Kernel, folder: pathlib.P
     """Its file is gone, at once and for everybody, whatever it was busy with."""
     owner, _ = busy
     owner.release()
-    assert not owners.lives(folder, owner.id, "job")
+    assert not owners.is_alive(folder, owner.id, "job")
     assert not list(folder.iterdir())
     kernel.process = 2
-    assert not owners.lives(folder, owner.id, "job")
+    assert not owners.is_alive(folder, owner.id, "job")
 
 
 def test_a_forked_child_is_not_its_parent(owners: Any, kernel: Kernel, folder: pathlib.Path, busy: Any) -> None:
@@ -135,29 +135,29 @@ def test_a_forked_child_is_not_its_parent(owners: Any, kernel: Kernel, folder: p
     owner, _ = busy
     kernel.process = 2
     owner.release()
-    owners.bury(folder)
-    assert owners.lives(folder, owner.id, "a job the child cannot know")
+    owners.remove_dead(folder)
+    assert owners.is_alive(folder, owner.id, "a job the child cannot know")
     kernel.kill(1)
-    assert not owners.lives(folder, owner.id, "job")
+    assert not owners.is_alive(folder, owner.id, "job")
 
 
-def test_only_the_dead_are_buried(owners: Any, kernel: Kernel, folder: pathlib.Path, busy: Any) -> None:
+def test_only_the_dead_are_removed(owners: Any, kernel: Kernel, folder: pathlib.Path, busy: Any) -> None:
     """Tidying up deletes the files that nobody has locked."""
     owner, _ = busy
     kernel.process = 2
     dead = owners.Owner(folder)
     kernel.process = 3
     kernel.kill(2)
-    owners.bury(folder)
+    owners.remove_dead(folder)
     assert [path.name for path in folder.iterdir()] == [owner.id]
     dead._file.close()
 
 
 def test_tidying_up_may_find_nothing_or_nothing_allowed(owners: Any, folder: pathlib.Path) -> None:
     """No folder, or one whose entries cannot be deleted: nobody needs it that much."""
-    owners.bury(folder)
+    owners.remove_dead(folder)
     (folder / "a folder").mkdir(parents=True)
-    owners.bury(folder)
+    owners.remove_dead(folder)
     assert (folder / "a folder").is_dir()
 
 
@@ -218,7 +218,7 @@ def test_windows_deletes_no_open_file(
         unlink(path)
 
     monkeypatch.setattr(pathlib.Path, "unlink", refuse_at_first)
-    assert not owners.lives(folder, owner.id, "job")
+    assert not owners.is_alive(folder, owner.id, "job")
     assert len(tries) == 2
     assert not list(folder.iterdir())
 
@@ -227,10 +227,10 @@ def test_a_look_that_fails_is_no_death(owners: Any, folder: pathlib.Path) -> Non
     """Without a descriptor left nobody knows; the caller is told instead of guessing."""
     (folder / "an owner").mkdir(parents=True)  # opening a folder fails for every user
     with pytest.raises(OSError, match="an owner"):
-        owners.lives(folder, "an owner", "job")
+        owners.is_alive(folder, "an owner", "job")
 
 
 def test_the_room_in_use_is_the_one_of_this_system() -> None:
     """The tests above load a copy; this is about the original."""
-    assert isinstance(_owners, types.ModuleType)
-    assert hasattr(_owners, "msvcrt") == (sys.platform == "win32")
+    assert isinstance(liveness, types.ModuleType)
+    assert hasattr(liveness, "msvcrt") == (sys.platform == "win32")

@@ -75,16 +75,17 @@ class Owner:
 
     def release(self) -> None:
         """Stop being alive; in a forked child, leave the parent's claim alone."""
-        if self._process != os.getpid():
+        if self.inherited:
             return
         self._file.close()
         with suppress(OSError):  # somebody looks at it right now, or was faster
             self._path.unlink()
         _ours.pop(self.id, None)
 
-    def holds(self, name: str) -> bool | None:
-        """Tell whether this owner is busy with *name*; `None` if it is our parent's, from before a fork."""
-        return name in self.held if self._process == os.getpid() else None
+    @property
+    def inherited(self) -> bool:
+        """It is our parent's, from before a fork."""
+        return self._process != os.getpid()
 
 
 def _private(path: str, flags: int) -> int:
@@ -94,23 +95,24 @@ def _private(path: str, flags: int) -> int:
 _ours: WeakValueDictionary[str, Owner] = WeakValueDictionary()
 
 
-def lives(folder: Path, owner: str, name: str) -> bool:
-    """Tell whether *owner* lives and, if it is of this process, is still busy with *name*.
+def is_alive(folder: Path, owner: str, name: str | None = None) -> bool:
+    """Tell whether *owner* lives and, if it is of this process and a *name* is given, is still busy with that.
 
     Raises:
         OSError: It cannot be told: no descriptor is left, or the file is another user's.
     """
     ours = _ours.get(owner)
-    holds = ours.holds(name) if ours else None
-    return _is_locked(folder / owner) if holds is None else holds
+    if ours is None or ours.inherited:
+        return _is_locked(folder / owner)
+    return name is None or name in ours.held
 
 
-def bury(folder: Path) -> None:
+def remove_dead(folder: Path) -> None:
     """Delete the files of dead owners."""
     with suppress(OSError):  # this is only tidiness
         for path in folder.iterdir():
             ours = _ours.get(path.name)
-            if ours is None or ours.holds("") is None:
+            if ours is None or ours.inherited:
                 _is_locked(path)
 
 

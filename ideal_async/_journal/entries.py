@@ -3,15 +3,22 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import attrs
 
-from ._errors import JournalFailed
-from ._identity import redact_text, redact_url
-from ._models import ImageToVideo, Task, TaskInput, TaskStatus, VideoOutput
+from ideal_async._errors import JournalFailed
+from ideal_async._identity import redact_text, redact_url
+from ideal_async._models import ImageToVideo, Task, TaskInput, TaskStatus, VideoOutput
 
 State = Literal["intended", "submitted", "succeeded", "failed", "refused", "unknown"]
+STATES: tuple[State, ...] = get_args(State)
+
+#: What `decode_entry` reads, in this order.
+COLUMNS = (
+    *("key", "request", "state", "task_id", "credits", "created_at", "updated_at", "task"),
+    *("origin", "account", "reason", "released"),
+)
 
 
 @attrs.frozen
@@ -30,26 +37,28 @@ class Entry:
             - `"refused"`: nothing was created, or it was released: the key is sent again when it is used again
             - `"unknown"`: sent, and no answer came: it may have been paid
         task_id: Of the paid task, once it is known.
-        credits: What the request costs.
+        credits: What the request costs; `None` if that is not known.
         created_at: When it was about to be sent, in UTC; of the latest time, if it was sent again.
         updated_at: When the state changed last, in UTC.
         task: The last look at a finished task; its URLs without their query strings.
         origin: Scheme, host and port of the API it was sent to.
         reason: Why it failed or was refused, where that is known.
-        released: When it was sent without an answer and released, for each time this happened.
+        released: When it was sent and released, for each time this happened, with the task that failed.
+        account: Name of the account that pays.
     """
 
     key: str
     request: ImageToVideo
     state: State
     task_id: int | None
-    credits: int
+    credits: int | None
     created_at: datetime
     updated_at: datetime
     task: Task | None = None
     origin: str = attrs.field(default="", kw_only=True)
     reason: str | None = attrs.field(default=None, kw_only=True)
     released: str | None = attrs.field(default=None, kw_only=True)
+    account: str = attrs.field(default="", kw_only=True)
 
     @property
     def fingerprint(self) -> str:
@@ -57,13 +66,13 @@ class Entry:
         return self.request.fingerprint
 
 
-def read_entry(row: Sequence[Any]) -> Entry:
-    """Read an entry out of its columns.
+def decode_entry(row: Sequence[Any]) -> Entry:
+    """Read an entry out of its `COLUMNS`.
 
     Raises:
         JournalFailed: It is damaged.
     """
-    key, request, state, task_id, credits_, created_at, updated_at, task, origin, reason, released = row
+    key, request, state, task_id, credits_, created_at, updated_at, task, origin, account, reason, released = row
     try:
         return Entry(
             key=key,
@@ -73,10 +82,11 @@ def read_entry(row: Sequence[Any]) -> Entry:
             credits=credits_,
             created_at=datetime.fromisoformat(created_at),
             updated_at=datetime.fromisoformat(updated_at),
-            task=None if task is None else _read_task(json.loads(task)),
+            task=None if task is None else _decode_task(json.loads(task)),
             origin=origin,
             reason=reason,
             released=released,
+            account=account,
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise JournalFailed(
@@ -84,22 +94,22 @@ def read_entry(row: Sequence[Any]) -> Entry:
         ) from error
 
 
-def write_request(request: ImageToVideo) -> str:
+def encode_request(request: ImageToVideo) -> str:
     """Write a request as JSON, by our own names."""
-    return _write(attrs.asdict(request))
+    return _encode(attrs.asdict(request))
 
 
-def write_task(task: Task) -> str:
+def encode_task(task: Task) -> str:
     """Write a look as JSON, by our own names and with all that the API said; without the forecast."""
-    return _write({**attrs.asdict(task, filter=attrs.filters.exclude("eta", "raw")), "raw": task.raw})
+    return _encode({**attrs.asdict(task, filter=attrs.filters.exclude("eta", "raw")), "raw": task.raw})
 
 
-def write_text(text: str) -> str:
+def encode_text(text: str) -> str:
     """Write somebody else's words: without the query strings of the URLs in them, and in characters a file can hold."""
     return redact_text(text).encode(errors="backslashreplace").decode()
 
 
-def write_time(when: datetime) -> str:
+def encode_time(when: datetime) -> str:
     """Write an instant so that text sorts as time does.
 
     Raises:
@@ -110,7 +120,7 @@ def write_time(when: datetime) -> str:
     return when.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def _write(value: Any) -> str:
+def _encode(value: Any) -> str:
     # ASCII, because an answer may hold half a surrogate pair, and UTF-8 cannot. What is no JSON becomes its text.
     return json.dumps(_redact(value), separators=(",", ":"), default=str)
 
@@ -128,7 +138,7 @@ def _redact(value: Any, name: str = "") -> Any:
     return value
 
 
-def _read_task(fields: dict[str, Any]) -> Task:
+def _decode_task(fields: dict[str, Any]) -> Task:
     status, asked, output = fields.pop("status"), fields.pop("input"), fields.pop("output")
     return Task(
         status=TaskStatus(status) if status in set(TaskStatus) else status,

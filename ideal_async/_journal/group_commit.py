@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from ._errors import JournalFailed
+from ideal_async._errors import JournalFailed
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ _PATIENCE = 0.005
 _CHECKPOINT_PATIENCE = 0.1
 
 
-def explain(error: sqlite3.Error | OSError, path: str) -> JournalFailed:
+def journal_failed(error: sqlite3.Error | OSError, path: str) -> JournalFailed:
     """Turn a failure of the database or of the disk into ours, which names the fix."""
     if isinstance(error, OSError):
         advice = f"{error.strerror or error}: check that the folder is there, local, and writable for this user"
@@ -58,12 +58,12 @@ def _code_of(error: sqlite3.Error) -> int:
 
 
 @contextmanager
-def explained(path: str) -> Generator[None, None, None]:
+def translate_errors(path: str) -> Generator[None, None, None]:
     """Let no exception of the database or of the disk out."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise explain(error, path) from error
+        raise journal_failed(error, path) from error
 
 
 class _Write(Generic[T]):
@@ -71,7 +71,7 @@ class _Write(Generic[T]):
 
     __slots__ = ("done", "error", "owed", "result", "work")
 
-    def __init__(self, work: Callable[[sqlite3.Connection], T], *, owed: bool) -> None:
+    def __init__(self, work: Callable[[sqlite3.Connection], T], *, owed: object) -> None:
         self.work = work
         self.owed = owed
         self.done = False
@@ -79,7 +79,7 @@ class _Write(Generic[T]):
         self.error: Exception | None = None
 
 
-class Commits:
+class GroupCommit:
     """Two connections to one file, shared by the threads of one process: one writes, the other reads what is committed.
 
     Args:
@@ -127,10 +127,10 @@ class Commits:
         self.check()
         with self._reading:
             self.check()
-            with explained(self._path):
+            with translate_errors(self._path):
                 return work(self._reader)
 
-    def write(self, work: Callable[[sqlite3.Connection], T], *, owed: bool = False) -> T:
+    def write(self, work: Callable[[sqlite3.Connection], T], *, owed: object = None) -> T:
         """Run *work* in a transaction and return its result once that is on the disk.
 
         *work* may run twice (if it shared a transaction that was lost), so it does nothing but use the connection. What
@@ -138,7 +138,8 @@ class Commits:
 
         Args:
             work: Is given the connection, inside a transaction.
-            owed: Should it fail, do it together with the next write all the same: it tells what has happened already.
+            owed: What it says, if that has happened already: should the write fail, it is done with the next all the
+                same, and `owed` tells of it until then.
 
         Raises:
             JournalFailed: The disk or the database failed; nothing was written (yet, if *owed*).
@@ -166,45 +167,75 @@ class Commits:
                 del write  # or this frame and the exception keep each other alive, and with them an intent
         return write.result
 
-    def close(self) -> None:
-        """Wait for the writes under way and close the file; in a forked child, leave it alone."""
-        if self._process != os.getpid():
-            return
+    def owed(self) -> list[Any]:
+        """Return what is not written yet though it has happened, newest first."""
+        with self._turn:
+            return [write.owed for write in reversed(self._owed)]
+
+    def fold(self) -> None:
+        """Copy the log into the file, if there is any and nobody is in the way."""
         with self._turn:
             self._turn.wait_for(lambda: not self._led)
             if self._closed:
                 return
+            self._led = True
+        try:
+            if self._log_size():
+                self._checkpoint()
+        finally:
+            self._pass_on()
+
+    def close(self) -> list[tuple[Any, Exception]]:
+        """Wait for the writes under way and close the file; in a forked child, leave it alone.
+
+        Returns:
+            What was owed and is lost, and why.
+        """
+        if self._process != os.getpid():
+            return []
+        with self._turn:
+            self._turn.wait_for(lambda: not self._led)
+            if self._closed:
+                return []
             self._closed = True
             if self._owed:
                 self._commit(self._owed)
+            lost = [(write.owed, write.error) for write in self._owed if write.error is not None]
         with self._reading:
             self._reader.close()
+        if self._log_size():
+            self._checkpoint()
         self._writer.close()
+        return lost
 
     def _lead(self, own: _Write[Any]) -> None:
         with self._turn:
-            batch = self._queue
-            self._queue = []
-        # An owed write is made anew: whoever asked for it may still be reading what became of it.
-        debts = [_Write(write.work, owed=True) for write in self._owed]
-        self._owed = []
+            batch, self._queue = self._queue, []
+            # An owed write is made anew: whoever asked for it may still be reading what became of it. The old ones stay
+            # in sight until it is known whether these were written.
+            debts = [_Write[Any](write.work, owed=write.owed) for write in self._owed]
         try:
             self._commit(debts + batch)
             with self._turn:
-                for write in debts + batch:
+                for write in batch:
                     write.done = True
+                failed = [write for write in batch if write.owed and isinstance(write.error, JournalFailed)]
+                self._owed = [write for write in debts if write.error] + failed
                 self._turn.notify_all()
-            self._checkpoint()
+            self._fold_long_log()
         finally:
-            failed = [write for write in batch if write.done and write.owed and isinstance(write.error, JournalFailed)]
-            self._owed += [write for write in debts if write.error or not write.done] + failed
             with self._turn:
                 # A leader who is interrupted leaves the others' writes to one of them.
                 left = [write for write in batch if not write.done]
                 self._queue[:0] = [write for write in left if write is not own]
                 self._owed += [write for write in left if write is own and own.owed]
-                self._led = False
-                self._turn.notify_all()
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Let somebody else lead."""
+        with self._turn:
+            self._led = False
+            self._turn.notify_all()
 
     def _commit(self, batch: Sequence[_Write[Any]]) -> None:
         """Make *batch* durable in one transaction, or, if that is lost, each write in its own."""
@@ -212,7 +243,7 @@ class Commits:
             self._begin()
         except sqlite3.Error as error:
             for write in batch:
-                write.error = explain(error, self._path)
+                write.error = journal_failed(error, self._path)
             return
         try:
             for write in batch:
@@ -227,7 +258,7 @@ class Commits:
                 for write in batch:
                     self._commit([write])
             else:
-                batch[0].error = explain(error, self._path)
+                batch[0].error = journal_failed(error, self._path)
 
     def _begin(self) -> None:
         """Wait for our turn among the processes."""
@@ -250,29 +281,37 @@ class Commits:
                 raise
             self._writer.execute("ROLLBACK TO write")
             if isinstance(error, (sqlite3.Error, OSError)):
-                write.error = explain(error, self._path)
+                write.error = journal_failed(error, self._path)
             else:
                 write.error = error.with_traceback(None)  # whose frames hold the write, which holds the exception
         self._writer.execute("RELEASE write")
 
-    def _checkpoint(self) -> None:
-        """Copy a long write-ahead log into the file and empty it.
+    def _fold_long_log(self) -> None:
+        size = self._log_size()
+        if size >= self._log_limit:
+            self._log_limit = 2 * size  # a reader may be in the way for long: do not stop at every commit to see
+            if self._checkpoint():
+                self._log_limit = _LOG_SIZE
+
+    def _log_size(self) -> int:
+        with suppress(OSError):
+            return Path(f"{self._path}-wal").stat().st_size
+        return 0
+
+    def _checkpoint(self) -> bool:
+        """Copy the write-ahead log into the file and empty it; tell whether that could be done.
 
         SQLite would do this by itself, but before 3.51.3 such a checkpoint, met by a commit of another process at the
         wrong moment, could damage the file (sqlite.org/wal.html#walresetbug). This kind keeps writers out meanwhile.
         """
-        with suppress(sqlite3.Error, OSError):  # all is durable in the log; whatever is wrong, the next write tells
-            size = Path(f"{self._path}-wal").stat().st_size
-            if size < self._log_limit:
-                return
-            self._log_limit = 2 * size  # a reader may be in the way for long: do not stop at every commit to see
+        with suppress(sqlite3.Error):  # all is durable in the log; whatever is wrong, the next write tells
             self._set_patience(_CHECKPOINT_PATIENCE)
             try:
                 busy, *_ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             finally:
                 self._set_patience(_PATIENCE)
-            if not busy:
-                self._log_limit = _LOG_SIZE
+            return not busy
+        return False
 
     def _set_patience(self, seconds: float) -> None:
         self._writer.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")

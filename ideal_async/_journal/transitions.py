@@ -1,0 +1,299 @@
+"""The steps in the life of a key, in SQL: each runs in a transaction that its caller makes durable.
+
+A step finds its row by origin, account, key and *attempt*: a late answer must not be taken for the answer to a later
+attempt.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import attrs
+
+from ideal_async._errors import BudgetExceeded
+
+from .contract import Cap, Intent
+from .entries import COLUMNS, State, encode_time
+from .schema import COUNTED
+
+#: Whether the owner of that id lives and is still busy with that attempt.
+IsAlive = Callable[[str, str], bool]
+#: The columns of an entry, then its attempt.
+Row = Sequence[Any]
+
+_SELECT = f"SELECT {', '.join(COLUMNS)}, attempt, id FROM entries"
+#: The row of an intent, whatever attempt it holds.
+_KEY = "origin = :origin AND account = :account AND key = :key"
+#: Its row as long as no later attempt took it.
+_ATTEMPT = f"attempt = :attempt AND {_KEY}"
+
+
+def find(db: sqlite3.Connection, origin: str, account: str, key: str) -> Row | None:
+    """Look a key up."""
+    here = {"origin": origin, "account": account, "key": key}
+    row: Row | None = db.execute(f"{_SELECT} WHERE {_KEY}", here).fetchone()
+    return row
+
+
+def find_ids(db: sqlite3.Connection, keys: Iterable[str], origin: str | None, account: str | None) -> list[int]:
+    """Return the ids of the rows of *keys*, oldest first."""
+    rows = db.execute(
+        """
+        SELECT id FROM entries WHERE key IN (SELECT value FROM json_each(:keys))
+            AND origin = ifnull(:origin, origin) AND account = ifnull(:account, account)
+        """,
+        {"keys": json.dumps(list(keys)), "origin": origin, "account": account},
+    )
+    return sorted(id_ for (id_,) in rows)
+
+
+def read_rows(db: sqlite3.Connection, ids: Sequence[int], state: State | None) -> list[Row]:
+    """Read the rows of some ids."""
+    return db.execute(
+        f"{_SELECT} WHERE id IN (SELECT value FROM json_each(?)) AND state = ifnull(?, state) ORDER BY id",
+        (json.dumps(ids), state),
+    ).fetchall()
+
+
+def read_page(
+    db: sqlite3.Connection, state: State | None, origin: str | None, account: str | None, *, after: int, size: int
+) -> list[Row]:
+    """Read *size* rows with ids above *after*; the id is a row's last column."""
+    where = "WHERE id > ? AND origin = ifnull(?, origin) AND account = ifnull(?, account)"
+    values: list[object] = [after, origin, account]
+    if state is not None:
+        where += " AND state = ?"
+        values.append(state)
+    return db.execute(f"{_SELECT} {where} ORDER BY id LIMIT ?", [*values, size]).fetchall()
+
+
+def intend(db: sqlite3.Connection, intent: Intent, cap: Cap | None, owner: str, is_alive: IsAlive) -> Row | None:
+    """Write an intent down and return `None`, or return the row that forbids it."""
+    now = encode_time(intent.created_at)
+    here = {"origin": intent.origin, "account": intent.account, "key": intent.key}
+    found = db.execute(f"SELECT state, fingerprint, owner, attempt FROM entries WHERE {_KEY}", here).fetchone()
+    if found is None:
+        _check_cap(db, intent, cap)
+        _insert(db, intent, "intended", owner=owner, now=now)
+        return None
+    state, fingerprint, sender, attempt = found
+    if fingerprint != intent.fingerprint:
+        raise ValueError(f"key {intent.key!r} was used for a different request: one key is one video, use another key")
+    if state == "refused":
+        _check_cap(db, intent, cap)
+        db.execute(
+            f"""
+            UPDATE entries SET
+                state = 'intended', owner = :owner, attempt = :attempt, credits = :credits, created_at = :now,
+                updated_at = :now, earlier = reason, reason = NULL
+            WHERE {_KEY}
+            """,
+            {**here, "owner": owner, "attempt": intent.attempt, "credits": intent.credits, "now": now},
+        )
+        return None
+    if state == "intended" and not is_alive(sender, attempt):
+        _mark_unknown(db, attempt, now)
+    return find(db, intent.origin, intent.account, intent.key)
+
+
+def holds(db: sqlite3.Connection, intent: Intent) -> bool:
+    """Tell whether an intent is still the one to be sent."""
+    row = db.execute(f"SELECT 1 FROM entries WHERE {_ATTEMPT} AND state = 'intended'", _names(intent)).fetchone()
+    return row is not None
+
+
+def withdraw(db: sqlite3.Connection, intent: Intent, now: str) -> None:
+    """Take back an intent of which nothing was sent."""
+    here = {**_names(intent), "now": now}
+    pending = "state IN ('intended', 'unknown')"
+    db.execute(f"DELETE FROM entries WHERE {_ATTEMPT} AND {pending} AND earlier IS NULL", here)
+    db.execute(
+        f"""
+        UPDATE entries SET state = 'refused', owner = NULL, reason = earlier, updated_at = :now
+        WHERE {_ATTEMPT} AND {pending}
+        """,
+        here,
+    )
+
+
+def submit(db: sqlite3.Connection, intent: Intent, task_id: int, now: str, follower: str | None) -> None:
+    """Write down the id that came for an intent, early or late."""
+    here = {**_names(intent), "task_id": str(task_id), "now": now, "follower": follower}
+    # Its own row only: a sandbox that was started anew gives the same ids once more.
+    same = "SELECT 1 FROM entries WHERE task_id = :task_id AND origin = :origin AND attempt = :attempt"
+    if db.execute(same, here).fetchone():
+        return
+    found = db.execute(
+        f"""
+        UPDATE entries SET state = 'submitted', task_id = :task_id, owner = NULL, follower = :follower, reason = NULL,
+            updated_at = :now
+        WHERE {_ATTEMPT} AND task_id IS NULL
+        """,
+        here,
+    ).rowcount
+    if not found:  # the key was released, and sent again or pruned: what is paid gets an entry all the same
+        key = f"{intent.key}~{task_id}"
+        while find(db, intent.origin, intent.account, key):  # a caller's own, by a bad joke
+            key += "~"
+        late = attrs.evolve(intent, key=key)
+        _insert(db, late, "submitted", task_id=str(task_id), late_for=intent.key, follower=follower, now=now)
+
+
+def refuse(db: sqlite3.Connection, intent: Intent, reason: str, now: str) -> None:
+    """Write down that nothing was created; a late refusal clears an `unknown` up."""
+    db.execute(
+        f"""
+        UPDATE entries SET state = 'refused', owner = NULL, reason = :reason, updated_at = :now
+        WHERE {_ATTEMPT} AND state IN ('intended', 'unknown')
+        """,
+        {**_names(intent), "reason": reason, "now": now},
+    )
+
+
+def doubt(db: sqlite3.Connection, intent: Intent, now: str) -> None:
+    """Write down that no answer came; without an owner, for it lives."""
+    db.execute(
+        f"""
+        UPDATE entries SET state = 'unknown', owner = NULL, updated_at = :now
+        WHERE {_ATTEMPT} AND state = 'intended'
+        """,
+        {**_names(intent), "now": now},
+    )
+
+
+def settle(
+    db: sqlite3.Connection,
+    origin: str,
+    account: str,
+    task_id: int,
+    state: State,
+    *,
+    task: str | None,
+    reason: str | None,
+    now: str,
+) -> None:
+    """Write down how a task ended."""
+    db.execute(
+        """
+        UPDATE entries SET state = ?, task = ?, reason = ?, follower = NULL, updated_at = ?
+        WHERE task_id = ? AND origin = ? AND account = ? AND state = 'submitted'
+        """,
+        (state, task, reason, now, str(task_id), origin, account),
+    )
+
+
+def sweep(db: sqlite3.Connection, is_alive: IsAlive, now: str) -> int:
+    """Mark as unknown what dead owners were about to send."""
+    rows = db.execute("SELECT owner, attempt FROM entries WHERE state = 'intended'").fetchall()
+    dead = [attempt for owner, attempt in rows if not is_alive(owner, attempt)]
+    for attempt in dead:
+        _mark_unknown(db, attempt, now)
+    return len(dead)
+
+
+def follow(db: sqlite3.Connection, origin: str, account: str, owner: str, is_alive: Callable[[str], bool]) -> list[Row]:
+    """Make *owner* the follower of the submitted tasks that have none alive, and return them."""
+    here = {"origin": origin, "account": account, "owner": owner}
+    open_ = "state = 'submitted' AND origin = :origin AND account = :account"
+    followers = db.execute(f"SELECT DISTINCT follower FROM entries WHERE {open_}", here).fetchall()
+    dead = [follower for (follower,) in followers if follower is None or not is_alive(follower)]
+    if not dead:
+        return []
+    dead_ones = "ifnull(follower, '') IN (SELECT value FROM json_each(:dead))"
+    here["dead"] = json.dumps([follower or "" for follower in dead])
+    rows = db.execute(f"{_SELECT} WHERE {open_} AND {dead_ones} ORDER BY id", here).fetchall()
+    db.execute(f"UPDATE entries SET follower = :owner WHERE {open_} AND {dead_ones}", here)
+    return rows
+
+
+def unfollow(db: sqlite3.Connection, origin: str, account: str, owner: str) -> None:
+    """Let go of what *owner* follows."""
+    db.execute(
+        """
+        UPDATE entries SET follower = NULL
+        WHERE state = 'submitted' AND origin = ? AND account = ? AND follower = ?
+        """,
+        (origin, account, owner),
+    )
+
+
+def sum_credits(db: sqlite3.Connection, origin: str, account: str, keys: Iterable[str], since: str | None) -> int:
+    """Add up the credits that *keys* have cost, or may have."""
+    (credits_,) = db.execute(
+        f"""
+        WITH wanted AS (SELECT value FROM json_each(:keys))
+        SELECT ifnull(sum(credits), 0) FROM entries
+        WHERE state IN {COUNTED} AND created_at >= ifnull(:since, '') AND id IN (
+            SELECT id FROM entries WHERE origin = :origin AND account = :account AND key IN wanted
+            UNION SELECT id FROM entries WHERE late_for IN wanted AND origin = :origin AND account = :account
+        )
+        """,
+        {"origin": origin, "account": account, "keys": json.dumps(list(keys)), "since": since},
+    ).fetchone()
+    return int(credits_)
+
+
+def sum_spending(db: sqlite3.Connection, origin: str, account: str, since: str | None) -> int:
+    """Add up what was spent from *since* on, pruned rows included: those of the ten minutes around it all count."""
+    here = {"origin": origin, "account": account, "since": since or ""}
+    (total,) = db.execute(
+        """
+        SELECT ifnull(sum(credits), 0) FROM spending
+        WHERE origin = :origin AND account = :account AND period >= substr(:since, 1, 15)
+        """,
+        here,
+    ).fetchone()
+    (earlier,) = db.execute(
+        f"""
+        SELECT ifnull(sum(credits), 0) FROM entries
+        WHERE created_at >= substr(:since, 1, 15) AND created_at < :since
+            AND origin = :origin AND account = :account AND state IN {COUNTED}
+        """,
+        here,
+    ).fetchone()
+    return int(total) - int(earlier)
+
+
+def _check_cap(db: sqlite3.Connection, intent: Intent, cap: Cap | None) -> None:
+    if cap is None:
+        return
+    needed = cap.check_price(intent.key, intent.credits)
+    left = cap.credits - sum_spending(db, intent.origin, intent.account, encode_time(cap.since))
+    if needed > left:
+        raise BudgetExceeded(needed=needed, left=max(0, left))
+
+
+def _names(intent: Intent) -> dict[str, object]:
+    """Return what names the row of *intent*."""
+    return {"origin": intent.origin, "account": intent.account, "key": intent.key, "attempt": intent.attempt}
+
+
+def _mark_unknown(db: sqlite3.Connection, attempt: str, now: str) -> None:
+    db.execute(
+        "UPDATE entries SET state = 'unknown', updated_at = ? WHERE attempt = ? AND state = 'intended'", (now, attempt)
+    )
+
+
+def _insert(
+    db: sqlite3.Connection,
+    intent: Intent,
+    state: State,
+    *,
+    now: str,
+    owner: str | None = None,
+    task_id: str | None = None,
+    late_for: str | None = None,
+    follower: str | None = None,
+) -> None:
+    db.execute(
+        """
+        INSERT INTO entries (origin, account, key, attempt, fingerprint, request, credits, created_at, updated_at,
+            state, owner, task_id, late_for, follower)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        """,
+        (
+            *(intent.origin, intent.account, intent.key, intent.attempt, intent.fingerprint, intent.request),
+            *(intent.credits, encode_time(intent.created_at), now, state, owner, task_id, late_for, follower),
+        ),
+    )
