@@ -16,7 +16,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ideal_async import AsyncClient, ImageToVideo, Task
-from ideal_async._wire import read_answer, read_task
+from ideal_async._answers import Answer, read_look
+from ideal_async._retry import Failure
 
 #: Jobs at once, and how often: the small ones are over in a moment, and vary.
 SIZES = {100: 25, 1_000: 5, 10_000: 1, 100_000: 1}
@@ -97,7 +98,7 @@ class Service:
         self.late: list[float] = []
         self.looks = 0
 
-    async def look(self, task_id: int) -> Task:
+    async def look(self, task_id: int) -> Task | Failure:
         """Look at a task."""
         self.looks += 1
         now, start, end = asyncio.get_running_loop().time(), self.starts[task_id - 1], self.ends[task_id - 1]
@@ -107,12 +108,12 @@ class Service:
         return _answer(task_id, "Processing", int(100 * (now - start) / (end - start)))
 
 
-def _answer(task_id: int, status: str, percentage: int) -> Task:
+def _answer(task_id: int, status: str, percentage: int) -> Task | Failure:
     """Read a task out of an answer, as it comes over the wire."""
     data = {"id": task_id, "status": status, "waitNumber": 0, "percentage": percentage, "input": INPUT, "output": None}
     if status == "Success":
         data["output"] = OUTPUT
-    return read_task(read_answer(200, json.dumps({"code": 0, "message": "success", "data": data}).encode()))
+    return read_look(Answer(200, json.dumps({"code": 0, "message": "success", "data": data}).encode()), task_id)
 
 
 def cost(jobs: int) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
     IdealError
     ├─ ConnectionFailed       the API could not be reached: check the network, call again
+    │  └─ NotTheApi           somebody in between answered: mend base_url, proxy or network
     ├─ ApiError               the API said no; a code we do not know is this class itself
     │  ├─ Unauthorized        5002: mend the key
     │  ├─ InvalidRequest      1011: mend the request
@@ -64,6 +65,29 @@ class IdealError(Exception):
 
 class ConnectionFailed(IdealError):
     """The API could not be reached: nothing was sent, or looks failed for `Retry.outage` seconds."""
+
+
+class NotTheApi(ConnectionFailed):
+    """Somebody between you and the API answered in its place: a gateway, a proxy, a portal. Nothing was created.
+
+    Mend the base URL, the proxy or the network; the same request brings the same answer until then.
+
+    Attributes:
+        http_status: Of the answer.
+        answered_by: Who says to have answered (the header `Server`, or `Via`); `None` if nobody does.
+        excerpt: The beginning of what was said, without query strings.
+    """
+
+    def __init__(self, *, http_status: int, answered_by: str | None, excerpt: str, task_id: int | None = None) -> None:
+        who = "somebody in between" if answered_by is None else f"somebody in between ({answered_by})"
+        words = f": {excerpt}" if excerpt else " with nothing in it"
+        super().__init__(
+            f"{who} answered in place of the API, HTTP {http_status}{words}; check base_url, the proxy and the network",
+            task_id=task_id,
+        )
+        self.http_status = http_status
+        self.answered_by = answered_by
+        self.excerpt = excerpt
 
 
 class ApiError(IdealError):

@@ -4,6 +4,7 @@ A lost answer to the one call that spends money is the expensive case, so the ru
 library: only whether the request was certainly *not* sent, was *maybe* sent, or was *answered*.
 """
 
+import math
 from enum import Enum
 
 import attrs
@@ -45,13 +46,20 @@ class Sent(Enum):
 
 
 class Failure:
-    """A request that brought no result: what became of it, and the error to tell."""
+    """A request that brought no result.
 
-    __slots__ = ("error", "sent")
+    Attributes:
+        sent: What became of it.
+        error: What to tell.
+        outage: Seconds for which looks that fail like this are ridden out, at most.
+    """
+
+    __slots__ = ("error", "outage", "sent")
 
     def __init__(self, sent: Sent, error: IdealError) -> None:
         self.sent = sent
         self.error = error
+        self.outage = math.inf
 
     @property
     def retry_after(self) -> float | None:
@@ -92,10 +100,10 @@ class Retry:
 
         Half of the pause is jitter, so that callers that failed together do not come back together.
         """
-        if retry_after is not None:
-            return min(retry_after, self.retry_after_max)
         longest: float = min(self.wait_max, self.wait_initial * 2.0 ** min(attempt - 1, 60))
-        return longest * (0.5 + roll / 2)
+        own = longest * (0.5 + roll / 2)
+        # What the API asks for, but never less than our own: a `Retry-After: 0` would make a hundred requests at once.
+        return own if retry_after is None else max(own, min(retry_after, self.retry_after_max))
 
     def submit_delay(self, failure: Failure, *, attempt: int, roll: float) -> float | None:
         """Tell the delay before a *submit* is sent again; `None`: it must not be."""
@@ -120,7 +128,7 @@ class Retry:
         if isinstance(error, Unauthorized | InvalidRequest):
             return None  # the same question brings the same answer
         if is_outage(error):
-            if elapsed >= self.outage:
+            if elapsed >= min(self.outage, failure.outage):
                 return None  # an outage ends; the job it hides goes on meanwhile
         elif attempt >= _FEW:
             return None

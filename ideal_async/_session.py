@@ -3,35 +3,28 @@
 import json
 import logging
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from ipaddress import ip_address
-from typing import Any, cast
+from typing import Any, TypeVar
 
 import anyio
 import httpx
 
-from ._errors import (
-    ApiError,
-    ConnectionFailed,
-    IdealError,
-    ServerError,
-    TaskFailed,
-    UnexpectedAnswer,
-)
+from ._answers import LARGEST_ANSWER, Answer, read_look, read_retry_after, read_submit
+from ._errors import ApiError, ConnectionFailed, IdealError, NotTheApi, TaskFailed
 from ._models import Task
 from ._observer import Observer
-from ._retry import INTERNAL_ERROR, Failure, Retry, Sent, asks_to_slow_down
-from ._transports import POSTS_AT_ONCE, Sender, Transports, sent_nothing
-from ._wire import PROHIBITED_CONTENT, read_answer, read_task, read_task_id
+from ._retry import Failure, Retry, Sent, asks_to_slow_down
+from ._transports import POSTS_AT_ONCE, Sender, Transports, read_body, sent_nothing
 
 logger = logging.getLogger("ideal_async")
+
+T = TypeVar("T")
 
 GENERATE = "/api/v1/imageToVideo/generate"
 RESULT = "/api/v1/imageToVideo/result"
 
-#: Bytes. An answer of the vendor's page has about 600; a megabyte is a gateway gone wrong.
-LARGEST_ANSWER = 1 << 20
 #: Seconds. Connecting and writing a kilobyte are quick or broken; the answer to a POST may wait for the text review.
 #: To connect, read, write, and get a connection; a tuple, because a fork of httpx does not know httpx's own class.
 LOOK_TIMEOUT = (10.0, 30.0, 10.0, 10.0)
@@ -39,15 +32,24 @@ SUBMIT_TIMEOUT = (10.0, 60.0, 10.0, 10.0)
 #: Seconds for a whole call, however slowly its answer drips in.
 LOOK_LIMIT = 45.0
 SUBMIT_LIMIT = 90.0
+#: Seconds for which a wait rides out what somebody in between says, as long as the API itself was never heard: by then
+#: it is no outage, but a wrong base URL.
+STRANGERS_ONLY = 60.0
+
+
+#: Characters of a key that cannot occur in an answer by chance.
+_TELLING = 12
 
 
 class _Key:
     """The API key, which must not come out of any repr."""
 
-    __slots__ = ("headers",)
+    __slots__ = ("_bytes", "headers")
 
     def __init__(self, key: str) -> None:
-        self.headers = {"APIKEY": key, "Accept": "application/json"}
+        self.headers = {"APIKEY": key, "Accept": "application/json", "Accept-Encoding": "identity"}
+        telling = len(key) >= _TELLING and not key.isdecimal()
+        self._bytes = (key.encode(), key.replace("/", "\\/").encode()) if telling else ()
 
     def __repr__(self) -> str:
         return "<API key>"
@@ -55,6 +57,53 @@ class _Key:
     def redact(self, text: str) -> str:
         """Leave the key out where somebody else's words repeat it."""
         return text.replace(self.headers["APIKEY"], repr(self))
+
+    def redact_bytes(self, content: bytes) -> bytes:
+        """Leave the key out of an answer; a short one may be part of anything in there, so it stays."""
+        for secret in self._bytes:
+            content = content.replace(secret, repr(self).encode())
+        return content
+
+    def redact_error(self, error: BaseException) -> None:
+        """Leave the key out of all that an exception says, and of what it was caused by."""
+        seen: set[int] = set()  # a chain may lead back to its beginning
+        errors: list[BaseException] = [error]
+        while errors:
+            found = errors.pop()
+            if id(found) in seen:
+                continue
+            seen.add(id(found))
+            found.args = tuple(self._redact_value(value) for value in found.args)
+            for name, value in list(vars(found).items()):
+                if isinstance(value, str | list):
+                    setattr(found, name, self._redact_value(value))
+            for link in ("__cause__", "__context__"):
+                linked = getattr(found, link)
+                if linked is not None and self.headers["APIKEY"] in self._words(linked):
+                    setattr(found, link, self._stand_in(linked))
+                elif linked is not None:
+                    errors.append(linked)
+            if isinstance(found, BaseExceptionGroup):
+                errors += found.exceptions
+
+    def _words(self, error: BaseException) -> str:
+        """Return what an exception says when it is shown, unless it says nothing else with its arguments redacted."""
+        error.args = tuple(self._redact_value(value) for value in error.args)
+        return f"{error} {error!r}"
+
+    def _stand_in(self, error: BaseException) -> BaseException:
+        """Return another exception that says the same, for one that keeps the key where it cannot be taken out."""
+        stand_in = Exception(self.redact(f"{type(error).__name__}: {error}"))
+        return stand_in.with_traceback(error.__traceback__)
+
+    def _redact_value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.redact(value)
+        if isinstance(value, bytes):
+            return value.replace(self.headers["APIKEY"].encode(), repr(self).encode())
+        if isinstance(value, list):
+            return [self._redact_value(item) for item in value]
+        return value
 
 
 def check_key(key: str | None) -> str:
@@ -105,12 +154,6 @@ class _Silent(logging.Filter):
 _SILENT = _Silent()
 
 
-def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds of `Retry-After`; its other form, a date, would need the server's clock."""
-    value = response.headers.get("Retry-After", "")
-    return float(value) if value.isascii() and value.isdecimal() else None
-
-
 class Session:
     """The API over HTTP: submits and looks, never more at once than agreed.
 
@@ -144,8 +187,11 @@ class Session:
         # Held until the body is read: httpcore 1.0.9 loses pool slots for ever when requests that queue in the pool
         # are cancelled, so the pool must never queue.
         self._slots = anyio.CapacityLimiter(requests_at_once)
-        #: Hold one around a submit: few are in doubt at a time.
-        self.post_slots = anyio.CapacityLimiter(min(POSTS_AT_ONCE, requests_at_once))
+        self._posts_at_once = min(POSTS_AT_ONCE, requests_at_once)
+        #: Hold one around a submit: few are in doubt at a time, and only one until the API has answered a submit.
+        self.post_slots = anyio.CapacityLimiter(1)
+        self._heard = False  # the API has answered
+        self._warned = False  # of somebody in between, since then
         self._brake_until = 0.0
         self._braked = 0
 
@@ -169,67 +215,53 @@ class Session:
         while True:
             attempt += 1
             content = json.dumps(await write_body(), ensure_ascii=False, separators=(",", ":")).encode()
-            outcome = await self._call(
-                self._transports.posts,
-                "POST",
-                self._generate_url,
-                limit=SUBMIT_LIMIT,
-                timeout=SUBMIT_TIMEOUT,
-                confirm=confirm,
-                on_wire=on_wire,
-                content=content,
-                headers={"Content-Type": "application/json"},
-            )
-            if isinstance(outcome, Failure):
-                failure = self._judge_refusal(outcome)
-            else:
-                try:
-                    return read_task_id(outcome)
-                except ValueError as error:
-                    problem = UnexpectedAnswer([f"{error} @ $.data"], http_status=200)
-                    failure = Failure(Sent.MAYBE, problem)
-            delay = self._retry.submit_delay(failure, attempt=attempt, roll=random.random())
+            outcome = await self._post(content, confirm, on_wire)
+            if not isinstance(outcome, Failure):
+                return outcome
+            delay = self._retry.submit_delay(outcome, attempt=attempt, roll=random.random())
             if delay is None:
-                return failure
+                return outcome
             on_wire(False)
-            logger.info("submit: %s, sending again in %.1f s", failure.error.__class__.__name__, delay)
+            logger.info("submit: %s, sending again in %.1f s", outcome.error.__class__.__name__, delay)
             await anyio.sleep(delay)
 
-    @staticmethod
-    def _judge_refusal(failure: Failure) -> Failure:
-        """An answer to a POST that is no error of the API itself proves nothing: a task may have been created."""
-        error = failure.error
-        by_gateway = isinstance(error, ServerError) and error.code != INTERNAL_ERROR
-        if by_gateway or isinstance(error, UnexpectedAnswer):
-            return Failure(Sent.MAYBE, error)
-        return failure
+    async def _post(
+        self, content: bytes, confirm: Callable[[], Awaitable[None]], on_wire: Callable[[bool], None]
+    ) -> int | Failure:
+        answer = await self._call(
+            self._transports.posts,
+            "POST",
+            self._generate_url,
+            limit=SUBMIT_LIMIT,
+            timeout=SUBMIT_TIMEOUT,
+            confirm=confirm,
+            on_wire=on_wire,
+            content=content,
+            headers={"Content-Type": "application/json"},
+        )
+        outcome = answer if isinstance(answer, Failure) else self._learn(read_submit(answer), answer)
+        if isinstance(outcome, Failure) and outcome.sent is Sent.MAYBE:
+            self.post_slots.total_tokens = 1  # what went wrong once may go wrong for all
+        elif isinstance(answer, Answer) and answer.envelope is not None:
+            self.post_slots.total_tokens = self._posts_at_once
+        return outcome
 
     async def look(self, task_id: int) -> Task | Failure:
         """Look at a task once.
 
         Source: vendor's page, 2. Get Task Result.
         """
-        outcome = await self._call(
+        answer = await self._call(
             self._transports.looks,
             "GET",
             f"{self._result_url}?taskId={task_id:d}",
             limit=LOOK_LIMIT,
             timeout=LOOK_TIMEOUT,
         )
-        try:
-            if not isinstance(outcome, Failure):
-                task = read_task(outcome)
-                if task.id == task_id:
-                    return task
-                # A cache that does not read the query?
-                error: IdealError = UnexpectedAnswer(["another task's id @ $.data.id"], http_status=200)
-            else:
-                error = outcome.error
-            if isinstance(error, ApiError) and error.code == PROHIBITED_CONTENT:
-                error = TaskFailed(error.message, task=None, task_id=task_id)
-        except UnexpectedAnswer as unexpected:
-            error = unexpected
-        return Failure(Sent.ANSWERED if not isinstance(outcome, Failure) else outcome.sent, error.about(task_id))
+        if isinstance(answer, Answer):
+            return self._learn(read_look(answer, task_id), answer)
+        answer.error.about(task_id)
+        return answer
 
     async def look_again(self, task_id: int) -> Task | Failure:
         """Look at a task once, repeating what brought nothing a few times."""
@@ -255,9 +287,8 @@ class Session:
         confirm: Callable[[], Awaitable[None]] | None = None,
         on_wire: Callable[[bool], None] | None = None,
         **more: Any,
-    ) -> Any | Failure:
-        """Make one request: return the `data` of its answer, or what became of it."""
-        outcome: Any | Failure = None
+    ) -> Answer | Failure:
+        """Make one request: return its answer, or what became of it."""
         try:
             self._slots.acquire_nowait()  # saves a turn of the event loop
         except anyio.WouldBlock:
@@ -276,6 +307,7 @@ class Session:
                     f"http_client cannot make this request ({self._describe(error)}); it was not sent"
                 )
                 failure.__cause__ = error
+                self._key.redact_error(failure)
                 return Failure(Sent.NO, failure)
             if confirm is not None:
                 await confirm()
@@ -288,52 +320,63 @@ class Session:
             try:
                 # Shielded: whoever asked may go, a submit on its way is never torn in two.
                 # What `anyio.fail_after` does, without its generator.
-                with anyio.CancelScope(deadline=anyio.current_time() + limit, shield=on_wire is not None) as scope:
-                    outcome = self._read(*await self._exchange(sender, request))
-                if scope.cancelled_caught:
-                    raise TimeoutError  # noqa: TRY301 - it is told like all that a transport raises
+                with anyio.CancelScope(deadline=anyio.current_time() + limit, shield=on_wire is not None):
+                    return await self._exchange(sender, request)
+                raise TimeoutError  # noqa: TRY301 - it is told like all that a transport raises
             except Exception as error:  # noqa: BLE001 - transports raise what they like; all of it means: no answer
                 failure = ConnectionFailed(f"the API could not be reached ({self._describe(error)})")
                 failure.__cause__ = error
+                self._key.redact_error(failure)
                 return Failure(Sent.NO if sent_nothing(error) else Sent.MAYBE, failure)
         finally:
             self._slots.release()
-        return outcome
 
     def _describe(self, error: Exception) -> str:
         """Say what went wrong, without the key."""
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return self._key.redact(reason)
 
-    async def _exchange(self, sender: Sender, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+    async def _exchange(self, sender: Sender, request: httpx.Request) -> Answer:
         """Send, and read the answer up to a limit."""
         # Not even when the user's own client follows redirects: httpx would carry the APIKEY header along.
         response = await sender.send(request, stream=True, follow_redirects=False)
+        content, complete, problem = b"", False, ""
         try:
-            content = bytearray()
-            async with aclosing(cast("AsyncGenerator[bytes]", response.aiter_bytes())) as chunks:
-                async for chunk in chunks:
-                    content += chunk
-                    if len(content) > LARGEST_ANSWER:
-                        break
-            return response, bytes(content)
+            content, complete = await read_body(response, LARGEST_ANSWER)
+        except ValueError as error:
+            problem = str(error)
         finally:
             await response.aclose()
+        logger.debug("%s %s", request.method, response.status_code)
+        headers = response.headers
+        return Answer(
+            response.status_code,
+            self._key.redact_bytes(content),
+            complete=complete,
+            content_type=headers.get("Content-Type", ""),
+            answered_by=headers.get("Server") or headers.get("Via"),
+            location=headers.get("Location"),
+            retry_after=read_retry_after(headers.get("Retry-After", ""), headers.get("Date"), datetime.now(UTC)),
+            problem=problem,
+        )
 
-    def _read(self, response: httpx.Response, content: bytes) -> Any | Failure:
-        status, retry_after = response.status_code, _retry_after(response)
-        logger.debug("%s %s", response.request.method, status)
-        try:
-            if len(content) > LARGEST_ANSWER:
-                raise UnexpectedAnswer([f"more than {LARGEST_ANSWER} bytes @ $"], http_status=status)
-            data = read_answer(status, content, retry_after=retry_after)
-        except IdealError as error:
-            if isinstance(error, ApiError):  # there are services that repeat a wrong key in their message
-                error.message, error.args = self._key.redact(error.message), (self._key.redact(str(error)),)
-            self._brake(error)
-            return Failure(Sent.ANSWERED, error)
-        self._braked = 0
-        return data
+    def _learn(self, outcome: T | Failure, answer: Answer) -> T | Failure:
+        """Take note of who answered, and of being told to slow down."""
+        if answer.envelope is not None:
+            self._heard, self._warned = True, False
+        if not isinstance(outcome, Failure):
+            self._braked = 0
+            return outcome
+        error = outcome.error
+        self._key.redact_error(error)
+        if isinstance(error, NotTheApi):
+            if not self._heard:
+                outcome.outage = STRANGERS_ONLY
+            if not self._warned:
+                self._warned = True
+                logger.warning("%s", error)
+        self._brake(error)
+        return outcome
 
     def _brake(self, error: IdealError) -> None:
         """Slow every request of this client when one of them was told to slow down."""

@@ -1,6 +1,5 @@
 """The vendor's JSON to our values and back: camelCase, the envelope, data or an error."""
 
-import json
 import math
 from functools import cache
 from typing import Any, NoReturn, cast
@@ -9,35 +8,10 @@ import attrs
 import cattrs
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from ._errors import (
-    ApiError,
-    ContentRejected,
-    InvalidRequest,
-    OutOfCredits,
-    RateLimited,
-    RequestFailed,
-    ServerError,
-    Unauthorized,
-    UnexpectedAnswer,
-)
+from ._errors import UnexpectedAnswer
 from ._models import ImageToVideo, Task, TaskInput, TaskStatus, VideoOutput, vendor_name
 
-#: Vendor's page, Error Code Reference.
-ERRORS: dict[int, type[ApiError]] = {
-    1001: RequestFailed,
-    1003: ServerError,
-    1011: InvalidRequest,
-    5002: Unauthorized,
-    9010: ContentRejected,
-    9038: ContentRejected,
-    9051: OutOfCredits,
-}
-PROHIBITED_CONTENT = 9038
-TOO_MANY_REQUESTS = 429
-_SERVER_ERRORS = range(500, 600)
 _BEYOND_64_BITS = 2**64
-#: A request that timed out on its way may have been received.
-_BY_GATEWAYS = {408, *_SERVER_ERRORS}
 _LONGEST_ID = 20  # digits of the largest unsigned 64-bit number
 
 
@@ -45,8 +19,12 @@ def _refuse(what: str, value: object) -> NoReturn:
     raise ValueError(f"{what} expected, not {type(value).__name__}")
 
 
-def _read_id(value: object, _: Any) -> int:
-    """64-bit ids exactly: JavaScript gateways send them as strings, and a float has lost digits already."""
+def read_id(value: object, _: Any = int) -> int:
+    """Read a 64-bit number exactly: JavaScript gateways send it as a string, and a float has lost digits already.
+
+    Raises:
+        ValueError: It is none.
+    """
     number = value
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _LONGEST_ID:
         number = int(value)
@@ -55,11 +33,19 @@ def _read_id(value: object, _: Any) -> int:
     _refuse("64-bit integer", value)
 
 
+def is_id(value: object) -> bool:
+    """Tell whether *value* can be the id of a task."""
+    try:
+        return read_id(value) > 0
+    except ValueError:
+        return False
+
+
 def _read_count(value: object, _: Any) -> int:
     """Read a percentage, a place in the queue or a number of pixels; a `null` counts as 0, a fraction is cut off."""
     if isinstance(value, float) and math.isfinite(value):
         return int(value)
-    return 0 if value is None else _read_id(value, int)
+    return 0 if value is None else read_id(value, int)
 
 
 def _keep(value: Any, _: Any) -> Any:
@@ -93,7 +79,7 @@ def _converter() -> cattrs.Converter:
     for model in (TaskInput, VideoOutput, Task):
         names = {field.name: override(rename=vendor_name(field.name)) for field in attrs.fields(model)}
         if model is Task:
-            names["id"] = override(struct_hook=_read_id)
+            names["id"] = override(struct_hook=read_id)
             names["raw"] = names["input"] = override(struct_hook=_keep)
             names["eta"] = override(omit=True)
         hook = make_dict_structure_fn(model, converter, **names)  # type: ignore[arg-type]  # overrides by field name
@@ -112,56 +98,13 @@ def write_request(request: ImageToVideo) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not None and value is not False}
 
 
-def read_answer(http_status: int, content: bytes, *, retry_after: float | None = None) -> Any:
-    """Open the envelope: return `data`.
-
-    Args:
-        http_status: Of the answer. The API may send its errors with HTTP 200 or any other status.
-        content: The body as it came.
-        retry_after: Seconds of the `Retry-After` header, if there was one.
-
-    Raises:
-        ApiError: The API said no.
-        UnexpectedAnswer: There is no envelope.
-    """
-    try:
-        envelope: dict[str, Any] = json.loads(content)
-        code = _read_id(envelope["code"], int)
-    except (KeyError, TypeError, ValueError, RecursionError):  # a TypeError: it was JSON, but no object
-        raise _without_envelope(http_status, retry_after) from None
-    if code == 0:
-        return envelope.get("data")
-    if code not in ERRORS and http_status in _BY_GATEWAYS and not {"message", "data"} <= envelope.keys():
-        # Some gateways number their own errors; the API's envelope has all three fields, whatever the code.
-        raise _without_envelope(http_status, retry_after)
-    message = str(envelope.get("message") or "no message")
-    raise _class_of(code, http_status)(code, message, http_status=http_status, retry_after=retry_after)
-
-
-def _class_of(code: int, http_status: int) -> type[ApiError]:
-    if code in ERRORS:
-        return ERRORS[code]
-    if code in _SERVER_ERRORS:  # no code of the vendor's: a gateway that speaks JSON
-        return ServerError
-    return RateLimited if TOO_MANY_REQUESTS in (http_status, code) else ApiError
-
-
-def _without_envelope(http_status: int, retry_after: float | None) -> ApiError | UnexpectedAnswer:
-    """Name what a gateway said in the API's place."""
-    if http_status == TOO_MANY_REQUESTS:
-        return RateLimited(http_status, "Too many requests", http_status=http_status, retry_after=retry_after)
-    if http_status in _SERVER_ERRORS:
-        return ServerError(http_status, "No answer of the API", http_status=http_status, retry_after=retry_after)
-    return UnexpectedAnswer(["envelope {code, message, data} missing @ $"], http_status=http_status)
-
-
 def read_task_id(data: Any) -> int:
     """Read the id out of the `data` of *Create Image to Video Task*.
 
     Raises:
         ValueError: It is no positive integer.
     """
-    task_id = _read_id(data, int)
+    task_id = read_id(data, int)
     return task_id if task_id > 0 else _refuse("positive integer", data)
 
 

@@ -15,6 +15,7 @@ FLOORS: list[set[str]] = [
     {"_models", "_ranges", "_schedule"},
     {"_errors", "_forecast"},
     {"_wire", "_retry", "_pricing", "_observer", "_waiter", "_transports"},
+    {"_answers"},
     {"_watched"},
     {"_session", "_poller", "_download", "_background", "_journal"},
     {"_submissions"},
@@ -42,10 +43,22 @@ WINGS: dict[str, list[set[str]]] = {
         {"journal"},
         {""},
     ],
+    "_transports": [{"body", "proof"}, {"senders"}, {""}],
 }
 #: The deciders: no network, no disk, no clock, no dice, no await.
 PURE = {
-    *("_identity", "_models", "_ranges", "_errors", "_wire", "_retry", "_pricing", "_observer", "sandbox._world"),
+    *(
+        "_identity",
+        "_models",
+        "_ranges",
+        "_errors",
+        "_wire",
+        "_answers",
+        "_retry",
+        "_pricing",
+        "_observer",
+        "sandbox._world",
+    ),
     *("_schedule", *(f"_forecast.{room}".removesuffix(".") for floor in WINGS["_forecast"] for room in floor)),
 }
 HANDS = {"anyio", "asyncio", "httpx", "os", "pathlib", "random", "socket", "sqlite3", "tempfile", "time"}
@@ -62,7 +75,7 @@ def name_of(path: Path) -> str:
 def room_of(name: str) -> str:
     """A package counts as one room seen from outside."""
     head = name.partition(".")[0]
-    return head if head in {"cli", "sandbox", "webdemo", "_transports", *WINGS} else name
+    return head if head in {"cli", "sandbox", "webdemo", *WINGS} else name
 
 
 def imports_of(path: Path) -> Iterator[str]:

@@ -25,6 +25,7 @@ from ideal_async import (
     IdealError,
     ImageToVideo,
     InvalidRequest,
+    NotTheApi,
     Observer,
     OutOfCredits,
     Pacing,
@@ -435,18 +436,19 @@ async def test_no_time_at_all_is_a_timeout_too(timeout: float) -> None:
 async def test_a_deadline_before_the_request_left_withdraws_it() -> None:
     """All slots are taken: nothing is sent, nothing is spent, and the key is free."""
     gate = Gate()
-    service = Service(submit=gate)
-    budget = Budget(100)
+    service = Service(submit=[answer(ID), gate])
+    budget = Budget(120)
     async with client_of(service, budget=budget) as client, anyio.create_task_group() as callers:
+        await client.submit(ROOM)  # the API has answered one, so there are four slots
         for _ in range(4):
             callers.start_soon(client.submit, ROOM)
         await gate.reached.wait()
         with pytest.raises(ConnectionFailed, match="nothing was spent"):
             await client.generate(ROOM, key="late", timeout=5)
-        assert (len(service.submits), budget.left) == (4, 20)
+        assert (len(service.submits), budget.left) == (5, 20)
         gate.open.set()
         assert await client.submit(ROOM, key="late") == ID
-    assert (len(service.submits), budget.left) == (5, 0)
+    assert (len(service.submits), budget.left) == (6, 0)
 
 
 async def test_a_deadline_during_the_post_leaves_it_running() -> None:
@@ -674,7 +676,7 @@ async def test_an_outage_is_ridden_out() -> None:
         (answer({"id": ID, "status": 7}), UnexpectedAnswer),
         (answer({"id": 1.5, "status": "Success"}), UnexpectedAnswer),
         (answer({"id": ID, "status": "Success", "output": None}), UnexpectedAnswer),
-        (httpx.Response(200, html="<h1>Welcome</h1>"), UnexpectedAnswer),
+        (httpx.Response(200, html="<h1>Welcome</h1>"), NotTheApi),
         (httpx.Response(503), IdealError),
         (httpx.ReadError("lost"), ConnectionFailed),
     ],
@@ -871,7 +873,7 @@ async def test_who_waits_when_the_client_closes_is_told() -> None:
 @pytest.mark.parametrize("attempt", range(8))
 async def test_closing_waits_for_a_post_in_flight_and_refuses_what_has_not_left(attempt: int) -> None:
     """The paid one is booked and its callback runs; the queued ones cost nothing; nobody hangs, in whatever order."""
-    service = Service(submit=lambda _: later(), look=look())
+    service = Service(submit=[answer(ID), lambda _: later()], look=look())
     told: list[int] = []
     outcomes: list[str] = []
 
@@ -887,6 +889,7 @@ async def test_closing_waits_for_a_post_in_flight_and_refuses_what_has_not_left(
             outcomes.append("closed" if error.task_id else "not sent")
 
     async with anyio.create_task_group() as callers, client_of(service, max_requests_at_once=2) as client:
+        await client.submit(ROOM)  # the API has answered one, so two may go at once
         callers.start_soon(call, lambda: client.generate(ROOM, on_submit=told.append))
         callers.start_soon(call, lambda: client.submit(ROOM))
         await anyio.sleep(1)
@@ -895,7 +898,7 @@ async def test_closing_waits_for_a_post_in_flight_and_refuses_what_has_not_left(
         await anyio.sleep(1)
     assert sorted(outcomes) == ["closed", "id", "not sent", "not sent"], attempt
     assert told == [ID]
-    assert books(client) == (0, 40, 0, 0)
+    assert books(client) == (0, 60, 0, 0)
 
 
 async def test_closing_while_it_starts_ends_it(anyio_backend_name: str) -> None:

@@ -16,6 +16,7 @@ from ideal_async import (
     IdealError,
     InvalidRequest,
     JournalFailed,
+    NotTheApi,
     OutOfCredits,
     RateLimited,
     RequestFailed,
@@ -34,6 +35,7 @@ NOON = datetime(2026, 3, 25, 12, tzinfo=UTC)
 EXAMPLES: list[IdealError] = [
     IdealError("something", task_id=7),
     ConnectionFailed("no route"),
+    NotTheApi(http_status=403, answered_by="nginx", excerpt="<html>", task_id=7),
     *(
         cls(code, "the API's words", http_status=200, retry_after=1.5, task_id=7)
         for cls, code in [
@@ -84,6 +86,7 @@ def test_every_exception_survives_a_pickle(error: IdealError, duplicate: object)
     [
         *((cls, IdealError) for cls in (ConnectionFailed, ApiError, UnexpectedAnswer, SubmissionUnknown, TaskFailed)),
         *((cls, IdealError) for cls in (WaitTimeout, BudgetExceeded, JournalFailed, DownloadFailed)),
+        (NotTheApi, ConnectionFailed),
         *((cls, ApiError) for cls in (Unauthorized, InvalidRequest, OutOfCredits, ContentRejected)),
         *((cls, ApiError) for cls in (RequestFailed, ServerError, RateLimited)),
     ],
@@ -135,6 +138,20 @@ def test_a_duplicate_keeps_the_cause_and_nothing_of_the_traceback() -> None:
         (
             WaitTimeout(0.5, task_id=7, task=Task(7, TaskStatus.PROCESSING, 30)),
             "task 7 still runs after 0.5 s (last seen Processing at 30 %); it is paid, so wait for this id again",
+        ),
+        (
+            NotTheApi(http_status=404, answered_by="nginx", excerpt="<h1>Not found</h1>"),
+            (
+                "somebody in between (nginx) answered in place of the API, HTTP 404: <h1>Not found</h1>; "
+                "check base_url, the proxy and the network"
+            ),
+        ),
+        (
+            NotTheApi(http_status=204, answered_by=None, excerpt=""),
+            (
+                "somebody in between answered in place of the API, HTTP 204 with nothing in it; "
+                "check base_url, the proxy and the network"
+            ),
         ),
         (BudgetExceeded(needed=20, left=10), "20 credits needed, 10 left in the budget: nothing was sent"),
     ],

@@ -91,6 +91,9 @@ def test_a_look_rides_out_an_outage(error: IdealError, sent: Sent) -> None:
     failure = Failure(sent, error)
     assert Retry(outage=600).look_delay(failure, attempt=1000, elapsed=599.9, roll=0.5) is not None
     assert Retry(outage=600).look_delay(failure, attempt=1, elapsed=600.0, roll=0.5) is None
+    failure.outage = 60.0
+    assert Retry(outage=600).look_delay(failure, attempt=1, elapsed=59.9, roll=0.5) is not None
+    assert Retry(outage=600).look_delay(failure, attempt=1, elapsed=60.0, roll=0.5) is None
 
 
 @pytest.mark.parametrize(
@@ -114,10 +117,10 @@ def test_a_look_takes_a_wrong_key_or_a_wrong_id_at_its_word(cls: type[ApiError],
 
 
 @pytest.mark.parametrize(
-    ("asked", "pause"), [(0.0, 0.0), (7.0, 7.0), (120.0, 120.0), (1e9, 120.0), (float("inf"), 120.0)]
+    ("asked", "pause"), [(0.0, 1.5), (1.49, 1.5), (7.0, 7.0), (120.0, 120.0), (1e9, 120.0), (float("inf"), 120.0)]
 )
 def test_what_the_api_asks_for_goes_before_our_own_pause_within_reason(asked: float, pause: float) -> None:
-    """A `Retry-After` of a month is a mistake of somebody."""
+    """A `Retry-After` of a month is a mistake of somebody, and one of 0 is no reason to send a hundred at once."""
     failure = Failure(Sent.ANSWERED, no(RateLimited, 429, http_status=429, retry_after=asked))
     assert Retry().submit_delay(failure, attempt=3, roll=0.5) == pause
     assert Retry().look_delay(failure, attempt=3, elapsed=0.0, roll=0.5) == pause

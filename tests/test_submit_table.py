@@ -1,13 +1,14 @@
 """Every way a paid request can end and what may be done about it: the table that keeps money from being spent twice."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import anyio
 import httpcore
 import httpx
 import pytest
+from fakes import HALF_READ
 
 from ideal_async import (
     ApiError,
@@ -17,6 +18,7 @@ from ideal_async import (
     IdealError,
     ImageToVideo,
     InvalidRequest,
+    NotTheApi,
     OutOfCredits,
     RateLimited,
     RequestFailed,
@@ -142,9 +144,20 @@ async def test_every_exception_before_the_first_byte(name: str) -> None:
     assert posts == ATTEMPTS
 
 
+class Body(httpx.AsyncByteStream):
+    """Comes in two parts, as over a network."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._content[:1]
+        yield self._content[1:]
+
+
 def answer(status: int, content: Any, **headers: str) -> Callable[[], httpx.Response]:
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return lambda: httpx.Response(status, content=body, headers=headers)
+    return lambda: httpx.Response(status, headers=headers, stream=Body(body))
 
 
 def envelope(code: int, data: Any = None) -> dict[str, Any]:
@@ -182,9 +195,74 @@ async def test_too_many_requests_is_sent_again(content: bytes) -> None:
     assert posts == ATTEMPTS
 
 
+#: What the id of a task may look like, and where it may be.
+IDS: list[Any] = [
+    *(77, "77", " 77 ", 1234567890123456789, "1234567890123456789", 1.2345678901234568e18),
+    *([77], ["77"], {"id": 77}, {"taskId": "1234567890123456789"}, {"anything": 77}),
+]
+#: What is no id, and not nothing either.
+SOMETHING: list[Any] = [True, "x", [0], {"a": None}, -5, 1.5, 2**64]
+NOTHING: list[Any] = [None, "", "  ", [], {}, False, 0, 0.0]
+#: Answers of somebody in between.
+HOLDS_AN_ID = [
+    *(b"77", b'"77"', b"[77]", b'{"data": 77}', b'{"data": {"id": 77}}', b'{"taskId": "77"}', b'{"id": 77}'),
+    *(b"<p>Task 1234567890123456789</p>", b'{"detail": {"deep": {"id": "1234567890123456789"}}}'),
+    "<p>Aufträge: 1234567890123456789</p>".encode("latin-1"),
+]
+
+
+@pytest.mark.parametrize("status", [300, 301, 304, 307, 308, 400, 401, 403, 404, 405, 407, 410, 413, 421, 422, 451])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<html><h1>Sign in</h1> 1700000000000</html>",
+        b'{"timestamp": 1700000000000, "status": 404, "error": "Not Found", "path": "/api/v1"}',
+        b'{"code": "NotFound", "data": null}',
+        b"not json [",
+        b"0",
+        "nicht gefunden, für immer".encode("latin-1"),
+    ],
+)
+async def test_what_somebody_in_between_turned_away_created_nothing(content: bytes, status: int) -> None:
+    """It did not reach the API: the next action is to mend the way there, and it is not sent again by us."""
+    outcome, posts = await submit(answer(status, content, Server="nginx"))
+    assert type(outcome) is NotTheApi
+    assert (outcome.http_status, outcome.answered_by, posts) == (status, "nginx", 1)
+
+
+@pytest.mark.parametrize("data", NOTHING)
+@pytest.mark.parametrize("status", [200, 400, 503])
+@pytest.mark.parametrize("code", [7, 200, 7777])
+async def test_a_code_the_page_does_not_list_is_a_refusal_only_beside_nothing(
+    code: int, status: int, data: object
+) -> None:
+    """Some services say 200 for success, with the id beside it."""
+    outcome, posts = await submit(answer(status, envelope(code, data)))
+    assert type(outcome) is ApiError
+    assert posts == 1
+
+
+@pytest.mark.parametrize("data", [*NOTHING, *SOMETHING, [[77]], {"a": {"id": 77}}])
+async def test_a_code_of_the_page_is_a_refusal_beside_anything_but_an_id(data: object) -> None:
+    """It is the API's own word that nothing was created."""
+    outcome, posts = await submit(answer(200, envelope(1011, data)))
+    assert type(outcome) is InvalidRequest
+    assert posts == 1
+
+
+@pytest.mark.parametrize("status", [400, 404, 422])
+async def test_a_code_without_data_is_believed_where_http_says_no(status: int) -> None:
+    """As of any gateway that turned the request away."""
+    outcome, posts = await submit(answer(status, {"code": 7, "message": "words"}))
+    assert type(outcome) is ApiError
+    assert posts == 1
+
+
 LONG = b'{"code": 0, "message": "success", "data": 1234567890123456789' + b" " * (1 << 20) + b"}"
 
 
+@HALF_READ
 @pytest.mark.parametrize(
     "end",
     [
@@ -196,9 +274,6 @@ LONG = b'{"code": 0, "message": "success", "data": 1234567890123456789' + b" " *
         answer(504, {"code": 504001, "message": "upstream timed out"}),
         answer(503, {"code": 7, "data": None}),
         answer(408, {"code": 408}),
-        answer(401, b"who are you?"),
-        answer(404, b"nobody here"),
-        answer(413, b"too large"),
         answer(200, b""),
         answer(204, b""),
         answer(200, b'{"code": 0, "message": "success", "da'),
@@ -214,10 +289,20 @@ LONG = b'{"code": 0, "message": "success", "data": 1234567890123456789' + b" " *
         answer(200, b"[" * 100_000),
         answer(200, b"[]"),
         answer(200, LONG),
-        answer(301, b"", Location="https://api.ideal.house/elsewhere"),
         answer(302, b"", Location="https://evil.example/"),
-        answer(307, b"", Location="https://evil.example/"),
-        answer(308, b"", Location="/api/v2"),
+        answer(303, b"", Location="https://evil.example/"),
+        answer(408, b"request timeout"),
+        answer(409, b"conflict"),
+        answer(499, b"client closed request"),
+        *(answer(status, content) for status in (401, 404, 429) for content in HOLDS_AN_ID),
+        *(answer(status, b"nobody here", **{"Content-Length": "12"}) for status in (301, 404, 429)),
+        *(answer(status, b"nobody here" * 100_000) for status in (301, 404, 429)),
+        *(answer(404, b"nobody here", **{"Content-Encoding": coding}) for coding in ("br", "gzip, gzip", "zstd")),
+        *(answer(status, envelope(code, data)) for status in (200, 404, 504) for code in CODES for data in IDS),
+        *(answer(status, envelope(200, data)) for status in (200, 429) for data in [*IDS, *SOMETHING]),
+        *(answer(status, envelope(code)) for status in (200, 504) for code in (408, 500, 503, 504)),
+        *(answer(status, {"code": 7, "message": "words"}) for status in (200, 201, 302, 504)),
+        answer(200, {"code": 1001, "message": "words", "data": None, "taskId": 77}),
         answer(200, b"not gzip", **{"Content-Encoding": "gzip"}),
     ],
 )

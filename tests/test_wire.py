@@ -10,22 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ideal_async import (
-    ApiError,
-    ContentRejected,
     ImageToVideo,
-    InvalidRequest,
-    OutOfCredits,
-    RateLimited,
-    RequestFailed,
-    ServerError,
     Task,
     TaskInput,
     TaskStatus,
-    Unauthorized,
     UnexpectedAnswer,
     VideoOutput,
 )
-from ideal_async._wire import read_answer, read_task, read_task_id, write_request
+from ideal_async._wire import read_task, read_task_id, write_request
 from ideal_async.sandbox._orders import read_order
 
 ID = 1234567890123456789
@@ -161,112 +153,6 @@ def test_a_fingerprint_is_the_same_tomorrow() -> None:
     assert REQUESTS[0][0].fingerprint == "6cb2cf9da799c608"
 
 
-# The envelope
-
-
-def wrap(code: Any, message: Any = "no", data: Any = None) -> bytes:
-    return json.dumps({"code": code, "message": message, "data": data}).encode()
-
-
-@pytest.mark.parametrize("http_status", [200, 201, 400, 500])
-@pytest.mark.parametrize("code", [0, "0"])
-def test_code_zero_is_success_whatever_the_http_status(code: Any, http_status: int) -> None:
-    """The page: 0 indicates success."""
-    assert read_answer(http_status, wrap(code, "success", ID)) == ID
-
-
-@pytest.mark.parametrize("http_status", [200, 400, 401, 402, 422, 500, 503])
-@pytest.mark.parametrize(
-    ("code", "cls"),
-    [
-        (1001, RequestFailed),
-        (1003, ServerError),
-        (1011, InvalidRequest),
-        (5002, Unauthorized),
-        (9010, ContentRejected),
-        (9038, ContentRejected),
-        (9051, OutOfCredits),
-        (7777, ApiError),
-        (-1, ApiError),
-        (429, RateLimited),
-    ],
-)
-def test_an_error_code_counts_with_any_http_status(code: int, cls: type[ApiError], http_status: int) -> None:
-    """The page names seven and no HTTP status; a code it does not name survives as `ApiError`."""
-    for written in (code, str(code)) if code > 0 else (code,):
-        with pytest.raises(ApiError) as caught:
-            read_answer(http_status, wrap(written, "Invalid API Key"), retry_after=3.0)
-        error = caught.value
-        assert type(error) is cls
-        assert (error.code, error.message, error.http_status) == (code, "Invalid API Key", http_status)
-        assert error.retry_after == 3.0
-
-
-def test_http_429_is_a_rate_limit_under_any_name() -> None:
-    """With an envelope of an unknown code, or with none."""
-    for content in (wrap(7777), b"slow down", b"", b"{}"):
-        with pytest.raises(RateLimited) as caught:
-            read_answer(429, content, retry_after=9.0)
-        assert caught.value.retry_after == 9.0
-
-
-@pytest.mark.parametrize(
-    ("http_status", "content"),
-    [
-        (500, b""),
-        (502, b"<html><h1>502 Bad Gateway</h1></html>"),
-        (503, b'{"error": "unavailable"}'),
-        (504, b'{"code": 504, "message": "upstream timed out"}'),
-        (200, b'{"code": 503, "message": "Service Unavailable"}'),
-    ],
-)
-def test_a_gateway_in_trouble_is_a_server_error(http_status: int, content: bytes) -> None:
-    """It speaks HTML, or JSON of its own; its codes are those of HTTP, not the vendor's four digits."""
-    with pytest.raises(ServerError) as caught:
-        read_answer(http_status, content)
-    assert caught.value.code in range(500, 600)
-
-
-@pytest.mark.parametrize("http_status", [200, 302, 400, 404])
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"<!doctype html><title>Sign in</title>",
-        b'{"code": 0, "message": "success", "data": 12345678',
-        b"\xff\xfe\x00",
-        b"null",
-        b"[]",
-        b'"code"',
-        b"17",
-        b"{}",
-        b'{"message": "success", "data": 5}',
-        b'{"code": null}',
-        b'{"code": true}',
-        b'{"code": 0.0}',
-        b'{"code": NaN}',
-        b'{"code": "zero"}',
-        b'{"code": [0]}',
-        b'{"code": ' + b"9" * 10_000 + b"}",
-        b"[" * 100_000,
-    ],
-    ids=lambda content: repr(content)[:30],
-)
-def test_what_is_no_envelope_is_unexpected(content: bytes, http_status: int) -> None:
-    """Never a bare `JSONDecodeError`, `KeyError` or `RecursionError`, and never a guess."""
-    with pytest.raises(UnexpectedAnswer) as caught:
-        read_answer(http_status, content)
-    assert caught.value.problems == ["envelope {code, message, data} missing @ $"]
-    assert caught.value.http_status == http_status
-
-
-def test_an_envelope_needs_no_more_than_its_code() -> None:
-    """`data` may be left out, a byte order mark be there, and a message missing."""
-    assert read_answer(200, b'\xef\xbb\xbf{"code": 0}') is None
-    with pytest.raises(InvalidRequest, match="no message"):
-        read_answer(200, b'{"code": 1011}')
-
-
 # Ids
 
 
@@ -274,7 +160,7 @@ def test_an_envelope_needs_no_more_than_its_code() -> None:
 def test_an_id_is_exact_to_the_last_of_its_64_bits(task_id: int) -> None:
     """As a number and as the string that gateways for JavaScript send."""
     for written in (task_id, str(task_id)):
-        assert read_task_id(read_answer(200, wrap(0, data=written))) == task_id
+        assert read_task_id(written) == task_id
         assert read_task({"id": written, "status": "Processing"}).id == task_id
 
 
@@ -466,10 +352,3 @@ def test_any_answer_is_a_task_or_an_unexpected_answer(data: Any) -> None:
     """Whatever a service sends, no other exception comes out."""
     with suppress(UnexpectedAnswer):
         assert isinstance(read_task(data), Task)
-
-
-@given(st.binary(max_size=60) | json_values.map(lambda value: json.dumps(value).encode()), st.integers(100, 599))
-def test_any_body_is_data_or_one_of_our_errors(content: bytes, http_status: int) -> None:
-    """No gateway can make the envelope raise anything else."""
-    with suppress(ApiError, UnexpectedAnswer):
-        read_answer(http_status, content)

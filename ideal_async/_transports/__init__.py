@@ -1,7 +1,8 @@
 """Which transport carries submits, looks and downloads, and which of its failures prove that nothing was sent."""
 
-from ._proof import sent_nothing
-from ._senders import DOWNLOADS_AT_ONCE, JUST_USED, KEEP_ALIVE, POSTS_AT_ONCE, DirectSender, Sender, Transports
+from .body import read_body
+from .proof import sent_nothing
+from .senders import DOWNLOADS_AT_ONCE, JUST_USED, KEEP_ALIVE, POSTS_AT_ONCE, DirectSender, Sender, Transports
 
 __all__ = [
     "DOWNLOADS_AT_ONCE",
@@ -11,5 +12,6 @@ __all__ = [
     "DirectSender",
     "Sender",
     "Transports",
+    "read_body",
     "sent_nothing",
 ]

@@ -1,0 +1,107 @@
+"""The body of an answer, read and unpacked up to a limit."""
+
+import zlib
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, cast
+
+_GZIP = b"\x1f\x8b"
+#: What JSON and HTML may begin with: a proxy that unpacked an answer may have left its `Content-Encoding`.
+_PLAIN = b'{["<'
+
+
+class Unpacker:
+    """Unpacks one layer of gzip or deflate in steps, so that a few bytes cannot become gigabytes.
+
+    Args:
+        coding: The header `Content-Encoding`.
+
+    Raises:
+        ValueError: There are two layers, or a coding that nobody asked for.
+    """
+
+    def __init__(self, coding: str) -> None:
+        layers = [layer.strip().lower() for layer in coding.split(",")]
+        layers = [layer.removeprefix("x-") for layer in layers if layer not in {"", "identity"}]
+        if len(layers) > 1 or not {*layers} <= {"gzip", "deflate"}:
+            raise ValueError(f"the body is packed as {coding[:40]!r}, which was not asked for")
+        self._layer = layers[0] if layers else ""
+        self._inflate: Any = None
+        self._held = b""
+
+    def unpack(self, data: bytes, limit: int) -> bytes:
+        """Return what *data* holds, up to *limit* bytes.
+
+        Raises:
+            ValueError: It is damaged.
+        """
+        data, self._held = self._held + data, b""
+        if self._inflate is None and self._layer:
+            if len(data) < len(_GZIP):  # too little to tell
+                self._held = data
+                return b""
+            self._begin(data)
+        if self._inflate is None:
+            return data[:limit]
+        unpacked = bytearray()
+        try:
+            while data and len(unpacked) < limit:
+                if self._inflate.eof:
+                    if not data.startswith(_GZIP):  # gzip may have several members; what else follows is nothing
+                        break
+                    self._begin(data)
+                unpacked += self._inflate.decompress(data, limit - len(unpacked))
+                data = self._inflate.unconsumed_tail or self._inflate.unused_data
+        except zlib.error as error:
+            raise ValueError(f"the body is not the {self._layer} that it claims to be ({error})") from None
+        return bytes(unpacked)
+
+    def _begin(self, data: bytes) -> None:
+        if data.startswith(_GZIP):
+            frame = 31  # for `zlib.decompressobj`: gzip's, zlib's, or none
+        elif self._layer == "gzip" or data[0] in _PLAIN:
+            self._layer = ""
+            return
+        else:
+            frame = 15 if data[0] & 0x0F == zlib.DEFLATED and int.from_bytes(data[:2], "big") % 31 == 0 else -15
+        self._inflate = zlib.decompressobj(frame)
+
+    @property
+    def complete(self) -> bool:
+        """Nothing is missing at the end of what was unpacked."""
+        return not self._held and (self._inflate is None or self._inflate.eof)
+
+
+async def read_body(response: Any, limit: int) -> tuple[bytes, bool]:
+    """Read the body of an answer, to its end or a little over *limit* bytes.
+
+    Returns:
+        The body, and whether it was read to the end that was announced for it.
+
+    Raises:
+        ValueError: It is packed in a way that is not to be read.
+    """
+    unpacker = Unpacker(response.headers.get("Content-Encoding", ""))
+    if response.is_stream_consumed:  # by a response hook of the user's client, or made in memory
+        content: bytes = response.content
+        return content, len(content) <= limit and _was_announced(response, response.num_bytes_downloaded)
+    parts: list[bytes] = []
+    received, room = 0, limit + 1
+    async with aclosing(cast("AsyncGenerator[bytes]", response.aiter_raw())) as chunks:
+        async for chunk in chunks:
+            received += len(chunk)
+            parts.append(unpacker.unpack(chunk, room))
+            room -= len(parts[-1])
+            if room <= 0 or received > limit:
+                return b"".join(parts), False
+    return b"".join(parts), unpacker.complete and _was_announced(response, received)
+
+
+def _was_announced(response: Any, received: int) -> bool:
+    """Tell whether the body was as long as announced; a chunked one, or one of HTTP/2, is broken off with an error."""
+    headers = response.headers
+    length = headers.get("Content-Length", "")
+    if length.isascii() and length.isdecimal():
+        return int(length) == received
+    by_close = response.extensions.get("http_version", b"") in {b"HTTP/1.0", b"HTTP/1.1"}
+    return "Transfer-Encoding" in headers or not by_close or response.status_code in {204, 304}
