@@ -19,6 +19,9 @@ FACES = [
     for name in ("public_api", "client", "client_journal", "batch", "download", "docs", "sandbox_app", "cli_commands")
 ]
 
+#: As many as CI's machine has cores; `worksteal` evens out what takes long.
+PARALLEL = ["-n", "2", "--dist", "worksteal"]
+
 
 def group(name: str) -> list[str]:
     """Return the requirements of a dependency group."""
@@ -33,7 +36,7 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", *session.posargs)
         return
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", env={"PYTHONDEVMODE": "1"})
+    session.run("coverage", "run", "-m", "pytest", *PARALLEL, env={"PYTHONDEVMODE": "1"})
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 

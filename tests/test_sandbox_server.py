@@ -46,11 +46,14 @@ def test_the_whole_service_is_there() -> None:
 
 
 def test_a_dropped_connection_is_really_dropped(caplog: pytest.LogCaptureFixture) -> None:
-    """Before and after the work; the server goes on serving, and thinks nothing of it."""
+    """Before and after the work; the server goes on serving, and thinks nothing of it.
+
+    Whether the client reads the end or a reset first is the kernel's choice.
+    """
     sandbox = Sandbox(render=False, faults="submit 1: drop\nsubmit 2: drop after")
     with serve(sandbox) as base_url, httpx.Client(base_url=base_url) as client:
         for paid in (0, 1):
-            with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
+            with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
                 order(client)
             assert len(sandbox.created) == paid
         assert order(client).json()["code"] == 0
@@ -105,7 +108,7 @@ def test_it_stops_although_an_answer_is_delayed() -> None:
         stopped = time.monotonic()
     thread.join()
     assert time.monotonic() - stopped < 10
-    assert seen == ["RemoteProtocolError"]
+    assert seen in (["RemoteProtocolError"], ["ReadError"])
 
 
 def test_nothing_is_left_when_it_ends() -> None:
