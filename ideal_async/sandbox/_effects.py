@@ -114,7 +114,7 @@ class Drip:
 
 @attrs.frozen
 class Endless:
-    """After the body come more bytes, 64 KiB every tenth of a second, until the client hangs up."""
+    """After the body come more bytes, 16 KiB every tenth of a second, until the client hangs up."""
 
     def __str__(self) -> str:
         return "endless"

@@ -20,7 +20,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 CHUNK = 256 * 1024
 
 #: What follows an endless body, and how often, in seconds.
-BLANKS = b" " * 64 * 1024
+BLANKS = b" " * 16 * 1024
 ENDLESS_INTERVAL = 0.1
 
 #: Statuses that may not announce a length (RFC 9110, section 8.6).
