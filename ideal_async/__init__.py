@@ -44,12 +44,14 @@ _LATER = {
     "Outcomes": "_batch",
     "Submission": "_batch",
     "batch": "_batch",
+    "is_result": "_part",
     "resume": "_batch",
 }
 
 if TYPE_CHECKING:
     from ._batch import Outcome, Outcomes, Submission, batch, resume
     from ._journal import Busy, Cap, Entry, Intent, Journal, JournalStore
+    from ._part import is_result
 else:  # not for a checker, which would believe any name
 
     def __getattr__(name: str) -> object:
@@ -108,6 +110,7 @@ __all__ = [
     "WaitTimeout",
     "batch",
     "estimate",
+    "is_result",
     "redact_url",
     "resume",
 ]

@@ -406,7 +406,8 @@ class AsyncClient:
     ) -> Path:
         """Stream a result to *path*: resumed, atomic, and without the API key.
 
-        The file appears when it is complete. An expired URL is asked for anew once.
+        The file appears when it is complete: of the announced length, and a video or a picture by its first bytes. A
+        URL that has expired, or leads to anything else, is asked for anew once.
 
         Args:
             task: A task that succeeded.
@@ -428,19 +429,22 @@ class AsyncClient:
             raise ValueError(f'part must be "video" or "cover", not {part!r}')
         await self._background.open()
 
-        def url_of(task: Task) -> str:
-            url = task.output and (task.output.result_url if part == "video" else task.output.cover)
-            if not url:
-                raise ValueError(f"task {task.id} ({task.status}) has no {part}: wait for it first")
-            return url
+        def url_of(task: Task) -> str | None:
+            if task.output is None:
+                return None
+            return task.output.result_url if part == "video" else task.output.cover
 
-        async def refresh() -> str:
+        async def refresh() -> str | None:
             return url_of(await self.fetch(task.id))
+
+        url = url_of(task)
+        if not url:
+            raise ValueError(f"task {task.id} ({task.status}) has no {part}: wait for it first")
 
         target = Path(path)
         with self._call("download", task.id):
             await self._downloads.download(
-                url_of(task), target, identity=f"{task.id}/{part}", task_id=task.id, refresh=refresh
+                url, target, media=part, identity=f"{task.id}/{part}", task_id=task.id, refresh=refresh
             )
         return target
 

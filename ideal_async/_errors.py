@@ -243,9 +243,13 @@ class DownloadFailed(IdealError):
     Attributes:
         path: Where the file should have come to stand.
         received: Bytes that are kept for the next call.
+        http_status: Of the last answer, if that was not the file.
     """
 
-    def __init__(self, message: str, *, path: str, received: int, task_id: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, path: str, received: int, task_id: int | None = None, http_status: int | None = None
+    ) -> None:
         super().__init__(message, task_id=task_id)
         self.path = path
         self.received = received
+        self.http_status = http_status

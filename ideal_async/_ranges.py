@@ -37,6 +37,18 @@ class Start:
     etag: str | None = None
 
 
+def strong(etag: str | None) -> str | None:
+    """Return *etag* if it can be sent back as a strong validator; others have no value here.
+
+    Example:
+        >>> strong('"v1"'), strong('W/"v1"'), strong('"vé"')
+        ('"v1"', None, None)
+    """
+    # Headers are ASCII: httpx refuses to send another one, and without a validator the length has to do.
+    fits = etag and etag.isascii() and etag.isprintable() and not etag.startswith("W/")
+    return etag if fits else None
+
+
 def ask(held: Held) -> dict[str, str]:
     """Write the headers that ask for what is missing."""
     # A length in bytes has to be that of the file, so the transfer must not be compressed.
@@ -56,18 +68,21 @@ def begin(status: int, headers: Mapping[str, str], held: Held) -> Start | None:
         headers: Of the answer, names in lower case or case-insensitive.
         held: What the question was asked with.
     """
-    etag = headers.get("etag")
-    etag = etag if etag and not etag.startswith("W/") else None
+    etag = strong(headers.get("etag"))
     # Compressed in spite of `ask`: its lengths and ranges count other bytes than those on the disk.
     compressed = headers.get("content-encoding", "identity") != "identity"
     if status == OK:
         length = headers.get("content-length", "")
         return Start(0, int(length) if length.isdecimal() and not compressed else None, None if compressed else etag)
     found = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
-    if found is None or found["total"] == "*" or compressed or (held.etag and etag not in (None, held.etag)):
+    if found is None or found["total"] == "*" or compressed:
         return None
     total = int(found["total"])
-    if held.total != total and (held.total is not None or held.etag is None):
+    if status == PARTIAL_CONTENT and not held.received:
+        # Some proxies answer so to a plain GET: nothing was there, so what begins at the beginning is the file.
+        return Start(0, total, etag) if found["first"] == "0" else None
+    other = bool(held.etag) and etag not in (None, held.etag)
+    if other or (held.total != total and (held.total is not None or held.etag is None)):
         return None
     if status == RANGE_NOT_SATISFIABLE:
         # Everything was there already: the process died between the last byte and the renaming.

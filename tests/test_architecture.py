@@ -12,9 +12,9 @@ PACKAGE = Path(__file__).parent.parent / "ideal_async"
 #: Each room may import only from the floors below its own. The sandbox is a house of its own.
 FLOORS: list[set[str]] = [
     {"_identity"},
-    {"_models", "_ranges", "_schedule"},
+    {"_models", "_ranges", "_media", "_schedule"},
     {"_errors", "_forecast"},
-    {"_wire", "_retry", "_pricing", "_observer", "_waiter", "_transports"},
+    {"_wire", "_retry", "_pricing", "_observer", "_waiter", "_transports", "_part"},
     {"_answers"},
     {"_watched"},
     {"_session", "_poller", "_download", "_background", "_journal"},
@@ -53,6 +53,7 @@ PURE = {
         "_ranges",
         "_errors",
         "_wire",
+        "_media",
         "_answers",
         "_retry",
         "_pricing",

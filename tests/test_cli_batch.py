@@ -412,13 +412,25 @@ def test_what_was_noted_before_may_be_damaged(service: Start) -> None:
 def test_a_video_without_a_cover(service: Start) -> None:
     """The vendor may leave it out one day; then there is just no picture, also for the next run."""
     sandbox = service()
-    picture = f"{os.environ['IDEAL_HOUSE_BASE_URL']}/images/room.jpg"
-    sandbox.faults = f'look: show output={{"resultUrl":"{picture}"}}'
+    video = f"{os.environ['IDEAL_HOUSE_BASE_URL']}/output/1234567890123456789/video_result.mp4"
+    sandbox.faults = f'look: show output={{"resultUrl":"{video}"}}'
     assert main(["batch", write_jobs(1), "--yes", *QUICK]) == 0
     assert main(["batch", "jobs.csv", *QUICK]) == 0
     (row,) = results()
     assert (row["status"], row["cover"]) == ("done", None)
     assert [path.suffix for path in Path("videos").glob("job*")] == [".mp4"]
+
+
+def test_a_page_that_was_saved_as_a_video_is_not_done(service: Start) -> None:
+    """An earlier version did that: the video is brought now, and not paid again."""
+    sandbox = service()
+    assert main(["batch", write_jobs(1), "--yes", *QUICK]) == 0
+    (video,) = Path("videos").glob("job*.mp4")
+    content = video.read_bytes()
+    video.write_text("<html>Sign in</html>")
+    assert main(["batch", "jobs.csv", *QUICK]) == 0
+    assert video.read_bytes() == content
+    assert len(sandbox.created) == 1
 
 
 def board_of(*states: Any) -> Board:

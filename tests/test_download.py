@@ -5,25 +5,32 @@ import gzip
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.abc
 import anyio.lowlevel
 import httpx
 import pytest
-from fakes import BASE_URL, HALF_READ, ID, KEY, RESULT, ROOM, Service, answer, look
+from fakes import BASE_URL, HALF_READ, ID, KEY, RESULT, ROOM, Service, answer, http, look, loopback, read_request
 
-from ideal_async import AsyncClient, DownloadFailed, Retry, Task, TaskStatus, VideoOutput
-from ideal_async._download import CHUNK, Part
+from ideal_async import AsyncClient, DownloadFailed, IdealError, Retry, Task, TaskStatus, VideoOutput
+from ideal_async._download import CHUNK
+from ideal_async._part import Part
 from ideal_async._ranges import Held, Start
 from ideal_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
-CONTENT = bytes(range(256)) * 4096
+#: Begins as an MP4 does; what follows is noise to the client.
+FTYP = b"\0\0\0\x20ftypisom"
+CONTENT = FTYP + (bytes(range(256)) * 4096)[len(FTYP) :]
+#: Another file of the same length.
+OTHER = FTYP + CONTENT[: len(FTYP) - 1 : -1]
 URL = "https://cdn.example/result.mp4?X-Amz-Signature=1"
 TASK = Task(ID, TaskStatus.SUCCESS, 100, output=VideoOutput(URL, "https://cdn.example/cover.jpg"))
 
@@ -83,7 +90,8 @@ class Store(httpx.AsyncBaseTransport):
         headers["Content-Length"] = str(len(body))
         cut = self._cuts.pop(0) if self._cuts else None
         stream = Broken(body) if cut is None else Broken(body[:cut], self._error)
-        return httpx.Response(206 if first else 200, headers=headers, stream=stream)
+        encoded = httpx.Headers(headers, encoding="utf-8")
+        return httpx.Response(206 if first else 200, headers=encoded, stream=stream)
 
 
 def empty(path: Path) -> None:
@@ -179,7 +187,7 @@ async def test_a_download_that_fails_is_resumed_by_calling_again(tmp_path: Path)
 
 async def test_progress_gives_new_patience(tmp_path: Path) -> None:
     """Twenty breaks, each after a few bytes, are no reason to give up."""
-    content = bytes(range(200))
+    content = CONTENT[:200]
     store = Store(content, cuts=[7] * 20)
     async with client_of(store, retry=Retry(attempts=2)) as client:
         path = await client.download(TASK, tmp_path / "room.mp4")
@@ -201,12 +209,12 @@ async def test_a_body_that_is_too_short_is_not_complete(tmp_path: Path) -> None:
 
     async def respond(request: httpx.Request) -> httpx.Response:
         if "Range" in request.headers:
-            return httpx.Response(206, headers={"Content-Range": "bytes 3-4/5"}, content=b"de")
-        return httpx.Response(200, headers={"Content-Length": "5"}, stream=Broken(b"abc"))
+            return httpx.Response(206, headers={"Content-Range": "bytes 3-19/20"}, content=CONTENT[3:20])
+        return httpx.Response(200, headers={"Content-Length": "20"}, stream=Broken(CONTENT[:3]))
 
     async with client_of(httpx.MockTransport(respond)) as client:
         path = await client.download(TASK, tmp_path / "room.mp4")
-    assert path.read_bytes() == b"abcde"
+    assert path.read_bytes() == CONTENT[:20]
 
 
 async def test_a_changed_file_is_started_over(tmp_path: Path) -> None:
@@ -215,10 +223,10 @@ async def test_a_changed_file_is_started_over(tmp_path: Path) -> None:
     async with client_of(Store(cuts=[300_000] + [0] * 10)) as client:
         with pytest.raises(DownloadFailed):
             await client.download(TASK, path)
-    changed = Store(CONTENT[::-1], etag='"v2"')
+    changed = Store(OTHER, etag='"v2"')
     async with client_of(changed) as client:
         await client.download(TASK, path)
-    assert path.read_bytes() == CONTENT[::-1]
+    assert path.read_bytes() == OTHER
     assert len(changed.requests) == 1
 
 
@@ -228,10 +236,10 @@ async def test_a_changed_file_without_a_validator_is_noticed_by_its_length(tmp_p
     async with client_of(Store(cuts=[300_000] + [0] * 10, etag=None)) as client:
         with pytest.raises(DownloadFailed):
             await client.download(TASK, path)
-    changed = Store(CONTENT[1:], etag=None)
+    changed = Store(CONTENT[:-1], etag=None)
     async with client_of(changed) as client:
         await client.download(TASK, path)
-    assert path.read_bytes() == CONTENT[1:]
+    assert path.read_bytes() == CONTENT[:-1]
     assert [request.headers.get("Range") for request in changed.requests] == ["bytes=300000-", None]
 
 
@@ -350,9 +358,241 @@ async def test_the_sandboxs_urls_expire_too(tmp_path: Path) -> None:
 
 async def test_a_server_in_trouble_is_tried_again(tmp_path: Path) -> None:
     """HTTP 503 is no expired URL."""
-    service = Service(file=[httpx.Response(503), httpx.Response(500), httpx.Response(200, content=b"abc")])
+    service = Service(file=[httpx.Response(503), httpx.Response(500), httpx.Response(200, content=CONTENT)])
     async with client_of(service) as client:
-        assert (await client.download(TASK, tmp_path / "room.mp4")).read_bytes() == b"abc"
+        assert (await client.download(TASK, tmp_path / "room.mp4")).read_bytes() == CONTENT
+
+
+# Something else
+
+
+@HALF_READ
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (httpx.Response(200, html="<html>Sign in</html>"), "HTTP 200, text/html, '<html>Sign in</html>'"),
+        (httpx.Response(200, json={"error": "no"}), 'HTTP 200, application/json, \'{"error":"no"}\''),
+        (httpx.Response(200, content=b"<Error/>", headers={"Content-Type": "video/mp4"}), "video/mp4, '<Error/>'"),
+        (httpx.Response(200, content=b""), "HTTP 200, an empty body"),
+        (httpx.Response(200, content=b"\xff\xd8\xff\xe0\0JFIF and more"), "bytes ff d8 ff e0"),
+        (httpx.Response(200, html="<p>" * CHUNK), "text/html, '<p><p>"),
+        (httpx.Response(206, content=CONTENT), "another file"),
+        (httpx.Response(204), "HTTP 204, an empty body"),
+        (httpx.Response(302), "HTTP 302, an empty body"),
+        (httpx.Response(451, text="gone to court"), "HTTP 451, text/plain, 'gone to court'"),
+    ],
+)
+async def test_what_is_no_video_is_not_saved(tmp_path: Path, reply: httpx.Response, told: str) -> None:
+    """Whatever its status and label: a fresh URL is tried once, then patience, then it is told what came."""
+    service = Service(look=look("Success"), file=reply)
+    async with client_of(service) as client:
+        with pytest.raises(DownloadFailed) as caught:
+            await client.download(TASK, tmp_path / "room.mp4")
+    assert told in str(caught.value)
+    assert str(caught.value).endswith("; nothing is kept, call again to start over")
+    assert (caught.value.received, caught.value.http_status) == (0, reply.status_code)
+    assert (len(service.looks), len(service.requests)) == (1, 1 + 1 + Retry().attempts)
+    assert left_over(tmp_path / "room.mp4") == []
+
+
+async def test_what_is_wrong_with_the_first_url_may_be_right_with_the_next(tmp_path: Path) -> None:
+    """A login page first, the video then; a label says less than the bytes."""
+    video = httpx.Response(200, content=CONTENT, headers={"Content-Type": "text/plain"})
+    service = Service(look=look("Success"), file=[httpx.Response(200, html="Sign in"), video])
+    async with client_of(service) as client:
+        assert (await client.download(TASK, tmp_path / "room.mp4")).read_bytes() == CONTENT
+    assert [request.url.path for request in service.requests] == ["/result.mp4", RESULT, f"/{ID}.mp4"]
+
+
+async def test_a_look_that_fails_does_not_hide_what_came(tmp_path: Path) -> None:
+    """Neither is the URL better for it: the error tells of the file, and its cause of the look."""
+    service = Service(look=answer(code=5002, message="no"), file=httpx.Response(200, html="Sign in"))
+    async with client_of(service) as client:
+        with pytest.raises(DownloadFailed, match="Sign in") as caught:
+            await client.download(TASK, tmp_path / "room.mp4")
+    assert isinstance(caught.value.__cause__, IdealError)
+
+
+async def test_a_look_without_a_url_changes_nothing(tmp_path: Path) -> None:
+    """The one that is known is tried on."""
+    service = Service(
+        look=look("Processing"), file=[httpx.Response(200, html="Sign in"), httpx.Response(200, content=CONTENT)]
+    )
+    async with client_of(service) as client:
+        assert (await client.download(TASK, tmp_path / "room.mp4")).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_a_file_that_is_not_there_yet_is_waited_for(tmp_path: Path, status: int) -> None:
+    """A CDN needs some seconds after `Success`; the user's `Retry` is about broken lines and has no part in it."""
+    began = anyio.current_time()
+
+    def file(_: httpx.Request) -> httpx.Response:
+        late = anyio.current_time() - began < 6
+        return httpx.Response(status) if late else httpx.Response(200, content=CONTENT)
+
+    async with client_of(Service(look=look("Success"), file=file), retry=Retry(attempts=1)) as client:
+        assert (await client.download(TASK, tmp_path / "room.mp4")).read_bytes() == CONTENT
+
+
+async def test_a_file_that_stays_away_is_waited_for_seconds_only(tmp_path: Path) -> None:
+    """And the body of the refusal is quoted without what looks secret."""
+    secret = "AKIA" + "0123456789ABCDEF" * 3
+    service = Service(look=look("Success"), file=httpx.Response(404, text=f"NoSuchKey {secret} https://a.b/c?d=e"))
+    async with client_of(service) as client:
+        began = anyio.current_time()
+        with pytest.raises(
+            DownloadFailed, match=re.escape("HTTP 404, text/plain, 'NoSuchKey … https://a.b/c'")
+        ) as caught:
+            await client.download(TASK, tmp_path / "room.mp4")
+    assert 5 < anyio.current_time() - began < 20
+    assert caught.value.http_status == 404
+
+
+@HALF_READ
+async def test_a_refusal_that_breaks_off_is_a_refusal(tmp_path: Path) -> None:
+    """Its status is known; and of an endless one only the beginning is read."""
+    replies: list[httpx.AsyncByteStream] = [Broken(b"no", httpx.ReadError("cut")), Broken(b"no" * 100_000)]
+
+    async def respond(request: httpx.Request) -> httpx.Response:
+        return look("Success") if request.url.path == RESULT else httpx.Response(410, stream=replies.pop(0))
+
+    async with client_of(httpx.MockTransport(respond)) as client:
+        with pytest.raises(DownloadFailed, match=r"HTTP 410, '(no)*"):
+            await client.download(TASK, tmp_path / "room.mp4")
+    assert replies == []
+
+
+@pytest.mark.parametrize(
+    "url", ["/result.mp4", "cdn.example/v.mp4", "ftp://cdn.example/v.mp4", "https:///v.mp4?secret"]
+)
+async def test_a_url_that_leads_nowhere_is_asked_for_anew(tmp_path: Path, url: str) -> None:
+    """Nothing is sent to it, and nothing waited for."""
+    task = Task(ID, TaskStatus.SUCCESS, 100, output=VideoOutput(url))
+    good = Service(look=look("Success"), file=httpx.Response(200, content=CONTENT))
+    async with client_of(good) as client:
+        assert (await client.download(task, tmp_path / "room.mp4")).read_bytes() == CONTENT
+    bad = Service(look=look("Processing"))
+    async with client_of(bad) as client:
+        began = anyio.current_time()
+        with pytest.raises(DownloadFailed, match="is no URL that begins with https://") as caught:
+            await client.download(task, tmp_path / "room.mp4")
+    assert "secret" not in str(caught.value)
+    assert anyio.current_time() == began
+    assert len(bad.requests) == 1
+
+
+async def test_blanks_around_a_url_are_none_of_it(tmp_path: Path) -> None:
+    """Some writer of JSON added them."""
+    task = Task(ID, TaskStatus.SUCCESS, 100, output=VideoOutput(f" {URL}\n"))
+    async with client_of(store := Store()) as client:
+        await client.download(task, tmp_path / "room.mp4")
+    assert str(store.requests[0].url) == URL
+
+
+async def test_the_answer_to_a_plain_get_may_be_called_a_part(tmp_path: Path) -> None:
+    """HTTP 206 from byte 0 is the file, or its beginning."""
+    headers = {"Content-Range": f"bytes 0-{len(CONTENT) - 1}/{len(CONTENT)}"}
+    service = Service(file=httpx.Response(206, content=CONTENT, headers=headers))
+    async with client_of(service) as client:
+        assert (await client.download(TASK, tmp_path / "room.mp4")).read_bytes() == CONTENT
+    assert len(service.requests) == 1
+
+
+async def test_an_etag_that_cannot_be_sent_back_is_none(tmp_path: Path) -> None:
+    """Neither one that comes, nor one that an earlier version noted."""
+    path = tmp_path / "room.mp4"
+    part = Part(path)
+    part.file.write_bytes(CONTENT[:1000])
+    part.note.write_text(json.dumps({"identity": f"{ID}/video", "total": len(CONTENT), "etag": '"é"'}))
+    async with client_of(store := Store(cuts=[3000], etag='"é"')) as client:
+        assert (await client.download(TASK, path)).read_bytes() == CONTENT
+    assert [request.headers["Range"] for request in store.requests] == ["bytes=1000-", "bytes=4000-"]
+    assert all("If-Range" not in request.headers for request in store.requests)
+
+
+@pytest.mark.usefixtures("real_time")
+@pytest.mark.parametrize("fast", [False, True])
+async def test_a_signed_url_is_sent_as_it_is(tmp_path: Path, fast: bool) -> None:
+    """What is signed is the target, letter by letter: `%2F` is not `/`, and `%7e` not `~`."""
+    module = pytest.importorskip("ideal_async.fast", exc_type=ImportError) if fast else None
+    target = "/a%2Fb%27c%7ed'e(f)*!+%20?X-Amz-Credential=K%2F2026%2Fs3&p=a+b~[x]&e=%C3%A9&f=%e9&g=%2f&Signature=aB%3D"
+    asked: list[bytes] = []
+
+    async def serve(stream: anyio.abc.SocketStream) -> None:
+        asked.append((await read_request(stream)).split()[1])
+        await stream.send(http(CONTENT, Connection="close"))
+
+    async with loopback(serve) as url:
+        task = Task(ID, TaskStatus.SUCCESS, 100, output=VideoOutput(url + target))
+        transport = module.FastTransport() if module else None
+        async with AsyncClient(KEY, base_url=url, transport=transport) as client:
+            await client.download(task, tmp_path / "room.mp4")
+    assert asked == [target.encode()]
+
+
+# What never ends
+
+
+@HALF_READ
+@pytest.mark.parametrize("announced", [True, False])
+async def test_what_is_far_too_large_is_not_brought(tmp_path: Path, announced: bool) -> None:
+    """Neither if it says so, nor if it just goes on; nothing of it is kept, and nothing tried again."""
+    limit = 1_000_000
+    headers = {"Content-Length": "1000001"} if announced else {}
+    came = 0
+
+    class Endless(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            nonlocal came
+            yield FTYP
+            while True:
+                came += 100_000
+                yield bytes(100_000)
+
+    async def respond(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers=headers, stream=Endless())
+
+    async with client_of(httpx.MockTransport(respond)) as client:
+        client._downloads._largest = limit
+        with pytest.raises(DownloadFailed, match="is larger than 1000000 bytes"):
+            await client.download(TASK, tmp_path / "room.mp4")
+    assert came == 0 if announced else limit <= came < 2 * limit
+    assert left_over(tmp_path / "room.mp4") == []
+
+
+@HALF_READ
+async def test_a_body_that_drips_ends(tmp_path: Path) -> None:
+    """A byte each half a minute is no download, however often the line breaks meanwhile; what came is kept."""
+
+    class Drip(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for byte in CONTENT:
+                await anyio.sleep(30)
+                yield bytes([byte])
+
+    async def respond(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"Content-Length": str(len(CONTENT)), "ETag": '"v1"'}, stream=Drip())
+
+    async with client_of(httpx.MockTransport(respond)) as client:
+        began = anyio.current_time()
+        with pytest.raises(DownloadFailed, match="slower than 1024 bytes a second") as caught:
+            await client.download(TASK, tmp_path / "room.mp4")
+    assert anyio.current_time() - began < 200
+    assert caught.value.received == Part(tmp_path / "room.mp4").file.stat().st_size > 0
+
+
+@HALF_READ
+async def test_a_slow_line_may_take_hours(tmp_path: Path) -> None:
+    """At two kilobytes a second there is an end."""
+
+    async def respond(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"Content-Length": str(len(CONTENT))}, stream=Broken(CONTENT, pause=32))
+
+    async with client_of(httpx.MockTransport(respond)) as client:
+        began = anyio.current_time()
+        await client.download(TASK, tmp_path / "room.mp4")
+    assert anyio.current_time() - began > 500
 
 
 # Bad arguments
@@ -439,11 +679,42 @@ async def test_a_full_disk_is_told_and_what_came_is_kept(tmp_path: Path, message
         with pytest.raises(DownloadFailed, match=f"cannot write .*part: {message}") as caught:
             await client.download(TASK, tmp_path / "room.mp4")
     assert len(store.requests) == 1
-    assert caught.value.received == 0
+    assert caught.value.received == Part(tmp_path / "room.mp4").file.stat().st_size == 2 * CHUNK
     async with client_of(store) as client:
         await client.download(TASK, tmp_path / "room.mp4")
     assert store.requests[-1].headers["Range"] == f"bytes={2 * CHUNK}-"
     assert (tmp_path / "room.mp4").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".mp4", "é" * 125 + ".mp4", "日" * 83 + ".mp4"])
+async def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path, name: str) -> None:
+    """The unfinished file beside it has a shorter one, and finds its target again."""
+    path = tmp_path / name
+    async with client_of(Store(cuts=[300_000] + [0] * 10)) as client:
+        with pytest.raises(DownloadFailed):
+            await client.download(TASK, path)
+    async with client_of(again := Store()) as client:
+        assert (await client.download(TASK, path)).read_bytes() == CONTENT
+    assert again.requests[0].headers["Range"] == "bytes=300000-"
+    assert left_over(path) == [name]
+    assert Part(path).file != Part(tmp_path / f"{name[:-5]}a.mp4").file
+
+
+@HALF_READ
+async def test_a_disk_that_takes_half_a_piece_is_told_truly(tmp_path: Path) -> None:
+    """`.received` is what stands there."""
+    resource = pytest.importorskip("resource")
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        async with client_of(Store()) as client:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (300_001, hard))
+            with pytest.raises(DownloadFailed, match="File too large; 300001 bytes are kept") as caught:
+                await client.download(TASK, tmp_path / "room.mp4")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert caught.value.received == Part(tmp_path / "room.mp4").file.stat().st_size == 300_001
 
 
 async def test_a_part_that_shrank_is_not_filled_with_zeros(tmp_path: Path) -> None:
@@ -479,7 +750,7 @@ async def test_a_part_that_became_another_files_in_a_pause_is_not_continued(tmp_
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(first)
         await anyio.sleep(1)
-        async with client_of(Store(CONTENT[::-1], cuts=[400_000], etag='"v2"'), retry=Retry(attempts=1)) as client:
+        async with client_of(Store(OTHER, cuts=[400_000], etag='"v2"'), retry=Retry(attempts=1)) as client:
             with pytest.raises(DownloadFailed, match="broke off"):
                 await client.download(other, path)
     assert "somebody else changed it meanwhile" in str(errors[0])
@@ -510,8 +781,12 @@ async def test_where_folders_cannot_be_opened_the_file_is_there_all_the_same(
 ) -> None:
     """Elsewhere than on POSIX."""
     async with client_of(Store()) as client:
-        monkeypatch.setattr("ideal_async._download.ON_POSIX", False)
+        monkeypatch.setattr("ideal_async._part.ON_POSIX", False)
         assert (await client.download(TASK, tmp_path / "room.mp4")).read_bytes() == CONTENT
+    async with client_of(Service(file=httpx.Response(200, html="Sign in"))) as client:
+        with pytest.raises(DownloadFailed, match="no video came"):
+            await client.download(TASK, tmp_path / "no.mp4")
+    assert left_over(tmp_path / "room.mp4") == ["room.mp4"]
 
 
 # Together with everything else

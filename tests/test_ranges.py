@@ -56,6 +56,13 @@ def test_a_whole_file_starts_over(headers: dict[str, str], start: Start, held: H
         (Held(5, 100, ETAG), {"content-range": "bytes 5-98/99", "etag": ETAG}, None),
         # neither
         (Held(5), {"content-range": "bytes 5-99/100"}, None),
+        # nothing was there: the beginning of the file, whatever was known of it
+        (Held(), {"content-range": "bytes 0-99/100", "etag": ETAG}, Start(0, 100, ETAG)),
+        (Held(), {"content-range": "bytes 0-49/100"}, Start(0, 100)),
+        (Held(0, 90, ETAG), {"content-range": "bytes 0-99/100", "etag": '"v2"'}, Start(0, 100, '"v2"')),
+        (Held(), {"content-range": "bytes 1-99/100"}, None),
+        (Held(), {"content-range": "bytes 0-99/*"}, None),
+        (Held(), {}, None),
         # a part of the rest
         (Held(5, 100, ETAG), {"content-range": "bytes 5-49/100", "etag": ETAG}, Start(5, 100, ETAG)),
         # another part, or nonsense

@@ -262,11 +262,11 @@ async def test_a_wait_is_looked_at_until_its_end(carrier: Carrier) -> None:
 
 async def test_a_download_goes_out_without_the_key(carrier: Carrier, tmp_path: Path) -> None:
     """Through the same transport."""
-    wire = Wire(lambda _: http(b"moving pictures"))
+    wire = Wire(lambda _: http(b"\0\0\0\x20ftypisom moving pictures"))
     async with loopback(wire) as url, client_through(carrier, url) as client:
         task = Task(ID, "Success", output=VideoOutput(f"{url}/v.mp4"))
         path = await client.download(task, tmp_path / "v.mp4")
-    assert await anyio.Path(path).read_bytes() == b"moving pictures"
+    assert await anyio.Path(path).read_bytes() == b"\0\0\0\x20ftypisom moving pictures"
     assert KEY.encode() not in wire.requests[0]
 
 

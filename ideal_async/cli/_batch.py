@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ideal_async import AsyncClient, Budget, Entry, Journal, Task
+from ideal_async import AsyncClient, Budget, Entry, Journal, Task, is_result
 
 from ._connection import Connection
 from ._files import alone_in
@@ -91,7 +91,7 @@ def _take_over(job: Job, entry: Entry, out: Path) -> Task | int | None:
     output = entry.task.output
     video = out / f"{stem(job)}.mp4"
     cover = out / f"{stem(job)}{suffix_of(output.cover)}" if output.cover else None
-    if not video.exists() or (cover is not None and not cover.exists()):
+    if not is_result(video) or (cover is not None and not is_result(cover, "cover")):
         job.state = "downloading"
         return entry.task
     job.state, job.video, job.cover = "done", video, cover
