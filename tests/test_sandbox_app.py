@@ -327,22 +327,28 @@ async def test_other_hosts_have_no_pictures() -> None:
 
 
 async def test_a_folder_of_photographs_is_served(tmp_path: Path, real_time: None) -> None:
-    """By name and with the right type, under /images and for example.com; other names are drawn; no other file."""
+    """By name and with the right type, under /images and for example.com; no other name, file or link out of it."""
     del real_time  # files are read in a thread
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "my kitchen.webp").write_bytes(b"RIFF")
     (tmp_path / "images" / "notes.txt").write_text("private")
     (tmp_path / "secret.jpg").write_bytes(b"secret")
+    (tmp_path / "images" / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+    (tmp_path / "images" / "linked.jpg").symlink_to(tmp_path / "images" / "notes.txt")
+    (tmp_path / "images" / "again.webp").symlink_to("my kitchen.webp")
+    (tmp_path / "images" / "round.jpg").symlink_to("round.jpg")
     sandbox = Sandbox(render=False, images=tmp_path / "images")
-    assert sandbox.images == ["my kitchen.webp"]
+    assert sandbox.images == ["again.webp", "my kitchen.webp"]
     async with customer_of(sandbox, None) as customer:
         for url in ("/images/my%20kitchen.webp", "https://example.com/my%20kitchen.webp"):
             picture = await customer.http.get(url)
             assert (picture.content, picture.headers["content-type"]) == (b"RIFF", "image/webp")
-        assert (await customer.http.get("/images/other.jpg")).content == GREY
         for url in ("/images/..%2Fsecret.jpg", "/images/../secret.jpg", "/images/%2e%2e/secret.jpg"):
             assert (await customer.http.get(url)).content != b"secret"
-        for url in ("/images/notes.txt", "/images/..%5Csecret.jpg", "/images/%00.jpg"):
+        assert (await customer.http.get("/images/again.webp")).content == b"RIFF"
+        for name in ("notes.txt", "..%5Csecret.jpg", "%00.jpg", "link.jpg", "linked.jpg", "round.jpg", "living.jpg"):
+            assert (await customer.http.get(f"/images/{name}")).status_code == 404
+        for url in (f"/images/{'x' * 300}.jpg", "https://example.com/room.jpg"):
             assert (await customer.http.get(url)).status_code == 404
 
 

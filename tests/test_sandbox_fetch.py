@@ -157,9 +157,11 @@ def test_an_unknown_host_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "address",
     [
-        "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0",  # noqa: S104 - not bound "100.64.0.1", "224.0.0.1",
+        "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1",  # noqa: S104 - not bound
         "255.255.255.255", "198.18.0.1", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1",
         "::ffff:169.254.169.254", "2002:7f00:1::", "64:ff9b::7f00:1", "64:ff9b::a00:1",
+        "64:ff9b:1::101:101", "::7f00:1", "::a00:1", "::ffff:0:127.0.0.1", "fec0::1", "3fff::1", "5f00::1",
+        "168.63.129.16", "::ffff:168.63.129.16", "100.100.100.200", "fd00:ec2::254", "192.88.99.1", "192.0.0.192",
     ],
 )  # fmt: skip
 def test_private_addresses_are_known(address: str) -> None:
@@ -168,7 +170,16 @@ def test_private_addresses_are_known(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["93.184.216.34", "1.1.1.1", "2606:2800:220:1::1", "::ffff:1.1.1.1", "64:ff9b::101:101"]
+    "address",
+    [
+        "93.184.216.34",
+        "1.1.1.1",
+        "2606:2800:220:1::1",
+        "::ffff:1.1.1.1",
+        "64:ff9b::101:101",
+        "2002:101:101::",
+        "::1.1.1.1",
+    ],
 )
 def test_public_addresses_are_known(address: str) -> None:
     """The open internet, also through IPv6."""
@@ -196,6 +207,12 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse() -> None:
     mixed = [ipaddress.ip_address("93.184.216.34"), ipaddress.ip_address("10.0.0.1")]
     with pytest.raises(CannotFetch, match=r"example\.test has a private address"):
         fetch("http://example.test/", allow_private=False, resolve=lambda _host, _port: mixed)
+
+
+def test_a_host_without_an_address_is_told() -> None:
+    """A resolver may say "yes, and none"."""
+    with pytest.raises(CannotFetch, match=r"'empty\.test' has no address"):
+        fetch("http://empty.test/", allow_private=False, resolve=lambda _host, _port: [])
 
 
 def test_a_redirect_to_a_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

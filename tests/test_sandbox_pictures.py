@@ -218,6 +218,21 @@ def test_refuses_truncated_files(write: Callable[[Bytes], bytes], share: float) 
         read(file[: int(len(file) * share)], 96, 54)
 
 
+def test_a_jpeg_may_be_padded_before_its_markers() -> None:
+    """Any number of fill bytes (FF) may stand before a marker: the picture is the same, and checked to its end."""
+    file = jpeg(drawn(200, 120))
+    segments = [at - 4 for _, at, _ in _pictures._jpeg_segments(file)]
+    padded = file
+    for at in reversed(segments):
+        padded = padded[:at] + b"\xff" * 3 + padded[at:]
+    assert len(padded) == len(file) + 3 * len(segments) > len(file) + 9
+    assert np.array_equal(read(padded, 96, 54), read(file, 96, 54))
+    with pytest.raises(BadImage):
+        read(padded[: int(len(padded) * 0.6)], 96, 54)
+    with pytest.raises(BadImage):
+        read(b"\xff\xd8" + b"\xff" * 50, 96, 54)
+
+
 def test_a_gif_of_garbage_is_refused() -> None:
     """Blocks that lead nowhere are not a picture."""
     with pytest.raises(BadImage):

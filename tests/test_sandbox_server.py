@@ -1,5 +1,6 @@
 """The sandbox on a port: real sockets, real disconnects, an orderly end."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -7,6 +8,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -156,20 +159,72 @@ def test_what_goes_wrong_in_the_thread_is_raised_in_the_block(monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
-    ("host", "allowed", "url_host"),
-    [("127.0.0.1", None, "127.0.0.1"), ("localhost", None, "localhost"), (ANYWHERE, False, "127.0.0.1")],
+    ("host", "url_host"), [("127.0.0.1", "127.0.0.1"), ("localhost", "localhost"), (ANYWHERE, "127.0.0.1")]
 )
-def test_private_images_are_refused_once_others_can_reach_it(host: str, allowed: bool | None, url_host: str) -> None:
-    """Bound to loopback anything may be fetched; otherwise private addresses are refused unless allowed."""
-    sandbox = Sandbox(render=False)
-    with serve(sandbox, host) as base_url:
+def test_it_can_be_called_where_it_says(host: str, url_host: str) -> None:
+    """The base URL works, whatever it listens on."""
+    with serve(Sandbox(render=False), host) as base_url:
         assert httpx.URL(base_url).host == url_host
-        assert sandbox.allow_private is allowed
         assert httpx.get(f"{base_url}/images/a.jpg").status_code == 200
-    for decided in (True, False):
-        sandbox = Sandbox(render=False, allow_private=decided)
-        with serve(sandbox, host):
-            assert sandbox.allow_private is decided
+
+
+def ask_as(base_url: str, host: str, **headers: str) -> httpx.Response:
+    return httpx.get(f"{base_url}/api/v1/imageToVideo/result", headers=KEY | {"host": host} | headers)
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        ("localhost:8000", None, 200),
+        ("LOCALHOST.", None, 200),
+        ("app.localhost", None, 200),
+        ("127.0.0.1", None, 200),
+        ("[::1]:8000", None, 200),
+        ("192.168.1.7:8000", None, 200),
+        ("testserver", None, 200),
+        ("api.ideal.house", None, 200),
+        ("cdn.example.com", None, 200),
+        ("sandbox.test", None, 200),
+        ("allowed.lan", None, 200),
+        ("Allowed.LAN:80", "http://allowed.lan", 200),
+        ("localhost:8000", "http://localhost:3000", 200),
+        ("127.0.0.1", "http://app.localhost", 200),
+        ("192.168.1.7:8000", "http://192.168.1.7:8000", 200),
+        ("evil.com", None, 403),
+        ("localhost.evil.com", None, 403),
+        ("evil.com:8000", "http://evil.com:8000", 403),
+        ("notexample.com", None, 403),
+        ("127.0.0.1.evil.com", None, 403),
+        ("<script>", None, 403),
+        ("[", None, 403),
+        ("localhost", "http://evil.com", 403),
+        ("localhost", "null", 403),
+        ("localhost", "http://192.168.1.7", 403),
+        ("localhost", "http://[", 403),
+    ],
+)
+def test_other_names_are_not_answered(host: str, origin: str | None, status: int) -> None:
+    """A page in a browser can point a name of its own at this machine: only names that it cannot own are answered."""
+    with serve(Sandbox(render=False, hosts=["Allowed.lan"])) as base_url:
+        answer = ask_as(base_url, host, **({} if origin is None else {"origin": origin}))
+    assert answer.status_code == status
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    if status == 403:
+        header = "Host" if origin is None or "evil.com:8000" in host else "Origin"
+        assert f"does not answer to the {header}" in answer.json()["message"]
+        named = "Sandbox(hosts=['" in answer.json()["message"] or "by its own address" in answer.json()["message"]
+        assert named
+
+
+def test_any_name_can_be_allowed_and_none_is_needed() -> None:
+    """As for a container that others call by the name of their network; HTTP/1.0 knows no Host."""
+    with serve(Sandbox(render=False, hosts=["*"])) as base_url:
+        assert ask_as(base_url, "sandbox", origin="https://app.company.com").status_code == 200
+    with serve(Sandbox(render=False)) as base_url:
+        url = httpx.URL(base_url)
+        with socket.create_connection((url.host, url.port or 0)) as connection:
+            connection.sendall(b"GET /images/a.jpg HTTP/1.0\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
 
 
 def test_ipv6_is_spoken() -> None:
@@ -183,24 +238,49 @@ def test_ipv6_is_spoken() -> None:
         assert httpx.get(f"{base_url}/images/a.jpg").status_code == 200
 
 
-def test_a_loopback_neighbour_is_not_fetched_by_an_exposed_sandbox(tmp_path: Path) -> None:
-    """Server-side request forgery, end to end: the same order works on loopback and fails, refunded, when exposed."""
+@pytest.mark.parametrize(
+    ("host", "allow_private", "ending"),
+    [
+        ("127.0.0.1", None, "Success"),
+        (ANYWHERE, None, "Failed"),
+        ("127.0.0.1", False, "Failed"),
+        (ANYWHERE, True, "Success"),
+        (None, None, "Failed"),
+    ],
+)
+def test_a_neighbour_is_not_fetched_by_an_exposed_sandbox(
+    tmp_path: Path, host: str | None, allow_private: bool | None, ending: str
+) -> None:
+    """Server-side request forgery, end to end: on loopback the order works; exposed, or who knows, it is refunded."""
     from ideal_async.sandbox._rooms import photograph
 
     (tmp_path / "private.jpg").write_bytes(photograph("private"))
-    with serve(Sandbox(render=False, images=tmp_path)) as neighbour:
-        for allow_private, ending in ((True, "Success"), (False, "Failed")):
-            with (
-                Sandbox(speed=1e9, allow_private=allow_private) as sandbox,
-                serve(sandbox) as base_url,
-                httpx.Client(base_url=base_url, headers=KEY) as client,
-            ):
-                task_id = order(client, imageUrl=f"{neighbour}/images/private.jpg", resolution="480p").json()["data"]
-                status = "Unprocessed"
-                while status not in {"Success", "Failed"}:
-                    time.sleep(0.05)  # until the clip is rendered: threads are the subject
-                    status = client.get(RESULT, params={"taskId": task_id}).json()["data"]["status"]
-                assert status == ending
+    with (
+        serve(Sandbox(render=False, images=tmp_path)) as neighbour,
+        Sandbox(speed=1e9, allow_private=allow_private) as sandbox,
+        serve(sandbox, host) if host else serve_app(sandbox) as base_url,
+        httpx.Client(base_url=base_url, headers=KEY) as client,
+    ):
+        task_id = order(client, imageUrl=f"{neighbour}/images/private.jpg", resolution="480p").json()["data"]
+        status = "Unprocessed"
+        while status not in {"Success", "Failed"}:
+            time.sleep(0.05)  # until the clip is rendered: threads are the subject
+            status = client.get(RESULT, params={"taskId": task_id}).json()["data"]["status"]
+    assert status == ending
+
+
+@contextmanager
+def serve_app(sandbox: Sandbox) -> Iterator[str]:
+    """The app under a server that knows nothing of it, as anybody may run it."""
+    import uvicorn
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(sandbox.app, lifespan="off", log_config=None))
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
 
 
 SERVE_FOREVER = """

@@ -246,6 +246,7 @@ def sandbox(
     url_lifetime: PositiveFloat | None = None,
     http_errors: bool = False,
     allow_private: bool | None = None,
+    hosts: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
 ) -> int:
     """Serve the whole API on this computer, with real videos, until Ctrl-C.
 
@@ -269,6 +270,7 @@ def sandbox(
         url_lifetime: Seconds for which a result URL works; by default for ever.
         http_errors: Answer errors with an HTTP status of their own; the vendor's page names none.
         allow_private: Fetch images from private addresses too; by default only while nobody else can reach the sandbox.
+        hosts: Names by which it may be called besides loopback and numeric addresses; a * allows any.
     """
     from ._sandbox import serve_sandbox
 
@@ -286,6 +288,7 @@ def sandbox(
         url_lifetime=url_lifetime,
         http_errors=http_errors,
         allow_private=allow_private,
+        hosts=hosts,
     )
 
 

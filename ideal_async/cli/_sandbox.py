@@ -1,5 +1,6 @@
 """`ideal-async sandbox`: the whole service on a port, until Ctrl-C."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ._terminal import DONE, Refused, put, say
@@ -20,6 +21,7 @@ def serve_sandbox(
     url_lifetime: float | None,
     http_errors: bool,
     allow_private: bool | None,
+    hosts: Sequence[str],
 ) -> int:
     """Serve, and tell how to use it."""
     import sys
@@ -46,6 +48,7 @@ def serve_sandbox(
             url_lifetime=url_lifetime,
             http_errors=http_errors,
             allow_private=allow_private,
+            hosts=hosts,
         ) as sandbox:
             serve_forever(sandbox, host, port, on_ready=tell)
     except (OSError, ValueError) as error:

@@ -1,7 +1,7 @@
 """The door: an ASGI app with the vendor's two endpoints, the files, a page, and a room for the key's holder."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from functools import cache, partial
 from hmac import compare_digest
 from importlib.resources import files
@@ -12,6 +12,7 @@ from ._admin import answer_faults, answer_ledger, answer_state, replace_faults
 from ._answers import answer_created, answer_json, answer_refused
 from ._codes import API_KEY_INVALID, FAILED, INTERNAL_ERROR, PARAM_ERROR, Refused, failure, success, write_json
 from ._disturb import disturb
+from ._hosts import check_hosts
 from ._http import Answer, Dropped, Receive, Request, Scope, Send, TooLarge, read_body, read_head, send_answer
 from ._openapi import GENERATE, RESULT, describe
 from ._orders import read_order, read_task_id
@@ -27,14 +28,17 @@ BODY_LIMIT = 1024 * 1024
 class SandboxApp:
     """Routes a request to what answers it.
 
-    *holder* is the API key that may see and change everything; with *http_errors* an error has an HTTP status of its
-    own.
+    *holder* is the API key that may see and change everything; *hosts* are names it answers to besides the usual ones;
+    with *http_errors* an error has an HTTP status of its own.
     """
 
-    def __init__(self, service: Service, shelf: Shelf, *, holder: str, http_errors: bool) -> None:
+    def __init__(
+        self, service: Service, shelf: Shelf, *, holder: str, hosts: Collection[str], http_errors: bool
+    ) -> None:
         self._service = service
         self._shelf = shelf
         self._holder = holder.encode()
+        self._hosts = hosts
         self._http_errors = http_errors
         self._routes: dict[str, dict[str, Callable[[Request], Awaitable[Answer]]]] = {
             GENERATE: {"POST": self._generate},
@@ -59,7 +63,7 @@ class SandboxApp:
 
         """
         request = read_head(scope, receive)
-        return await self._answer(self._route, request)
+        return check_hosts(request, self._hosts) or await self._answer(self._route, request)
 
     async def _answer(self, respond: Callable[[Request], Awaitable[Answer]], request: Request) -> Answer:
         """Every refusal, and every mistake of ours, is an answer too."""
@@ -102,7 +106,7 @@ class SandboxApp:
     async def _create(self, request: Request) -> Answer:
         account = self._service.account(request.headers.get("apikey"))
         order = read_order(await read_body(request.receive, BODY_LIMIT))
-        find_image = partial(self._shelf.find_image, own_host=request.host)
+        find_image = partial(self._shelf.find_image, own_host=request.host, local=request.local)
         return answer_created(self._service.create(account, order, find_image))
 
     async def _result(self, request: Request) -> Answer:

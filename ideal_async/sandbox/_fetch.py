@@ -46,16 +46,38 @@ def resolve(host: str, port: int) -> list[Address]:
     return [ipaddress.ip_address(str(sockaddr[0]).partition("%")[0]) for *_, sockaddr in found]
 
 
+#: Not of the open internet, whatever this Python's standard library says (IANA's special-purpose registries, 2025).
+RESERVED = [
+    ipaddress.ip_network(network)
+    for network in (
+        "192.0.0.0/24",  # protocol assignments; Oracle's metadata is among them
+        "192.88.99.0/24",  # relays of 6to4, given up
+        "168.63.129.16/32",  # Azure's way to the host; other clouds' metadata is link-local or private
+        "100.100.100.200/32",  # Alibaba's metadata
+        "64:ff9b:1::/48",  # NAT64 of a local network
+        "fec0::/10",  # site-local, of old
+        "3fff::/20",  # documentation
+        "5f00::/16",  # segment routing
+    )
+]
+
+
 def is_public(address: Address) -> bool:
     """Whether *address* is on the open internet: not private, loopback, link-local, multicast or otherwise reserved."""
     if isinstance(address, ipaddress.IPv6Address):
-        # An IPv4 address in IPv6's clothes (mapped, 6to4, NAT64) is judged by what it carries.
-        inner = address.ipv4_mapped or address.sixtofour
-        if address in ipaddress.ip_network("64:ff9b::/96"):
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        inner = _carried(address)
         if inner is not None:
             return is_public(inner)
+    if any(address in network for network in RESERVED):
+        return False
     return address.is_global and not address.is_multicast
+
+
+def _carried(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address in IPv6's clothes: mapped, translated, compatible (the bare 32 bits), 6to4, NAT64."""
+    if any(address in ipaddress.ip_network(network) for network in ("64:ff9b::/96", "::ffff:0:0:0/96", "::/96")):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour
 
 
 def fetch_image(
@@ -99,6 +121,8 @@ def _build(url: str) -> httpx.Request:
 def _pin(request: httpx.Request, resolve: Resolve) -> None:
     host = request.url.host
     addresses = resolve(host, request.url.port or {"http": 80, "https": 443}[request.url.scheme])
+    if not addresses:
+        raise CannotFetch(f"the host {host!r} has no address")
     if not all(map(is_public, addresses)):
         raise CannotFetch(f"{host} has a private address, which this sandbox does not fetch from")
     # The name stays in the Host header (already set) and, for TLS, in the certificate's check.

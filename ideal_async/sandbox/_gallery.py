@@ -1,5 +1,6 @@
 """The sandbox's own pictures: rooms that come with it, and a folder of the user's photographs."""
 
+import os
 import re
 import zlib
 from base64 import b64decode
@@ -41,7 +42,7 @@ def is_example(host: str) -> bool:
 
 
 class Gallery:
-    """Pictures by name. Files of *folder* come first; any other name with a picture's suffix is shown as a room.
+    """Pictures by name: the files of *folder*, or, without one, a room for every name with a picture's suffix.
 
     Two kinds of names are for trying what goes wrong: `missing…` is never there, `broken…` is no picture. Looking one
     up blocks: it reads.
@@ -53,7 +54,7 @@ class Gallery:
         self.folder = folder
         #: The photographs that were there at the start; later ones are served too, but not listed.
         self.names = sorted(
-            path.name for path in (folder.iterdir() if folder else ()) if media_type_of(path.name).startswith("image/")
+            path.name for path in (folder.iterdir() if folder else ()) if self._read(path.parent, path.name) is not None
         )
         #: Whether looking up blocks too briefly to matter.
         self.instant = folder is None and not draw
@@ -63,11 +64,21 @@ class Gallery:
         """The picture called *name*."""
         if not media_type_of(name).startswith("image/") or name.startswith("missing") or set(name) & set("/\\\0"):
             return None
-        if self.folder is not None and (self.folder / name).is_file():
-            path = self.folder / name
-            return file_on_disk(path, f"{path.stat().st_mtime_ns:x}")
+        if self.folder is not None:
+            return self._read(self.folder, name)
         content = b"This is no picture." if name.startswith("broken") else self._draw(name)
         return File(content, len(content), "image/jpeg", f'"{blake2b(content, digest_size=8).hexdigest()}"')
+
+    def _read(self, folder: Path, name: str) -> File | None:
+        try:
+            path = Path(os.path.realpath(folder / name))  # unlike `resolve` it survives links in a circle
+            # A link may lead anywhere; what is shown lies in the folder.
+            inside = path.parent == folder.resolve() and media_type_of(path.name).startswith("image/")
+            if not inside or not path.is_file():
+                return None
+            return file_on_disk(path, f"{path.stat().st_mtime_ns:x}")
+        except OSError:  # a name of more than 255 bytes, for one
+            return None
 
     def name_in(self, url: str, own_host: str) -> str | None:
         """The name of the picture that *url* means, if it is ours: on an example host or under our own address."""

@@ -31,6 +31,10 @@ NO_LENGTH = {204}
 HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
+#: ASGI's place for what a server of ours knows of a request, and no other does: the last fields of `Request`.
+EXTENSION = "ideal_async.sandbox"
+
+
 class Dropped(Exception):
     """The connection shall die here; whoever runs the app sees to it."""
 
@@ -52,6 +56,12 @@ class Request:
     scheme: str
     host: str
     receive: Receive
+    #: Called by the program that holds the sandbox, without a server in between.
+    in_process: bool = False
+    #: Whether nobody but this machine can have sent it, as far as that is known.
+    local: bool = False
+    #: The name the server listens on.
+    served_as: str | None = None
 
     @property
     def base(self) -> str:
@@ -74,6 +84,7 @@ def read_head(scope: Scope, receive: Receive) -> Request:
         scheme=scope["scheme"],
         host=host if HOST.fullmatch(host) else "localhost",
         receive=receive,
+        **scope.get("extensions", {}).get(EXTENSION, {}),
     )
 
 

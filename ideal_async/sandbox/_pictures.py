@@ -186,6 +186,9 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Marker, place and size of what comes before a JPEG's first scan, and of the scan's header."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:  # noqa: PLR2004 - every marker begins with it
+        if data[at + 1] == 0xFF:  # noqa: PLR2004 - "any marker may optionally be preceded by any number of fill bytes"
+            at += 1
+            continue
         marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4])
         yield marker, at + 4, size - 2
         if marker == START_OF_SCAN:

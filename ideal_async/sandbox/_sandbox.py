@@ -53,8 +53,11 @@ class Sandbox:
         accounts: further API keys and their credits.
         url_lifetime: seconds for which a result URL works; None for ever. Every look gives new ones.
         http_errors: answer errors with an HTTP status of their own instead of 200. The vendor's page names none.
-        allow_private: whether images may be fetched from private, loopback and link-local addresses. None allows it,
-            unless `serve` binds to more than the loopback interface.
+        allow_private: whether images may be fetched from private, loopback and link-local addresses. None allows it
+            where nobody but this machine can ask: through `transport`, and `serve` on a loopback address.
+        hosts: names under which `app` and `serve` may be called, besides loopback and other numeric addresses,
+            ``testserver``, the vendor's, the examples', and those under ``.localhost``, ``.test`` and ``.example``;
+            ``"*"`` for any. A page in a browser could point any other name at this machine (DNS rebinding).
 
     It can be used as a context manager, or closed; a forgotten one cleans up when it is collected.
 
@@ -85,6 +88,7 @@ class Sandbox:
         url_lifetime: float | None = None,
         http_errors: bool = False,
         allow_private: bool | None = None,
+        hosts: Iterable[str] = (),
     ) -> None:
         first = {api_key: credits}
         purses = first | dict(accounts or {}) | first
@@ -98,8 +102,9 @@ class Sandbox:
         self._service.disturb(read_faults(faults))
         gallery = Gallery(None if images is None else Path(images), draw=render)
         self._shelf = Shelf(self._service, gallery, url_lifetime=url_lifetime, allow_private=allow_private)
+        known = frozenset(name.lower() for name in hosts)
         #: The ASGI application; needs no lifespan.
-        self.app = SandboxApp(self._service, self._shelf, holder=api_key, http_errors=http_errors)
+        self.app = SandboxApp(self._service, self._shelf, holder=api_key, hosts=known, http_errors=http_errors)
         #: An httpx transport that answers in process, whatever the host: the API, images and result URLs alike.
         self.transport = SandboxTransport(self.app.respond)
 
@@ -149,7 +154,7 @@ class Sandbox:
 
     @property
     def allow_private(self) -> bool | None:
-        """Whether images may come from private addresses; None until something decides."""
+        """Whether images may come from private addresses; None: where only this machine can ask."""
         return self._shelf.allow_private
 
     @allow_private.setter

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Generator, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from ._http import App, Dropped, Receive, Scope, Send
+from ._http import EXTENSION, App, Dropped, Receive, Scope, Send
 from ._sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ def serve(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> Generator
         OSError: the port is taken, or the host is not one of this machine's; nothing was started.
 
     """
-    with _listen(sandbox, host, port) as (listener, base_url):
+    with _listen(host, port) as (listener, base_url):
         started = threading.Event()
         failed: list[BaseException] = []
-        server = _server(sandbox, started.set)
+        server = _server(sandbox, host, started.set)
 
         def run() -> None:
             try:
@@ -72,8 +72,8 @@ def serve_forever(
         OSError: the port is taken, or the host is not one of this machine's.
 
     """
-    with _listen(sandbox, host, port) as (listener, base_url):
-        server = _server(sandbox, lambda: on_ready(base_url))
+    with _listen(host, port) as (listener, base_url):
+        server = _server(sandbox, host, lambda: on_ready(base_url))
 
         def stop(*_: object) -> None:
             server.should_exit = True
@@ -100,7 +100,7 @@ def is_loopback(host: str) -> bool:
 
 
 @contextlib.contextmanager
-def _listen(sandbox: Sandbox, host: str, port: int) -> Generator[tuple[socket.socket, str], None, None]:
+def _listen(host: str, port: int) -> Generator[tuple[socket.socket, str], None, None]:
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
@@ -109,14 +109,12 @@ def _listen(sandbox: Sandbox, host: str, port: int) -> Generator[tuple[socket.so
         else:
             problem = f"cannot listen on {host} port {port}: {error.strerror}"
         raise OSError(error.errno, problem) from None
-    if sandbox.allow_private is None and not is_loopback(host):
-        sandbox.allow_private = False
     with listener:
         name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - compared, not bound
         yield listener, f"http://{name}:{listener.getsockname()[1]}"
 
 
-def _server(sandbox: Sandbox, ready: Callable[[], object]) -> "uvicorn.Server":
+def _server(sandbox: Sandbox, host: str, ready: Callable[[], object]) -> "uvicorn.Server":
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -125,7 +123,7 @@ def _server(sandbox: Sandbox, ready: Callable[[], object]) -> "uvicorn.Server":
             ready()
 
     config = uvicorn.Config(
-        _dropping(sandbox.app),
+        _dropping(sandbox.app, {"local": is_loopback(host), "served_as": host}),
         http="h11",  # one implementation, whatever else is installed: `_dropping` depends on it
         ws="none",
         lifespan="off",
@@ -138,8 +136,8 @@ def _server(sandbox: Sandbox, ready: Callable[[], object]) -> "uvicorn.Server":
     return Server(config)
 
 
-def _dropping(app: App) -> App:
-    """*app*, with connections that die where it raises `Dropped`."""
+def _dropping(app: App, known: dict[str, Any]) -> App:
+    """*app*, told what is *known*, with connections that die where it raises `Dropped`."""
 
     async def dropping(scope: Scope, receive: Receive, send: Send) -> None:
         # The object that `send` belongs to knows of the connection; ASGI has no words for it.
@@ -151,7 +149,7 @@ def _dropping(app: App) -> App:
             await send(message)
 
         try:
-            await app(scope, receive, send_while_heard)
+            await app({**scope, "extensions": {EXTENSION: known}}, receive, send_while_heard)
         except (Dropped, asyncio.CancelledError):  # cancelled: the server's grace is over
             exchange.transport.close()
             # uvicorn would report a missing answer unless it knows that the connection is gone.

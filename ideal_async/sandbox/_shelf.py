@@ -34,7 +34,7 @@ class Shelf:
     """Result files and pictures.
 
     *url_lifetime* is in seconds; None means that result URLs never expire. *allow_private* says whether an image may be
-    fetched from a private address; the server that binds the sandbox to one decides about None.
+    fetched from a private address; None allows it where only this machine can ask.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Shelf:
         name = self._gallery.name_in(url, own_host)
         return None if name is None else FOLDER + quote(name)
 
-    def find_image(self, url: str, own_host: str) -> bytes:
+    def find_image(self, url: str, own_host: str, *, local: bool) -> bytes:
         """The image a customer named: one of our own pictures, or fetched. Blocking, for a thread.
 
         Raises:
@@ -81,7 +81,7 @@ class Shelf:
         """
         name = self._gallery.name_in(url, own_host)
         if name is None:
-            return fetch_image(url, allow_private=self.allow_private is not False)
+            return fetch_image(url, allow_private=local if self.allow_private is None else self.allow_private)
         file = self._gallery.find(name)
         if file is None:
             raise CannotFetch("its server answered HTTP 404")

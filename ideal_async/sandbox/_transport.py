@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import httpx
 
-from ._http import Answer, Chunks, Dropped, Receive, Scope
+from ._http import EXTENSION, Answer, Chunks, Dropped, Receive, Scope
 
 
 class SandboxTransport(httpx.AsyncBaseTransport):
@@ -41,6 +41,7 @@ class SandboxTransport(httpx.AsyncBaseTransport):
             "headers": [(name.lower(), value) for name, value in request.headers.raw],
             "client": ("127.0.0.1", 0),
             "server": (request.url.host, port),
+            "extensions": {EXTENSION: {"in_process": True, "local": True}},
         }
         wait: float | None = request.extensions.get("timeout", {}).get("read")
 
