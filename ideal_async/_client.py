@@ -15,6 +15,7 @@ import attrs
 import httpx
 
 from ._background import Background
+from ._credentials import check_base_url, check_key
 from ._errors import ConnectionFailed, TaskFailed
 from ._forecast import Forecast, Pacing
 from ._identity import origin_of
@@ -23,7 +24,7 @@ from ._observer import Call, Guarded, Observer, ignore
 from ._poller import Poller
 from ._pricing import Budget, Ledger
 from ._retry import Failure, Retry
-from ._session import Session, check_base_url, check_key
+from ._session import Session
 from ._submissions import Flight, LeaveLoop, OnSubmit, Submissions, call
 from ._transports import DOWNLOADS_AT_ONCE, Transports
 from ._waiter import Waiter

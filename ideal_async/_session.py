@@ -5,18 +5,18 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from ipaddress import ip_address
 from typing import Any, TypeVar
 
 import anyio
 import httpx
 
 from ._answers import LARGEST_ANSWER, Answer, read_look, read_retry_after, read_submit
+from ._credentials import ApiKey, keep_headers_out_of_logs
 from ._errors import ApiError, ConnectionFailed, IdealError, NotTheApi, TaskFailed
 from ._models import Task
 from ._observer import Observer
 from ._retry import Failure, Retry, Sent, asks_to_slow_down
-from ._transports import POSTS_AT_ONCE, Sender, Transports, read_body, sent_nothing
+from ._transports import POSTS_AT_ONCE, Sender, Trace, Transports, read_body, sent_nothing
 
 logger = logging.getLogger("ideal_async")
 
@@ -35,123 +35,6 @@ SUBMIT_LIMIT = 90.0
 #: Seconds for which a wait rides out what somebody in between says, as long as the API itself was never heard: by then
 #: it is no outage, but a wrong base URL.
 STRANGERS_ONLY = 60.0
-
-
-#: Characters of a key that cannot occur in an answer by chance.
-_TELLING = 12
-
-
-class _Key:
-    """The API key, which must not come out of any repr."""
-
-    __slots__ = ("_bytes", "headers")
-
-    def __init__(self, key: str) -> None:
-        self.headers = {"APIKEY": key, "Accept": "application/json", "Accept-Encoding": "identity"}
-        telling = len(key) >= _TELLING and not key.isdecimal()
-        self._bytes = (key.encode(), key.replace("/", "\\/").encode()) if telling else ()
-
-    def __repr__(self) -> str:
-        return "<API key>"
-
-    def redact(self, text: str) -> str:
-        """Leave the key out where somebody else's words repeat it."""
-        return text.replace(self.headers["APIKEY"], repr(self))
-
-    def redact_bytes(self, content: bytes) -> bytes:
-        """Leave the key out of an answer; a short one may be part of anything in there, so it stays."""
-        for secret in self._bytes:
-            content = content.replace(secret, repr(self).encode())
-        return content
-
-    def redact_error(self, error: BaseException) -> None:
-        """Leave the key out of all that an exception says, and of what it was caused by."""
-        seen: set[int] = set()  # a chain may lead back to its beginning
-        errors: list[BaseException] = [error]
-        while errors:
-            found = errors.pop()
-            if id(found) in seen:
-                continue
-            seen.add(id(found))
-            found.args = tuple(self._redact_value(value) for value in found.args)
-            for name, value in list(vars(found).items()):
-                if isinstance(value, str | list):
-                    setattr(found, name, self._redact_value(value))
-            for link in ("__cause__", "__context__"):
-                linked = getattr(found, link)
-                if linked is not None and self.headers["APIKEY"] in self._words(linked):
-                    setattr(found, link, self._stand_in(linked))
-                elif linked is not None:
-                    errors.append(linked)
-            if isinstance(found, BaseExceptionGroup):
-                errors += found.exceptions
-
-    def _words(self, error: BaseException) -> str:
-        """Return what an exception says when it is shown, unless it says nothing else with its arguments redacted."""
-        error.args = tuple(self._redact_value(value) for value in error.args)
-        return f"{error} {error!r}"
-
-    def _stand_in(self, error: BaseException) -> BaseException:
-        """Return another exception that says the same, for one that keeps the key where it cannot be taken out."""
-        stand_in = Exception(self.redact(f"{type(error).__name__}: {error}"))
-        return stand_in.with_traceback(error.__traceback__)
-
-    def _redact_value(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self.redact(value)
-        if isinstance(value, bytes):
-            return value.replace(self.headers["APIKEY"].encode(), repr(self).encode())
-        if isinstance(value, list):
-            return [self._redact_value(item) for item in value]
-        return value
-
-
-def check_key(key: str | None) -> str:
-    """Return a key that can be a header.
-
-    Raises:
-        ValueError: There is none, or it is none; it is not repeated in the message.
-    """
-    if not key:
-        raise ValueError("no API key: pass api_key=..., or set IDEAL_HOUSE_API_KEY")
-    if not (key.isascii() and key.isprintable()) or key != key.strip():
-        raise ValueError("the API key has characters that cannot be in a header (a line break at its end, perhaps?)")
-    return key
-
-
-def check_base_url(base_url: str) -> httpx.URL:
-    """Return the API's base URL without a slash at its end.
-
-    Raises:
-        ValueError: It is no http(s) URL, or would carry the key over a network in clear text.
-    """
-    try:
-        url = httpx.URL(base_url.rstrip("/"))
-    except (httpx.InvalidURL, AttributeError, TypeError) as error:
-        raise ValueError(f"base_url is no URL: {error}") from None
-    if url.scheme not in {"http", "https"} or not url.host or url.query or url.fragment or url.userinfo:
-        raise ValueError("base_url must look like https://api.ideal.house")
-    if url.scheme == "http" and not _is_loopback(url.host):
-        raise ValueError("base_url must be https: over plain http everyone on the way can read the API key")
-    return url
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-class _Silent(logging.Filter):
-    """hpack logs at DEBUG every header that it packs, the key among them."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Let through what is above DEBUG."""
-        return record.levelno > logging.DEBUG
-
-
-_SILENT = _Silent()
 
 
 class Session:
@@ -176,9 +59,8 @@ class Session:
         retry: Retry,
         observer: Observer | None = None,
     ) -> None:
-        self._key = _Key(api_key)
-        for name in ("hpack.hpack", "hpack.table"):
-            logging.getLogger(name).addFilter(_SILENT)  # the same one again is none
+        self._key = ApiKey(api_key)
+        keep_headers_out_of_logs()
         self._generate_url = str(base_url.copy_with(path=base_url.path.rstrip("/") + GENERATE))
         self._result_url = str(base_url.copy_with(path=base_url.path.rstrip("/") + RESULT))
         self._transports = transports
@@ -296,19 +178,9 @@ class Session:
         try:
             if self._brake_until:
                 await self._heed_brake()  # it may have been put on while this waited for its slot
-            if sender.is_closed:
-                return Failure(Sent.NO, ConnectionFailed("the http client is closed: nothing was sent"))
-            try:
-                request = sender.build_request(method, url, timeout=timeout, **more)
-                # Here, and not among the arguments, so that no frame of ours has the key in a printable variable.
-                request.headers.update(self._key.headers)
-            except Exception as error:  # noqa: BLE001 - a user's http_client may be of any making
-                failure = ConnectionFailed(
-                    f"http_client cannot make this request ({self._describe(error)}); it was not sent"
-                )
-                failure.__cause__ = error
-                self._key.redact_error(failure)
-                return Failure(Sent.NO, failure)
+            request = self._build(sender, method, url, timeout=timeout, **more)
+            if isinstance(request, Failure):
+                return request
             if confirm is not None:
                 await confirm()
                 while self._brake_until > anyio.current_time():
@@ -317,19 +189,38 @@ class Session:
             if on_wire is not None:
                 await anyio.lowlevel.checkpoint_if_cancelled()  # the last moment to withdraw
                 on_wire(True)
+            trace = Trace(request.extensions.get("trace"))
+            if on_wire is not None:
+                request.extensions["trace"] = trace
             try:
                 # Shielded: whoever asked may go, a submit on its way is never torn in two.
                 # What `anyio.fail_after` does, without its generator.
                 with anyio.CancelScope(deadline=anyio.current_time() + limit, shield=on_wire is not None):
                     return await self._exchange(sender, request)
-                raise TimeoutError  # noqa: TRY301 - it is told like all that a transport raises
+                raise TimeoutError(f"no answer within {limit:g} seconds")  # noqa: TRY301 - as a transport would
             except Exception as error:  # noqa: BLE001 - transports raise what they like; all of it means: no answer
-                failure = ConnectionFailed(f"the API could not be reached ({self._describe(error)})")
-                failure.__cause__ = error
-                self._key.redact_error(failure)
-                return Failure(Sent.NO if sent_nothing(error) else Sent.MAYBE, failure)
+                sent = Sent.NO if sent_nothing(sender.carrier(request), error, trace) else Sent.MAYBE
+                return self._failure(sent, f"the API could not be reached ({self._describe(error)})", error)
         finally:
             self._slots.release()
+
+    def _build(self, sender: Sender, method: str, url: str, **more: Any) -> httpx.Request | Failure:
+        if sender.is_closed:
+            return Failure(Sent.NO, ConnectionFailed("the http client is closed: nothing was sent"))
+        try:
+            request: httpx.Request = sender.build_request(method, url, **more)
+            # Here, and not among the arguments, so that no frame of ours has the key in a printable variable.
+            request.headers.update(self._key.headers)
+        except Exception as error:  # noqa: BLE001 - a user's http_client may be of any making
+            why = f"http_client cannot make this request ({self._describe(error)}); it was not sent"
+            return self._failure(Sent.NO, why, error)
+        return request
+
+    def _failure(self, sent: Sent, why: str, cause: Exception) -> Failure:
+        failure = ConnectionFailed(why)
+        failure.__cause__ = cause
+        self._key.redact_error(failure)
+        return Failure(sent, failure)
 
     def _describe(self, error: Exception) -> str:
         """Say what went wrong, without the key."""

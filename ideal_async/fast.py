@@ -7,7 +7,7 @@ from ssl import SSLContext
 import anyio.lowlevel
 import httpx
 
-from ._transports import JUST_USED, KEEP_ALIVE
+from ._transports import JUST_USED, KEEP_ALIVE, aiohttp_sent_nothing, httpcore_sent_nothing
 
 try:
     import aiohttp
@@ -52,6 +52,11 @@ class FastTransport(httpx.AsyncBaseTransport):
             self._transports = self._open(JUST_USED), self._open(KEEP_ALIVE)
         _url.set(str(request.url))
         return await self._transports[request.method != "POST"].handle_async_request(request)
+
+    @staticmethod
+    def sent_nothing(error: BaseException) -> bool:
+        """Tell whether a request that ended in *error* certainly never left."""
+        return aiohttp_sent_nothing(error) or httpcore_sent_nothing(error)
 
     def _open(self, keep_alive: float) -> httpx.AsyncBaseTransport:
         self._verify = self._verify or httpx.create_ssl_context()  # reads the certificates once

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from ideal_async import AsyncClient, ImageToVideo
+from ideal_async._transports import httpcore_sent_nothing
 
 ID = 1234567890123456789
 KEY = "sk-do-not-show-me"
@@ -46,6 +47,11 @@ class Service(httpx.AsyncBaseTransport):
 
     Each of them is one reply for all, a list of replies (the last one stays), or a function, sync or async.
     """
+
+    @staticmethod
+    def sent_nothing(error: BaseException) -> bool:
+        """Be believed like httpcore, whose exceptions a test may use."""
+        return httpcore_sent_nothing(error)
 
     def __init__(
         self,

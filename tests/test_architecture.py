@@ -14,7 +14,7 @@ FLOORS: list[set[str]] = [
     {"_identity"},
     {"_models", "_ranges", "_media", "_schedule"},
     {"_errors", "_forecast"},
-    {"_wire", "_retry", "_pricing", "_observer", "_waiter", "_transports", "_part"},
+    {"_wire", "_retry", "_pricing", "_observer", "_waiter", "_transports", "_credentials", "_part"},
     {"_answers"},
     {"_watched"},
     {"_session", "_poller", "_download", "_background", "_journal"},

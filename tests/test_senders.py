@@ -7,8 +7,8 @@ import pytest
 from fakes import BASE_URL, GENERATE, ID, KEY, ROOM, Service, answer, look
 
 from ideal_async import AsyncClient, ConnectionFailed
-from ideal_async._session import check_base_url
-from ideal_async._transports import DirectSender, Transports
+from ideal_async._credentials import check_base_url
+from ideal_async._transports import ClientSender, DirectSender, Transports
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 TIMEOUT = (1.0, 2.0, 3.0, 4.0)
@@ -67,9 +67,9 @@ def test_a_proxy_of_the_environment_is_heeded_but_not_for_loopback(
         monkeypatch.setenv("HTTP_PROXY", proxy)
     transports = Transports.of_our_own(check_base_url(base_url), requests_at_once=3)
     for sender in (transports.posts, transports.looks):
-        assert isinstance(sender, DirectSender if straight else httpx.AsyncClient)
+        assert isinstance(sender, DirectSender if straight else ClientSender)
     if not straight:
-        for client in (transports.posts, transports.web):
+        for client in (getattr(transports.posts, "_client", None), transports.web):
             assert isinstance(client, httpx.AsyncClient)
             transport = client._transport_for_url(httpx.URL(base_url))
             assert isinstance(transport, httpx.AsyncHTTPTransport)

@@ -8,7 +8,6 @@ from typing import Any
 
 import anyio
 import anyio.abc
-import httpcore
 import httpx
 import pytest
 from fakes import (
@@ -42,9 +41,10 @@ from ideal_async import (
     Unauthorized,
 )
 from ideal_async._answers import LARGEST_ANSWER
+from ideal_async._credentials import check_base_url, check_key
 from ideal_async._retry import Failure, Sent
-from ideal_async._session import Session, check_base_url, check_key
-from ideal_async._transports import Transports, sent_nothing
+from ideal_async._session import Session
+from ideal_async._transports import Trace, Transports, sent_nothing
 
 BODY = {"imageUrl": "https://example.com/room.jpg", "duration": 5, "resolution": "720p", "prompt": "Grüße 🏠"}
 
@@ -131,87 +131,7 @@ async def test_every_request_has_its_timeouts() -> None:
     ]
 
 
-# What is known when nothing usable comes back: the rule
-
-NOT_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout"}
-#: Every exception a transport of httpx can raise. A new one has to be judged here before it is believed.
-TRANSPORT_ERRORS = {
-    "CloseError",
-    "ConnectError",
-    "ConnectTimeout",
-    "DecodingError",
-    "LocalProtocolError",
-    "NetworkError",
-    "PoolTimeout",
-    "ProtocolError",
-    "ProxyError",
-    "ReadError",
-    "ReadTimeout",
-    "RemoteProtocolError",
-    "RequestError",
-    "TimeoutException",
-    "TooManyRedirects",
-    "TransportError",
-    "UnsupportedProtocol",
-    "WriteError",
-    "WriteTimeout",
-}
-
-
-def test_every_exception_of_httpx_has_been_judged() -> None:
-    """This fails when httpx grows a new one."""
-    errors = {
-        name for name, value in vars(httpx).items() if isinstance(value, type) and issubclass(value, httpx.RequestError)
-    }
-    assert errors == TRANSPORT_ERRORS
-
-
-@pytest.mark.parametrize("name", sorted(TRANSPORT_ERRORS))
-def test_only_three_errors_of_httpcore_mean_not_sent(name: str) -> None:
-    """Those it raises before the first byte of a request is written."""
-    error: Exception = getattr(httpx, name)("broken")
-    core = getattr(httpcore, name, httpcore.NetworkError)
-    error.__cause__ = core("broken")
-    assert sent_nothing(error) is (name in NOT_SENT)
-
-
-def imitate(cls: str, module: str, base: type[BaseException] = Exception) -> BaseException:
-    error: BaseException = type(cls, (base,), {"__module__": module})("broken")
-    return error
-
-
-@pytest.mark.parametrize(
-    ("error", "cause", "sent"),
-    [
-        # a call-compatible fork, by its classes' names
-        (imitate("ConnectError", "httpx2"), imitate("ConnectError", "httpcore2"), Sent.NO),
-        (imitate("ReadError", "httpx2"), imitate("ReadError", "httpcore2"), Sent.MAYBE),
-        # httpx-aiohttp 0.2.0 says ConnectTimeout when the answer is reset, so only aiohttp's own word counts
-        (httpx.ConnectTimeout(""), imitate("ServerTimeoutError", "aiohttp.client_exceptions"), Sent.MAYBE),
-        (httpx.ConnectTimeout(""), imitate("ClientOSError", "aiohttp.client_exceptions"), Sent.MAYBE),
-        (httpx.ConnectError(""), imitate("ClientConnectorError", "aiohttp.client_exceptions"), Sent.NO),
-        (
-            httpx.ConnectError(""),
-            imitate("DNSError", "aiohttp", type(imitate("ClientConnectorError", "aiohttp"))),
-            Sent.NO,
-        ),
-        # a transport nobody has looked into
-        (httpx.ConnectError(""), None, Sent.MAYBE),
-        (httpx.ConnectError(""), OSError("?"), Sent.MAYBE),
-        (httpx.ConnectError(""), httpcore.ReadError("?"), Sent.MAYBE),
-        (TimeoutError(), None, Sent.MAYBE),
-        (OSError(), httpcore.ConnectError(""), Sent.MAYBE),
-    ],
-)
-def test_not_sent_is_believed_only_where_it_was_proven(
-    error: Exception, cause: BaseException | None, sent: Sent
-) -> None:
-    """The name of an exception is no proof; money hangs on it."""
-    error.__cause__ = cause
-    assert sent_nothing(error) is (sent is Sent.NO)
-
-
-# … and the facts, on real sockets
+# What is known when nothing usable comes back, on real sockets
 
 
 async def hang_up(stream: anyio.abc.SocketStream) -> None:
@@ -345,7 +265,7 @@ async def test_no_connection_in_the_pool_means_not_sent() -> None:
         with pytest.raises(httpx.PoolTimeout) as caught:
             await client.post(url)
         tasks.cancel_scope.cancel()
-    assert sent_nothing(caught.value)
+    assert sent_nothing(httpx.AsyncHTTPTransport(), caught.value, Trace())
 
 
 async def speak_plainly(stream: anyio.abc.SocketStream) -> None:
@@ -374,8 +294,8 @@ async def test_no_answer_to_a_handshake_means_not_sent() -> None:
     async with loopback(speak_plainly) as url, httpx.AsyncClient() as client:
         with pytest.raises(httpx.ConnectError) as refused:
             await client.post(url.replace("http:", "https:"))
-    assert sent_nothing(timeout.value)
-    assert sent_nothing(refused.value)
+    for error in (timeout.value, refused.value):
+        assert sent_nothing(httpx.AsyncHTTPTransport(), error, Trace())
 
 
 # Answers

@@ -1,17 +1,30 @@
 """Which transport carries submits, looks and downloads, and which of its failures prove that nothing was sent."""
 
 from .body import read_body
-from .proof import sent_nothing
-from .senders import DOWNLOADS_AT_ONCE, JUST_USED, KEEP_ALIVE, POSTS_AT_ONCE, DirectSender, Sender, Transports
+from .proof import Trace, aiohttp_sent_nothing, httpcore_sent_nothing, sent_nothing
+from .senders import (
+    DOWNLOADS_AT_ONCE,
+    JUST_USED,
+    KEEP_ALIVE,
+    POSTS_AT_ONCE,
+    ClientSender,
+    DirectSender,
+    Sender,
+    Transports,
+)
 
 __all__ = [
     "DOWNLOADS_AT_ONCE",
     "JUST_USED",
     "KEEP_ALIVE",
     "POSTS_AT_ONCE",
+    "ClientSender",
     "DirectSender",
     "Sender",
+    "Trace",
     "Transports",
+    "aiohttp_sent_nothing",
+    "httpcore_sent_nothing",
     "read_body",
     "sent_nothing",
 ]

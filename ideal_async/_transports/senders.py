@@ -7,6 +7,8 @@ from urllib.request import getproxies
 
 import httpx
 
+from .proof import qualified_name
+
 #: A crash leaves at most this many POSTs, and their credits, in doubt.
 POSTS_AT_ONCE = 4
 #: Downloads in flight, beside the API's requests.
@@ -41,6 +43,38 @@ class Sender(Protocol):
     async def send(self, request: Any, *, stream: bool, follow_redirects: bool) -> Any:
         """Send it; the answer's body is still to be read."""
         ...
+
+    def carrier(self, request: Any) -> object:
+        """Return the transport that carries a request: its failures are told apart by what is known of it."""
+        ...
+
+
+class ClientSender:
+    """Sends by an `httpx.AsyncClient`, or one of a call-compatible fork."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.build_request = client.build_request
+        self.send = client.send
+
+    @property
+    def is_closed(self) -> bool:
+        """Nothing goes out any more."""
+        closed: bool = self._client.is_closed
+        return closed
+
+    def carrier(self, request: Any) -> object:
+        """Return the transport that carries a request; `None`: nobody knows."""
+        if qualified_name(type(self._client)) not in _PLAIN_CLIENTS:  # it may send in its own way
+            return None
+        try:
+            return self._client._transport_for_url(request.url)  # noqa: SLF001 - there is no public way to ask
+        except AttributeError:
+            return None
+
+
+#: Clients that hand a request to one transport, once.
+_PLAIN_CLIENTS = {"httpx.AsyncClient", "httpx2.AsyncClient", "httpx_aiohttp.HttpxAiohttpClient"}
 
 
 #: A task is looked at several times, always at the same URL, and parsing it is half of what making a request costs.
@@ -92,6 +126,11 @@ class DirectSender:
         response.request = request
         return response
 
+    def carrier(self, request: object) -> httpx.AsyncBaseTransport:
+        """Return the transport."""
+        del request
+        return self._transport
+
 
 class Transports:
     """All ways out of one client.
@@ -118,7 +157,8 @@ class Transports:
     @classmethod
     def of_client(cls, http_client: httpx.AsyncClient) -> Self:
         """Send everything by the user's own client, which the user closes."""
-        return cls(http_client, http_client, http_client, own=[])
+        sender = ClientSender(http_client)
+        return cls(sender, sender, http_client, own=[])
 
     @classmethod
     def of_transport(cls, transport: httpx.AsyncBaseTransport) -> Self:
@@ -142,7 +182,7 @@ class Transports:
         if base_url.scheme == "https" and getproxies():
             # Which proxy is for which host only httpx.AsyncClient knows.
             clients = [httpx.AsyncClient(verify=tls, limits=limits) for limits in (fresh, lasting, others)]
-            return cls(*clients, own=clients)
+            return cls(ClientSender(clients[0]), ClientSender(clients[1]), clients[2], own=clients)
         posts, looks = (httpx.AsyncHTTPTransport(verify=tls, limits=limits) for limits in (fresh, lasting))
         web = httpx.AsyncClient(verify=tls, limits=others, trust_env=base_url.scheme == "https")
         return cls(DirectSender(posts), DirectSender(looks), web, own=[posts, looks, web])

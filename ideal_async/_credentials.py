@@ -1,0 +1,129 @@
+"""The API key, and where it may go."""
+
+import logging
+from ipaddress import ip_address
+from typing import Any
+
+import httpx
+
+#: Characters of a key that cannot occur in an answer by chance.
+_TELLING = 12
+
+
+class ApiKey:
+    """The API key, which must not come out of any repr."""
+
+    __slots__ = ("_bytes", "headers")
+
+    def __init__(self, key: str) -> None:
+        self.headers = {"APIKEY": key, "Accept": "application/json", "Accept-Encoding": "identity"}
+        telling = len(key) >= _TELLING and not key.isdecimal()
+        self._bytes = (key.encode(), key.replace("/", "\\/").encode()) if telling else ()
+
+    def __repr__(self) -> str:
+        return "<API key>"
+
+    def redact(self, text: str) -> str:
+        """Leave the key out where somebody else's words repeat it."""
+        return text.replace(self.headers["APIKEY"], repr(self))
+
+    def redact_bytes(self, content: bytes) -> bytes:
+        """Leave the key out of an answer; a short one may be part of anything in there, so it stays."""
+        for secret in self._bytes:
+            content = content.replace(secret, repr(self).encode())
+        return content
+
+    def redact_error(self, error: BaseException) -> None:
+        """Leave the key out of all that an exception says, and of what it was caused by."""
+        seen: set[int] = set()  # a chain may lead back to its beginning
+        errors: list[BaseException] = [error]
+        while errors:
+            found = errors.pop()
+            if id(found) in seen:
+                continue
+            seen.add(id(found))
+            found.args = tuple(self._redact_value(value) for value in found.args)
+            for name, value in list(vars(found).items()):
+                if isinstance(value, str | list):
+                    setattr(found, name, self._redact_value(value))
+            for link in ("__cause__", "__context__"):
+                linked = getattr(found, link)
+                if linked is not None and self.headers["APIKEY"] in self._words(linked):
+                    setattr(found, link, self._stand_in(linked))
+                elif linked is not None:
+                    errors.append(linked)
+            if isinstance(found, BaseExceptionGroup):
+                errors += found.exceptions
+
+    def _words(self, error: BaseException) -> str:
+        """Return what an exception says when it is shown, unless it says nothing else with its arguments redacted."""
+        error.args = tuple(self._redact_value(value) for value in error.args)
+        return f"{error} {error!r}"
+
+    def _stand_in(self, error: BaseException) -> BaseException:
+        """Return another exception that says the same, for one that keeps the key where it cannot be taken out."""
+        stand_in = Exception(self.redact(f"{type(error).__name__}: {error}"))
+        return stand_in.with_traceback(error.__traceback__)
+
+    def _redact_value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.redact(value)
+        if isinstance(value, bytes):
+            return value.replace(self.headers["APIKEY"].encode(), repr(self).encode())
+        if isinstance(value, list):
+            return [self._redact_value(item) for item in value]
+        return value
+
+
+def check_key(key: str | None) -> str:
+    """Return a key that can be a header.
+
+    Raises:
+        ValueError: There is none, or it is none; it is not repeated in the message.
+    """
+    if not key:
+        raise ValueError("no API key: pass api_key=..., or set IDEAL_HOUSE_API_KEY")
+    if not (key.isascii() and key.isprintable()) or key != key.strip():
+        raise ValueError("the API key has characters that cannot be in a header (a line break at its end, perhaps?)")
+    return key
+
+
+def check_base_url(base_url: str) -> httpx.URL:
+    """Return the API's base URL without a slash at its end.
+
+    Raises:
+        ValueError: It is no http(s) URL, or would carry the key over a network in clear text.
+    """
+    try:
+        url = httpx.URL(base_url.rstrip("/"))
+    except (httpx.InvalidURL, AttributeError, TypeError) as error:
+        raise ValueError(f"base_url is no URL: {error}") from None
+    if url.scheme not in {"http", "https"} or not url.host or url.query or url.fragment or url.userinfo:
+        raise ValueError("base_url must look like https://api.ideal.house")
+    if url.scheme == "http" and not _is_loopback(url.host):
+        raise ValueError("base_url must be https: over plain http everyone on the way can read the API key")
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+class _WithoutHeaders(logging.Filter):
+    """hpack logs at DEBUG every header that it packs, the key among them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let through what is above DEBUG."""
+        return record.levelno > logging.DEBUG
+
+
+_WITHOUT_HEADERS = _WithoutHeaders()
+
+
+def keep_headers_out_of_logs() -> None:
+    """Take what hpack says of headers out of the logs."""
+    for name in ("hpack.hpack", "hpack.table"):
+        logging.getLogger(name).addFilter(_WITHOUT_HEADERS)  # the same one again is none
