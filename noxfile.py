@@ -31,7 +31,7 @@ def group(name: str) -> list[str]:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the suite on both backends, with complete branch coverage."""
-    session.install("-e", EXTRAS, *group("tests"))
+    session.install("-e", EXTRAS, *group("tests"), *group("servers"))
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
@@ -85,7 +85,7 @@ def oldest(session: nox.Session) -> None:
 @nox.session
 def soak(session: nox.Session) -> None:
     """Pull the plug hundreds of times."""
-    session.install("-e", EXTRAS, *group("tests"))
+    session.install("-e", EXTRAS, *group("tests"), *group("servers"))
     session.run("pytest", "-q", "-m", "soak or slow", env={"IDEAL_ASYNC_SOAK": "1"})
 
 

