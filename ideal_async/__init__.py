@@ -23,6 +23,7 @@ from ._errors import (
     TaskFailed,
     Unauthorized,
     UnexpectedAnswer,
+    UploadFailed,
     WaitTimeout,
 )
 from ._forecast import Pacing
@@ -106,6 +107,7 @@ __all__ = [
     "TaskStatus",
     "Unauthorized",
     "UnexpectedAnswer",
+    "UploadFailed",
     "VideoOutput",
     "WaitTimeout",
     "batch",

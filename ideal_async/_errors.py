@@ -17,6 +17,7 @@
     ├─ WaitTimeout            still running, still paid: wait again
     ├─ BudgetExceeded         nothing was sent: raise the budget
     ├─ JournalFailed          mend the disk; `.task_id` tells whether something was paid
+    ├─ UploadFailed           mend the bucket or its keys; nothing was sent
     └─ DownloadFailed         call again, it resumes
 
 Misuse by the caller is `TypeError`, `ValueError` or `RuntimeError` instead. All of these can be pickled.
@@ -235,6 +236,18 @@ class JournalFailed(IdealError):
     Before the request was sent `task_id` is `None` and nothing was spent; afterwards `task_id` is the paid task, which
     then is recorded nowhere else.
     """
+
+
+class UploadFailed(IdealError):
+    """A photograph could not be published, so its request was not sent, and nothing was spent.
+
+    Attributes:
+        path: Of the photograph, if it is known.
+    """
+
+    def __init__(self, message: str, *, path: str | None = None, task_id: int | None = None) -> None:
+        super().__init__(message, task_id=task_id)
+        self.path = path
 
 
 class DownloadFailed(IdealError):

@@ -22,7 +22,7 @@ FLOORS: list[set[str]] = [
     {"_client"},
     {"_batch"},
     {""},  # the face: ideal_async itself
-    {"cli", "pytest_plugin", "opentelemetry", "webdemo", "fast"},
+    {"cli", "pytest_plugin", "opentelemetry", "webdemo", "fast", "buckets"},
     {"__main__", "pytest_ideal_async"},
 ]
 #: A wing is a package with one door, its `__init__`: nobody reaches past it. Inside, too, imports only go down.
@@ -76,7 +76,7 @@ def name_of(path: Path) -> str:
 def room_of(name: str) -> str:
     """A package counts as one room seen from outside."""
     head = name.partition(".")[0]
-    return head if head in {"cli", "sandbox", "webdemo", *WINGS} else name
+    return head if head in {"cli", "sandbox", "webdemo", "buckets", *WINGS} else name
 
 
 def imports_of(path: Path) -> Iterator[str]:

@@ -1,0 +1,327 @@
+"""Photographs get a URL in a bucket of the user's, and videos are delivered there."""
+
+import base64
+import email.utils
+import hashlib
+import hmac
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+import httpx
+import pytest
+
+from ideal_async import UploadFailed
+
+pytest.importorskip("obstore", reason="pip install 'ideal-async[buckets]'")
+from ideal_async.buckets import Bucket
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("real_time")]
+
+#: Of Azurite, for everybody to know.
+ACCOUNT = "devstoreaccount1"
+ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+JPEG = b"\xff\xd8\xff\xe0\0\x10JFIF" + bytes(range(256)) * 40
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
+MP4 = b"\0\0\0\x20ftypisom" + bytes(9000)
+
+Make = Callable[..., Bucket]
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch, s3_url: str, tmp_path: Path) -> Make:
+    """Moto, as the environment tells it."""
+    httpx.put(f"{s3_url}/photos").raise_for_status()
+    for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_CREDENTIAL_EXPIRATION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "one")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "two")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    return partial(Bucket, "s3://photos/tour", scratch=tmp_path / "scratch")
+
+
+@pytest.fixture
+def azure(monkeypatch: pytest.MonkeyPatch, azurite_url: str, tmp_path: Path) -> Make:
+    """Azurite, as the environment tells it."""
+    container = f"photos{abs(hash(tmp_path))}"
+    make_container(azurite_url, container)
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT)
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", ACCOUNT_KEY)
+    monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", azurite_url)
+    return partial(Bucket, f"az://{container}/tour", scratch=tmp_path / "scratch")
+
+
+def make_container(url: str, name: str) -> None:
+    """Signed by hand: obstore makes none."""
+    headers = {"x-ms-date": email.utils.formatdate(usegmt=True), "x-ms-version": "2020-04-08"}
+    canonical = "".join(f"{key}:{value}\n" for key, value in headers.items())
+    text = "PUT" + "\n" * 12 + canonical + f"/{ACCOUNT}/{ACCOUNT}/{name}\nrestype:container"
+    signature = base64.b64encode(hmac.new(base64.b64decode(ACCOUNT_KEY), text.encode(), "sha256").digest()).decode()
+    headers["Authorization"] = f"SharedKey {ACCOUNT}:{signature}"
+    httpx.put(f"{url}/{name}?restype=container", headers=headers).raise_for_status()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Make]:
+    """A folder, shown by a web server."""
+    place = tmp_path / "shown photos"
+    place.mkdir()
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(place))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        yield partial(Bucket, place.as_uri(), url=url, scratch=tmp_path / "scratch")
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(params=["s3", "azure", "folder"])
+def make(request: pytest.FixtureRequest) -> Make:
+    """One of each kind."""
+    found: Make = request.getfixturevalue(request.param)
+    return found
+
+
+async def get(url: str) -> httpx.Response:
+    async with httpx.AsyncClient() as client:
+        return await client.get(url)
+
+
+def photo(tmp_path: Path, content: bytes = JPEG, name: str = "room.jpg") -> Path:
+    path = tmp_path / name
+    path.write_bytes(content)
+    return path
+
+
+# Photographs in
+
+
+async def test_a_photograph_gets_a_url_for_everybody(make: Make, tmp_path: Path) -> None:
+    """Named by its content, whatever it is called; its media type is what its bytes say."""
+    bucket = make()
+    url = await bucket.publish(photo(tmp_path))
+    answer = await get(url)
+    assert (answer.status_code, answer.content, answer.headers["Content-Type"]) == (200, JPEG, "image/jpeg")
+    assert urlsplit(url).path.endswith(f"/{hashlib.sha256(JPEG).hexdigest()}.jpg")
+    png = await bucket.publish(str(photo(tmp_path, PNG, "png.jpg")))
+    assert (await get(png)).headers["Content-Type"] == "image/png"
+
+
+async def test_the_same_photograph_is_stored_once(make: Make, tmp_path: Path) -> None:
+    """Under any name and in any run: what is there is not put again; the URL is the same but for the signature."""
+    first = await make().publish(photo(tmp_path))
+    bucket = make()
+    name = first.partition("?")[0].rpartition("/")[2]
+    bucket._store.put(name, b"\xff\xd8\xffmarked by hand", "image/jpeg")
+    again = await bucket.publish(photo(tmp_path, name="other.jpeg"))
+    assert (await get(again)).content == b"\xff\xd8\xffmarked by hand"
+    assert again.partition("?")[0] == first.partition("?")[0]
+    assert await bucket.publish(photo(tmp_path, JPEG + b"edited")) != again
+
+
+async def test_many_are_published_at_once(make: Make, tmp_path: Path) -> None:
+    """Two of each, in threads, and not all of them together."""
+    bucket = make()
+    urls: list[str] = []
+
+    async def publish(number: int) -> None:
+        urls.append(await bucket.publish(photo(tmp_path, JPEG + bytes([number % 6]), f"{number}.jpg")))
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(12):
+            tasks.start_soon(publish, number)
+    assert len({url.partition("?")[0] for url in urls}) == 6
+
+
+@pytest.mark.parametrize(
+    ("content", "fix"),
+    [
+        (b"<html>", "is no picture"),
+        (b"", "is no picture"),
+        (MP4, "is no picture"),
+        (b"\0\0\0\x18ftypheic", "pass prepare=True"),
+    ],
+)
+async def test_what_is_no_photograph_is_not_published(folder: Make, tmp_path: Path, content: bytes, fix: str) -> None:
+    """Its name says nothing."""
+    with pytest.raises(ValueError, match=fix):
+        await folder().publish(photo(tmp_path, content))
+
+
+async def test_a_photograph_that_is_not_there_or_far_too_large(folder: Make, tmp_path: Path) -> None:
+    """Told by the system, or before it is read."""
+    with pytest.raises(FileNotFoundError):
+        await folder().publish(tmp_path / "missing.jpg")
+    with photo(tmp_path).open("r+b") as file:
+        file.truncate((64 << 20) + 1)
+    with pytest.raises(ValueError, match="67108865 bytes, which is no photograph"):
+        await folder().publish(tmp_path / "room.jpg")
+
+
+async def test_a_photograph_that_changes_meanwhile_is_not_published(folder: Make, tmp_path: Path) -> None:
+    """Its address was told: another picture there would be another video under the same key."""
+    bucket, path = folder(), photo(tmp_path)
+    address = bucket.address(path)
+    path.write_bytes(PNG)
+    with pytest.raises(ValueError, match="was changed while it was being published"):
+        bucket.put(path, address)
+
+
+async def test_a_bucket_that_is_not_there_is_told_without_secrets(s3: Make, tmp_path: Path) -> None:
+    """In the store's words."""
+    del s3
+    with pytest.raises(UploadFailed, match=r"room.jpg could not be published in s3://none: .*NoSuchBucket") as caught:
+        await Bucket("s3://none").publish(photo(tmp_path))
+    assert caught.value.path == str(tmp_path / "room.jpg")
+    assert "two" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+async def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """A file stands in its place."""
+    photo(tmp_path, name="folder")
+    bucket = Bucket(f"{tmp_path.as_uri()}/folder", url="https://photos.example")
+    with pytest.raises(UploadFailed, match="could not be published"):
+        await bucket.publish(photo(tmp_path))
+    path = bucket / "room.mp4"
+    assert not path.holds("7/video")
+
+
+# Keys and lifetimes
+
+
+@pytest.mark.parametrize(
+    ("place", "options", "fix"),
+    [
+        ("photos", {}, "use s3://, gs:// or az://"),
+        ("http://photos.example", {}, "use s3://"),
+        ("s3:///tour", {}, "use s3://"),
+        ("s3://photos", {"url": "https://photos.example"}, "is no place"),
+        ("s3://key:secret@photos", {}, "holds no secrets"),
+        ("az://photos?sig=1", {}, "holds no secrets"),
+        ("file:///srv/photos", {}, "needs url="),
+        ("file:///srv/photos", {"url": "ftp://photos"}, "needs url="),
+        ("file://srv/photos", {"url": "https://photos.example"}, "three slashes"),
+        ("file:///", {"url": "https://photos.example"}, "three slashes"),
+        ("s3://photos", {"lifetime": 0}, "positive number of seconds"),
+        ("s3://photos", {"lifetime": 604_801}, r"for 604800 seconds \(a week\) at most"),
+        ("gs://photos", {"lifetime": 1e7}, "a week"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused(place: str, options: dict[str, Any], fix: str) -> None:
+    """Before anything is asked of anybody, with the fix."""
+    with pytest.raises(ValueError, match=fix):
+        Bucket(place, **options)
+
+
+@pytest.mark.parametrize("place", ["s3://photos", "gs://photos/a", "az://photos/a", "abfss://photos@account/a"])
+def test_a_place_is_not_visited_before_it_is_used(place: str) -> None:
+    """Nor are keys looked for; a repr holds none."""
+    assert repr(Bucket(place, lifetime=604_800)) == f"Bucket({place!r}, lifetime=604800, prepare=None)"
+
+
+@pytest.mark.parametrize(
+    "session",
+    [(None, 3600, True), (None, 86_400, False), (7200, 3600, True), (1800, 3600, False)],
+)
+async def test_a_signature_does_not_outlive_its_keys(
+    s3: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, session: tuple[float | None, float, bool]
+) -> None:
+    """A longer lifetime than the session's is an error, not a promise; without a known end an hour is believed."""
+    ends_in, lifetime, good = session
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "three")
+    if ends_in is not None:
+        end = datetime.now(UTC) + timedelta(seconds=ends_in)
+        monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", end.isoformat())
+    bucket = s3(lifetime=lifetime)
+    if good:
+        assert (await get(await bucket.publish(photo(tmp_path)))).content == JPEG
+    else:
+        with pytest.raises(ValueError, match=f"lifetime={lifetime} seconds is beyond"):
+            await bucket.publish(photo(tmp_path))
+
+
+async def test_the_keys_of_a_profile_are_used(s3: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read by boto3, where the environment names a profile or the call does; what cannot be is told."""
+    pytest.importorskip("boto3")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    (tmp_path / "config").write_text("[profile tour]\nregion = eu-west-1\n[profile empty]\nregion = eu-west-1\n")
+    (tmp_path / "credentials").write_text("[tour]\naws_access_key_id = AKIATOUR\naws_secret_access_key = x\n")
+    url = await s3(profile="tour").publish(photo(tmp_path))
+    assert "X-Amz-Credential=AKIATOUR%2F" in url
+    assert "eu-west-1" in url
+    for profile, words in (("none", "could not be found"), ("empty", "holds no keys")):
+        with pytest.raises(UploadFailed, match=words):
+            await s3(profile=profile).publish(photo(tmp_path))
+    with pytest.raises(UploadFailed):  # a service's own identity is asked for, and there is none here
+        await Bucket("s3://photos", config={"metadata_endpoint": "http://127.0.0.1:9"}).publish(photo(tmp_path))
+
+
+async def test_an_endpoint_may_be_a_setting(
+    s3: Make, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As obstore names it."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    url = await s3(config={"endpoint": s3_url}).publish(photo(tmp_path))
+    assert url.startswith(f"{s3_url}/photos/tour/")
+
+
+# Videos out
+
+
+async def test_a_video_is_delivered_whole(make: Make) -> None:
+    """In one put, of several parts if it is large; it bears the mark of its task; nothing of it is left here."""
+    bucket = make()
+    target = bucket / "videos" / "order-42.mp4"
+    mark = "https://api.ideal.house:443 7/video"
+    assert not target.holds(mark)
+    local = target.local(mark)
+    content = MP4 + bytes(20 << 20)
+    local.write_bytes(content)
+    target.deliver(local, "video/mp4", mark)
+    assert not local.exists()
+    assert (bucket / "videos/order-42.mp4").holds(mark)
+    assert not target.holds("https://api.ideal.house:443 8/video")
+    url = bucket._store.sign(target.name, 60)
+    assert (await get(url)).content == content
+
+
+def test_a_name_in_a_bucket_stays_in_it() -> None:
+    """Words between single slashes."""
+    bucket = Bucket("s3://photos/tour/")
+    assert str(bucket / "a" / "b/c.mp4") == "s3://photos/tour/a/b/c.mp4"
+    assert bucket / "a" / "b" == bucket / "a/b" != bucket / "a"
+    assert len({bucket / "a", Bucket("s3://photos/tour") / "a"}) == 1
+    for name in ("", "/a", "a/", "a//b", "../a", "a/./b", "a\nb"):
+        with pytest.raises(ValueError, match="is no name in a bucket"):
+            bucket / name
+
+
+def test_what_waits_for_delivery_is_ours_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the system's temporary folder, unless told otherwise; a folder that somebody else laid there is not used."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    bucket = Bucket("s3://photos")
+    scratch = bucket.scratch
+    assert scratch.parent == tmp_path
+    assert scratch.stat().st_mode & 0o777 == 0o700
+    assert (bucket / "a").local("1") != (bucket / "a").local("2")
+    scratch.rmdir()
+    (tmp_path / "theirs").mkdir()
+    scratch.symlink_to(tmp_path / "theirs")
+    with pytest.raises(PermissionError, match="pass scratch="):
+        _ = bucket.scratch
