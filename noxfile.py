@@ -11,7 +11,7 @@ nox.options.sessions = ["tests", "lint", "types", "package"]
 nox.options.error_on_external_run = True
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-EXTRAS = ".[cli,fast,http2,otel,sandbox,webdemo]"
+EXTRAS = ".[buckets,cli,fast,http2,otel,photos,sandbox,webdemo]"
 
 #: Tests of what users call; the rest has run from the checkout already.
 FACES = [
@@ -65,7 +65,7 @@ def package(session: nox.Session) -> None:
     session.install("build")
     session.run("python", "-m", "build", "--outdir", str(work / "dist"), silent=True)
     (wheel,) = (work / "dist").glob("*.whl")
-    session.install(f"{wheel}[cli,fast,http2,otel,sandbox,webdemo]", *group("tests"))
+    session.install(f"{wheel}[buckets,cli,fast,http2,otel,photos,sandbox,webdemo]", *group("tests"))
     for part in ("tests", "README.md", "pyproject.toml"):
         source = Path(part)
         (shutil.copytree if source.is_dir() else shutil.copy)(source, work / part)

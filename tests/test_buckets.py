@@ -32,6 +32,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 MP4 = b"\0\0\0\x20ftypisom" + bytes(9000)
 
 Make = Callable[..., Bucket]
+SERVED = pytest.mark.slow  # by a real server
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def folder(tmp_path: Path) -> Iterator[Make]:
         def log_message(self, *_: object) -> None: ...
 
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(place))) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         url = f"http://127.0.0.1:{server.server_address[1]}"
         yield partial(Bucket, place.as_uri(), url=url, scratch=tmp_path / "scratch")
@@ -86,7 +87,7 @@ def folder(tmp_path: Path) -> Iterator[Make]:
         thread.join()
 
 
-@pytest.fixture(params=["s3", "azure", "folder"])
+@pytest.fixture(params=[*(pytest.param(name, marks=SERVED) for name in ("s3", "azure")), "folder"])
 def make(request: pytest.FixtureRequest) -> Make:
     """One of each kind."""
     found: Make = request.getfixturevalue(request.param)
@@ -178,6 +179,7 @@ async def test_a_photograph_that_changes_meanwhile_is_not_published(folder: Make
         bucket.put(path, address)
 
 
+@SERVED
 async def test_a_bucket_that_is_not_there_is_told_without_secrets(s3: Make, tmp_path: Path) -> None:
     """In the store's words."""
     del s3
@@ -231,6 +233,7 @@ def test_a_place_is_not_visited_before_it_is_used(place: str) -> None:
     assert repr(Bucket(place, lifetime=604_800)) == f"Bucket({place!r}, lifetime=604800, prepare=None)"
 
 
+@SERVED
 @pytest.mark.parametrize(
     "session",
     [(None, 3600, True), (None, 86_400, False), (7200, 3600, True), (1800, 3600, False)],
@@ -252,6 +255,7 @@ async def test_a_signature_does_not_outlive_its_keys(
             await bucket.publish(photo(tmp_path))
 
 
+@SERVED
 async def test_the_keys_of_a_profile_are_used(s3: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read by boto3, where the environment names a profile or the call does; what cannot be is told."""
     pytest.importorskip("boto3")
@@ -272,6 +276,7 @@ async def test_the_keys_of_a_profile_are_used(s3: Make, tmp_path: Path, monkeypa
         await Bucket("s3://photos", config={"metadata_endpoint": "http://127.0.0.1:9"}).publish(photo(tmp_path))
 
 
+@SERVED
 async def test_an_endpoint_may_be_a_setting(
     s3: Make, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,7 @@ from ideal_async import (
     TaskStatus,
     Unauthorized,
     UnexpectedAnswer,
+    UploadFailed,
     WaitTimeout,
 )
 
@@ -56,6 +57,7 @@ EXAMPLES: list[IdealError] = [
     BudgetExceeded(needed=20, left=10),
     JournalFailed("disk full", task_id=7),
     DownloadFailed("broken off", path="room.mp4", received=5, task_id=7),
+    UploadFailed("no such bucket", path="room.jpg"),
 ]
 
 
@@ -85,7 +87,7 @@ def test_every_exception_survives_a_pickle(error: IdealError, duplicate: object)
     ("cls", "parent"),
     [
         *((cls, IdealError) for cls in (ConnectionFailed, ApiError, UnexpectedAnswer, SubmissionUnknown, TaskFailed)),
-        *((cls, IdealError) for cls in (WaitTimeout, BudgetExceeded, JournalFailed, DownloadFailed)),
+        *((cls, IdealError) for cls in (WaitTimeout, BudgetExceeded, JournalFailed, DownloadFailed, UploadFailed)),
         (NotTheApi, ConnectionFailed),
         *((cls, ApiError) for cls in (Unauthorized, InvalidRequest, OutOfCredits, ContentRejected)),
         *((cls, ApiError) for cls in (RequestFailed, ServerError, RateLimited)),

@@ -18,6 +18,7 @@ AsyncClient ImageToVideo Task TaskInput TaskStatus VideoOutput Eta Outcome Outco
 Pacing Retry Budget Ledger Prices PRICES batch resume estimate
 IdealError ConnectionFailed ApiError Unauthorized InvalidRequest OutOfCredits ContentRejected RequestFailed ServerError
 RateLimited UnexpectedAnswer SubmissionUnknown TaskFailed WaitTimeout BudgetExceeded JournalFailed DownloadFailed
+UploadFailed
 """
 
 

@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 from io import BytesIO
 from threading import BoundedSemaphore
+from typing import Any, cast
 
 import attrs
 
@@ -100,7 +101,7 @@ class Fit:
                     picture = page
                 if profile and picture.mode in ("RGB", "CMYK"):
                     source = ImageCms.ImageCmsProfile(BytesIO(profile))
-                    srgb = ImageCms.createProfile("sRGB")
+                    srgb = cast("Any", ImageCms.createProfile("sRGB"))  # pyright: ignore[reportUnknownMemberType]
                     picture = ImageCms.profileToProfile(picture, source, srgb, outputMode="RGB") or picture
                 fit = BytesIO()
                 picture.convert("RGB").save(fit, "JPEG", quality=self.quality, exif=b"", icc_profile=None)

@@ -168,7 +168,7 @@ def _aws_keys(profile: str | None) -> tuple[Any, Any]:
         if profile is not None:
             raise ValueError(f"the profile {profile!r} is read by boto3: pip install boto3")
         return None, None
-    import boto3
+    import boto3  # pyright: ignore[reportMissingTypeStubs]
     from obstore.auth.boto3 import Boto3CredentialProvider
 
     session = boto3.Session(profile_name=profile)
