@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 
-import ideal_async._journal.journal
+import ideal_async._journal.store
 from ideal_async import AsyncClient, ImageToVideo, Journal, Pacing, SubmissionUnknown, batch
 
 IN_FLIGHT = 20
@@ -94,5 +94,5 @@ def run_to_statement(url: str, path: Path, keys: list[str], ticks: int) -> None:
         db.set_trace_callback(countdown.tick)
         return db
 
-    vars(ideal_async._journal.journal)["connect"] = watched
+    vars(ideal_async._journal.store)["connect"] = watched
     run(url, path, keys)

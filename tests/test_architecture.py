@@ -36,10 +36,10 @@ WINGS: dict[str, list[set[str]]] = {
         {""},  # the door
     ],
     "_journal": [
-        {"entries", "group_commit", "liveness", "schema"},
-        {"contract"},
-        {"transitions"},
-        {"decisions"},
+        {"entries", "liveness", "log", "place", "schema"},
+        {"contract", "copies", "damage", "group_commit"},
+        {"repair", "transitions"},
+        {"decisions", "store"},
         {"journal"},
         {""},
     ],

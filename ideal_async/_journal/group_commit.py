@@ -16,6 +16,8 @@ from typing import Any, Generic, TypeVar
 
 from ideal_async._errors import JournalFailed
 
+from .place import Place
+
 T = TypeVar("T")
 
 #: What to do about SQLite's primary result codes (sqlite.org/rescode.html); the others get `_ANYTHING`.
@@ -27,7 +29,7 @@ _ADVICE = {
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened: check that it is there, and that this user may read and write it",
     sqlite3.SQLITE_BUSY: "another program keeps it locked: close that program (a database browser?) and call again",
     sqlite3.SQLITE_LOCKED: "another program keeps it locked: close that program (a database browser?) and call again",
-    sqlite3.SQLITE_CORRUPT: "it is damaged: move it aside, keep it to find out what was paid, and restore a backup",
+    sqlite3.SQLITE_CORRUPT: "it is damaged: `ideal-async journal repair` says what can be saved, else restore a backup",
     sqlite3.SQLITE_NOTADB: "it is no journal: name another path, or move the file aside",
     sqlite3.SQLITE_NOMEM: "memory ran out: free some and call again",
 }
@@ -42,10 +44,16 @@ _PATIENCE = 0.005
 _CHECKPOINT_PATIENCE = 0.1
 
 
-def journal_failed(error: sqlite3.Error | OSError, path: str) -> JournalFailed:
+#: What the database and the disk raise; the last where a damaged name cannot be read as text.
+FAILURES = (sqlite3.Error, OSError, UnicodeDecodeError)
+
+
+def journal_failed(error: sqlite3.Error | OSError | UnicodeDecodeError, path: str) -> JournalFailed:
     """Turn a failure of the database or of the disk into ours, which names the fix."""
     if isinstance(error, OSError):
         advice = f"{error.strerror or error}: check that the folder is there, local, and writable for this user"
+    elif isinstance(error, UnicodeDecodeError):
+        advice = _ADVICE[sqlite3.SQLITE_CORRUPT]
     else:
         advice = _ADVICE.get(_code_of(error), _ANYTHING)
     return JournalFailed(f"journal {path!r}: {advice} ({error})")
@@ -58,11 +66,13 @@ def _code_of(error: sqlite3.Error) -> int:
 
 
 @contextmanager
-def translate_errors(path: str) -> Generator[None, None, None]:
-    """Let no exception of the database or of the disk out."""
+def translate_errors(path: str, but: type[OSError] | tuple[()] = ()) -> Generator[None, None, None]:
+    """Let no exception of the database or of the disk out, but some that say all there is to say."""
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except but:
+        raise
+    except FAILURES as error:
         raise journal_failed(error, path) from error
 
 
@@ -100,6 +110,7 @@ class GroupCommit:
             raise
         self._set_patience(_PATIENCE)
         self._log_limit = _LOG_SIZE
+        self._place: Place | None = None
         self._reading = threading.Lock()
         self._turn = threading.Condition()
         self._queue: list[_Write[Any]] = []
@@ -167,6 +178,16 @@ class GroupCommit:
                 del write  # or this frame and the exception keep each other alive, and with them an intent
         return write.result
 
+    def check_place(self) -> None:
+        """Make sure that the file still stands where it was opened.
+
+        Raises:
+            JournalFailed: It does not.
+        """
+        if self._place is not None:
+            with translate_errors(self._path):
+                self._place.check()
+
     def owed(self) -> list[Any]:
         """Return what is not written yet though it has happened, newest first."""
         with self._turn:
@@ -206,6 +227,8 @@ class GroupCommit:
         if self._log_size():
             self._checkpoint()
         self._writer.close()
+        if self._place is not None:
+            self._place.leave()
         return lost
 
     def _lead(self, own: _Write[Any]) -> None:
@@ -238,7 +261,20 @@ class GroupCommit:
             self._turn.notify_all()
 
     def _commit(self, batch: Sequence[_Write[Any]]) -> None:
-        """Make *batch* durable in one transaction, or, if that is lost, each write in its own."""
+        """Make *batch* durable in one transaction, or, if that is lost, each write in its own.
+
+        In a file that was moved away only what has happened already is written: it may be brought back.
+        """
+        try:
+            self.check_place()
+        except JournalFailed as error:
+            self._commit_in_place([write for write in batch if write.owed])
+            for write in batch:
+                write.error = write.error or JournalFailed(str(error))
+        else:
+            self._commit_in_place(batch)
+
+    def _commit_in_place(self, batch: Sequence[_Write[Any]]) -> None:
         try:
             self._begin()
         except sqlite3.Error as error:
@@ -256,7 +292,7 @@ class GroupCommit:
                 raise
             if len(batch) > 1:
                 for write in batch:
-                    self._commit([write])
+                    self._commit_in_place([write])
             else:
                 batch[0].error = journal_failed(error, self._path)
 
@@ -266,6 +302,8 @@ class GroupCommit:
         while True:
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
+                if self._place is None:
+                    self._place = Place(self._path)  # SQLite makes its other files no later than now
                 break
             except sqlite3.Error as error:
                 if _code_of(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
@@ -280,7 +318,7 @@ class GroupCommit:
             if not self._writer.in_transaction:  # the disk is full: SQLite has rolled back what the others wrote, too
                 raise
             self._writer.execute("ROLLBACK TO write")
-            if isinstance(error, (sqlite3.Error, OSError)):
+            if isinstance(error, FAILURES):
                 write.error = journal_failed(error, self._path)
             else:
                 write.error = error.with_traceback(None)  # whose frames hold the write, which holds the exception

@@ -21,6 +21,10 @@ from weakref import WeakValueDictionary
 if sys.platform == "win32":
     import msvcrt
 
+    def is_mapped_elsewhere(_: Path) -> bool:
+        """Tell whether another process uses a database, by its `-shm` file; Windows cannot tell."""
+        return False
+
     def _lock(descriptor: int) -> bool:
         """Take the lock; `False` if another process has it."""
         try:
@@ -30,6 +34,18 @@ if sys.platform == "win32":
         return True
 else:
     import fcntl
+
+    def is_mapped_elsewhere(path: Path) -> bool:
+        """Tell whether another process uses a database, by its `-shm` file, which this process must not have open.
+
+        As long as it does, SQLite holds a shared lock on byte 128 (UNIX_SHM_DMS in its os_unix.c).
+        """
+        with suppress(FileNotFoundError), path.open("r+b", buffering=0) as file:
+            try:
+                fcntl.lockf(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 128)
+            except (BlockingIOError, PermissionError):
+                return True
+        return False
 
     def _lock(descriptor: int) -> bool:
         """Take the lock; `False` if another process has it."""
@@ -105,6 +121,18 @@ def is_alive(folder: Path, owner: str, name: str | None = None) -> bool:
     if ours is None or ours.inherited:
         return _is_locked(folder / owner)
     return name is None or name in ours.held
+
+
+def is_anyone_alive(folder: Path) -> bool:
+    """Tell whether any owner lives; delete the files of those who do not.
+
+    Raises:
+        OSError: It cannot be told.
+    """
+    try:
+        return any(is_alive(folder, path.name) for path in folder.iterdir())
+    except FileNotFoundError:
+        return False
 
 
 def remove_dead(folder: Path) -> None:

@@ -160,7 +160,7 @@ def create(path: str) -> None:
         raise JournalFailed(f"journal {path!r}: there is no folder {str(folder)!r}: make it, or name another path")
     with _creating:
         try:
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            make_private(path)
         except FileExistsError:
             return
     if _SYNCS_FOLDERS:  # the new name must survive a power cut, too
@@ -169,6 +169,16 @@ def create(path: str) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def make_private(path: str) -> None:
+    """Make an empty file that only this user may read and write.
+
+    Raises:
+        FileExistsError: Something is there.
+        OSError: The disk says no.
+    """
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def connect(path: str, *, timeout: float) -> sqlite3.Connection:
@@ -189,22 +199,28 @@ def connect(path: str, *, timeout: float) -> sqlite3.Connection:
         connection.execute("PRAGMA fullfsync = ON")
         connection.execute("PRAGMA checkpoint_fullfsync = ON")
         connection.execute("PRAGMA wal_autocheckpoint = 0")  # see GroupCommit.fold
-        migrate(connection, path)
+        if migrate(connection, path):
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # so that a copy of the file alone is a journal
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def migrate(connection: sqlite3.Connection, path: str, migrations: Sequence[tuple[str, ...]] = MIGRATIONS) -> None:
+def migrate(connection: sqlite3.Connection, path: str, migrations: Sequence[tuple[str, ...]] = MIGRATIONS) -> bool:
     """Bring the tables up to date; of many processes at once, one does it.
+
+    Returns:
+        Whether there was anything to do.
 
     Raises:
         JournalFailed: A newer version of this library wrote the file.
         sqlite3.Error: It cannot be written.
     """
+    changed = False
     while not _step(connection, path, migrations):
-        pass
+        changed = True
+    return changed
 
 
 def _step(connection: sqlite3.Connection, path: str, migrations: Sequence[tuple[str, ...]]) -> bool:
@@ -212,6 +228,8 @@ def _step(connection: sqlite3.Connection, path: str, migrations: Sequence[tuple[
     connection.execute("BEGIN IMMEDIATE")
     try:
         version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            _check_empty(connection, path)
         if version < len(migrations):
             for statement in migrations[version]:
                 connection.execute(statement)
@@ -233,10 +251,23 @@ def _step(connection: sqlite3.Connection, path: str, migrations: Sequence[tuple[
     return version == len(migrations)
 
 
+def _check_empty(connection: sqlite3.Connection, path: str) -> None:
+    if _has_tables(connection):
+        raise JournalFailed(
+            f"journal {path!r} has tables, but no schema version (user_version is 0), as after a dump and "
+            f"reload: restore a backup; or, if this version of ideal_async wrote it, set it to {len(MIGRATIONS)}"
+        )
+
+
+def _has_tables(connection: sqlite3.Connection) -> bool:
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return bool(tables)
+
+
 def _recognise(connection: sqlite3.Connection, path: str) -> None:
     """Refuse the database of another program before anything in it is changed."""
     # In this order: another process may be making our tables, and it makes them together with the mark.
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    tables = _has_tables(connection)
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if application != APPLICATION_ID and (application or tables):
         raise JournalFailed(f"journal {path!r} is the database of another program: name another path")

@@ -14,6 +14,7 @@ import attrs
 from ideal_async._errors import BudgetExceeded
 
 from .contract import Cap, Intent
+from .copies import doubts_since
 from .entries import COLUMNS, State, encode_time
 from .schema import COUNTED
 
@@ -68,12 +69,19 @@ def read_page(
     return db.execute(f"{_SELECT} {where} ORDER BY id LIMIT ?", [*values, size]).fetchall()
 
 
-def intend(db: sqlite3.Connection, intent: Intent, cap: Cap | None, owner: str, is_alive: IsAlive) -> Row | None:
-    """Write an intent down and return `None`, or return the row that forbids it."""
+def intend(
+    db: sqlite3.Connection, intent: Intent, cap: Cap | None, *, named: bool, owner: str, is_alive: IsAlive
+) -> Row | None:
+    """Write an intent down and return `None`, or return the row that forbids it; *named* if the key is the caller's."""
     now = encode_time(intent.created_at)
     here = {"origin": intent.origin, "account": intent.account, "key": intent.key}
     found = db.execute(f"SELECT state, fingerprint, owner, attempt FROM entries WHERE {_KEY}", here).fetchone()
     if found is None:
+        since = doubts_since(db) if named else None
+        if since is not None:
+            doubted = attrs.evolve(intent, created_at=since)
+            _insert(db, doubted, "unknown", now=now, reason="the copy that was restored does not know it")
+            return find(db, intent.origin, intent.account, intent.key)
         _check_cap(db, intent, cap)
         _insert(db, intent, "intended", owner=owner, now=now)
         return None
@@ -285,15 +293,16 @@ def _insert(
     task_id: str | None = None,
     late_for: str | None = None,
     follower: str | None = None,
+    reason: str | None = None,
 ) -> None:
     db.execute(
         """
         INSERT INTO entries (origin, account, key, attempt, fingerprint, request, credits, created_at, updated_at,
-            state, owner, task_id, late_for, follower)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            state, owner, task_id, late_for, follower, reason)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """,
         (
             *(intent.origin, intent.account, intent.key, intent.attempt, intent.fingerprint, intent.request),
-            *(intent.credits, encode_time(intent.created_at), now, state, owner, task_id, late_for, follower),
+            *(intent.credits, encode_time(intent.created_at), now, state, owner, task_id, late_for, follower, reason),
         ),
     )

@@ -1,0 +1,66 @@
+"""Damage is found before money depends on it: SQLite alone would go on with what is left, and not say so."""
+
+import shlex
+import sqlite3
+from pathlib import Path
+
+from ideal_async._errors import JournalFailed
+
+from .liveness import is_anyone_alive, is_mapped_elsewhere
+from .log import read_log
+from .place import is_open_here
+
+#: Bytes of a file that is checked as a whole when it is opened: a key that no index finds would be paid again.
+CHECKED_SIZE = 32_000_000
+
+
+def is_in_use(path: str, owners: Path) -> bool:
+    """Tell whether a living process, perhaps this one, uses the file. One that only reads may go unnoticed.
+
+    Raises:
+        OSError: It cannot be told.
+    """
+    return is_open_here(path) or is_anyone_alive(owners)
+
+
+def check_log(path: str) -> None:
+    """Read the log of a file that nobody seems to use, before SQLite does.
+
+    Raises:
+        JournalFailed: Something that was committed would be lost with it.
+        OSError: It cannot be read.
+    """
+    damage = read_log(Path(f"{path}-wal")).damage
+    if damage is not None and not is_mapped_elsewhere(
+        Path(f"{path}-shm")
+    ):  # a log that is being written looks like that
+        raise refuse(path, f"of its log {f'{path}-wal'!r}, {damage}")
+
+
+def check_pages(db: sqlite3.Connection, path: str) -> None:
+    """Read a file that is not large from its first page to its last, and compare its indexes.
+
+    Raises:
+        JournalFailed: Something is wrong with it.
+    """
+    if Path(path).stat().st_size <= CHECKED_SIZE:
+        damage = find_damage(db)
+        if damage is not None:
+            raise refuse(path, damage)
+
+
+def find_damage(db: sqlite3.Connection) -> str | None:
+    """Return what SQLite finds wrong first."""
+    try:
+        (found,) = db.execute("PRAGMA integrity_check(1)").fetchone()
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        return str(error)
+    return None if found == "ok" else " ".join(found.split())
+
+
+def refuse(path: str, damage: str) -> JournalFailed:
+    """Say that nothing was changed, and what to do."""
+    return JournalFailed(
+        f"journal {path!r} is damaged: {damage}. Nothing was changed; `ideal-async journal repair {shlex.quote(path)}` "
+        "says what can be saved"
+    )
