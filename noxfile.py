@@ -1,5 +1,6 @@
-"""Sessions: tests, lint, types, package (the default); oldest, soak, bench."""
+"""Sessions: tests, lint, types, package (the default); versions, oldest, soak, bench."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,10 @@ nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.sessions = ["tests", "lint", "types", "package"]
 nox.options.error_on_external_run = True
+
+# The suite starts hundreds of Pythons: what they import is compiled once, when it is installed and when it is first run.
+os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
+COMPILED = {"PYTHONDONTWRITEBYTECODE": None}
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 EXTRAS = ".[buckets,cli,fast,http2,otel,photos,sandbox,webdemo]"
@@ -36,7 +41,7 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", *session.posargs)
         return
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *PARALLEL, env={"PYTHONDEVMODE": "1"})
+    session.run("coverage", "run", "-m", "pytest", *PARALLEL, env={**COMPILED, "PYTHONDEVMODE": "1"})
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 
@@ -74,12 +79,19 @@ def package(session: nox.Session) -> None:
         session.run("pytest", "-q", "-m", "not slow and not checkout", *FACES)
 
 
+@nox.session(python=["3.11", "3.12", "3.13", "3.14"])
+def versions(session: nox.Session) -> None:
+    """Run all that is not slow on every Python the package claims to work with."""
+    session.install("-e", EXTRAS, *group("tests"))
+    session.run("pytest", "-q", "-m", "not slow", *PARALLEL, *session.posargs, env={"PYTHONDEVMODE": "1"})
+
+
 @nox.session
 def oldest(session: nox.Session) -> None:
     """Run the suite with the oldest dependencies the package claims to work with."""
     floors = [requirement.split(",")[0].replace(">=", "==") for requirement in PROJECT["project"]["dependencies"]]
     session.install("-e", EXTRAS, *group("tests"), *floors)
-    session.run("pytest", "-q", "-m", "not slow")
+    session.run("pytest", "-q", "-m", "not slow", *PARALLEL)
 
 
 @nox.session
