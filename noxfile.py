@@ -11,7 +11,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.sessions = ["tests", "lint", "types", "package"]
 nox.options.error_on_external_run = True
 
-# The suite starts hundreds of Pythons: what they import is compiled once, when it is installed and when it is first run.
+# The suite starts hundreds of Pythons: what they import is compiled once, when it is installed or first run.
 os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
 COMPILED = {"PYTHONDONTWRITEBYTECODE": None}
 

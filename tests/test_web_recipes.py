@@ -103,6 +103,21 @@ def test_refusals_speak_http(web: httpx.Client, ideal_sandbox: Sandbox) -> None:
     assert ideal_sandbox.credits == 10
 
 
+@pytest.mark.parametrize("part", ["", "/events", "/file"])
+def test_what_is_no_id_is_not_found(web: httpx.Client, part: str) -> None:
+    """Whatever stands in the path, the answer is one that a browser understands, and the service is not asked."""
+    for text in ("0", "-5", "abc", "1.5", "1e5", "%20", str(2**64), "9" * 30, "9" * 5000, "0" * 5000, "\u0663"):
+        answer = web.get(f"/videos/{text}{part}")
+        assert answer.status_code in {404, 422}, (text[:30], answer.text)
+
+
+def test_a_stream_of_nobodys_task_does_not_begin(web: httpx.Client) -> None:
+    """Once it has begun it could only break off."""
+    for part in ("/events", "/file"):
+        answer = web.get(f"/videos/42{part}")
+        assert (answer.status_code, answer.json()["error"]) == (422, "InvalidRequest")
+
+
 def test_an_unknown_task_is_an_error_of_what_is_behind(web: httpx.Client) -> None:
     """Nobody's id ends in an answer, not in a wait."""
     answer = web.get("/videos/42")

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated, Any, Literal, Self
 
 import anyio
-from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request
+from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Path, Request
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.sse import EventSourceResponse
 from pydantic import BaseModel, model_validator
@@ -89,6 +89,7 @@ async def client_of(request: Request) -> AsyncClient:  # async: FastAPI would ru
 
 
 Client = Annotated[AsyncClient, Depends(client_of)]
+TaskId = Annotated[int, Path(gt=0, lt=2**64)]
 #: The browser makes it up, once per order, and repeats it when it asks again.
 Key = Annotated[str | None, Header(alias="Idempotency-Key")]
 
@@ -122,14 +123,19 @@ async def generate(order: Order, client: Client, request: Request, key: Key = No
         return show(await client.generate(order.request(), key=key, timeout=PATIENCE, on_submit=follow))
 
 
+async def seen(task_id: TaskId, client: Client) -> int:
+    """A task that there is: a stream that has begun can tell nobody that there is none."""
+    return (await client.fetch(task_id)).id
+
+
 @router.get("/videos/{task_id}")
-async def look(task_id: int, client: Client) -> dict[str, Any]:
+async def look(task_id: TaskId, client: Client) -> dict[str, Any]:
     """Where it stands."""
     return show(await client.fetch(task_id))
 
 
 @router.get("/videos/{task_id}/events", response_class=EventSourceResponse)
-async def events(task_id: int, client: Client) -> AsyncIterator[dict[str, Any]]:
+async def events(task_id: Annotated[int, Depends(seen)], client: Client) -> AsyncIterator[dict[str, Any]]:
     """Every change until the end, as a page follows it with `EventSource`."""
     async with client.watch(task_id) as looks:
         async for task in looks:
@@ -137,7 +143,7 @@ async def events(task_id: int, client: Client) -> AsyncIterator[dict[str, Any]]:
 
 
 @router.get("/videos/{task_id}/file")
-async def video(task_id: int, client: Client) -> RedirectResponse:
+async def video(task_id: TaskId, client: Client) -> RedirectResponse:
     """The finished video: the browser fetches it from where it lies."""
     task = await client.fetch(task_id)
     if task.output is None:

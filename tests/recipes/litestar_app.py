@@ -69,6 +69,13 @@ def read_order(data: dict[str, Any]) -> ImageToVideo:
         raise ClientException(str(error), status_code=422) from error
 
 
+def read_id(task_id: int) -> int:
+    """64 bits can be a task's."""
+    if not 0 < task_id < 2**64:
+        raise NotFoundException("that is no task's id")
+    return task_id
+
+
 @post("/videos", status_code=202)
 async def submit(data: JSONBody[dict[str, Any]], state: State, key: Key = None) -> dict[str, str]:
     """Pay, and answer at once."""
@@ -94,12 +101,13 @@ async def generate(data: JSONBody[dict[str, Any]], state: State, key: Key = None
 @get("/videos/{task_id:int}")
 async def look(task_id: FromPath[int], state: State) -> dict[str, Any]:
     """Where it stands."""
-    return show(await state.client.fetch(task_id))
+    return show(await state.client.fetch(read_id(task_id)))
 
 
 @get("/videos/{task_id:int}/events")
 async def events(task_id: FromPath[int], state: State) -> ServerSentEvent:
     """Every change until the end, as a page follows it with `EventSource`."""
+    await state.client.fetch(read_id(task_id))  # a stream that has begun can tell nobody that there is no such task
 
     async def stream() -> AsyncIterator[str]:
         async with state.client.watch(task_id) as looks:
@@ -112,7 +120,7 @@ async def events(task_id: FromPath[int], state: State) -> ServerSentEvent:
 @get("/videos/{task_id:int}/file")
 async def video(task_id: FromPath[int], state: State) -> Redirect:
     """The finished video: the browser fetches it from where it lies."""
-    task = await state.client.fetch(task_id)
+    task = await state.client.fetch(read_id(task_id))
     if task.output is None:
         raise NotFoundException(f"task {task_id} is {task.status}: there is no video yet")
     return Redirect(task.output.result_url)

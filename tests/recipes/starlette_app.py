@@ -69,6 +69,14 @@ async def read_order(request: Request) -> ImageToVideo:
         raise HTTPException(422, str(error)) from error
 
 
+def read_id(request: Request) -> int:
+    """Take the id from the path: digits, of which 64 bits can be a task's."""
+    text = request.path_params["task_id"]
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(2**64)) and 0 < int(text) < 2**64):
+        raise HTTPException(404, f"{text[:30]!r} is no task's id")
+    return int(text)
+
+
 async def submit(request: Request) -> Response:
     """Pay, and answer at once."""
     order, state = await read_order(request), request.app.state
@@ -92,14 +100,16 @@ async def generate(request: Request) -> Response:
 
 async def look(request: Request) -> Response:
     """Where it stands."""
-    return JSONResponse(show(await request.app.state.client.fetch(request.path_params["task_id"])))
+    return JSONResponse(show(await request.app.state.client.fetch(read_id(request))))
 
 
 async def events(request: Request) -> Response:
     """Every change until the end, as a page follows it with `EventSource`."""
+    client, task_id = request.app.state.client, read_id(request)
+    await client.fetch(task_id)  # a stream that has begun can tell nobody that there is no such task
 
     async def stream() -> AsyncIterator[str]:
-        async with request.app.state.client.watch(request.path_params["task_id"]) as looks:
+        async with client.watch(task_id) as looks:
             async for task in looks:
                 yield f"data: {json.dumps(show(task))}\n\n"
 
@@ -108,7 +118,7 @@ async def events(request: Request) -> Response:
 
 async def video(request: Request) -> Response:
     """The finished video from this server's disk, in ranges too; the first to ask has it fetched."""
-    state, task_id = request.app.state, request.path_params["task_id"]
+    state, task_id = request.app.state, read_id(request)
     path = state.videos / f"{task_id}.mp4"
     async with state.locks.setdefault(task_id, anyio.Lock()):
         if not path.exists():  # what is there is whole
@@ -168,9 +178,9 @@ def create_app(journal: str = "journal.db", **options: Any) -> Starlette:
     routes = [
         Route("/videos", submit, methods=["POST"]),
         Route("/videos/now", generate, methods=["POST"]),
-        Route("/videos/{task_id:int}", look),
-        Route("/videos/{task_id:int}/events", events),
-        Route("/videos/{task_id:int}/file", video),
+        Route("/videos/{task_id}", look),
+        Route("/videos/{task_id}/events", events),
+        Route("/videos/{task_id}/file", video),
         Route("/ping", ping),
     ]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers={IdealError: explain})
