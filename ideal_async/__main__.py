@@ -16,7 +16,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
     try:
         from .cli import run
     except ModuleNotFoundError as error:
-        if error.name not in _PARTS:
+        if (error.name or "").partition(".")[0] not in _PARTS:
             raise
         sys.stderr.write('The command line needs its extra: pip install "ideal-async[cli]"\n')
         return 2

@@ -107,10 +107,11 @@ def test_the_budget_counts_all_runs(service: Start, capsys: pytest.CaptureFixtur
     out, err = capsys.readouterr()
     assert "waiting  2" in out
     assert "Stopped: 10 credits needed, 0 left in the budget: nothing was sent" in err
-    assert "Go on with: ideal-async batch jobs.csv --yes --budget 30" in err
+    with_more = "ideal-async batch jobs.csv --yes --min-interval 0.01 --budget 50"
+    assert f"With 50 credits it can be completed: {with_more}\n" in err
     assert main(["batch", "jobs.csv", "--yes", "--budget", "30", *QUICK]) == 3
     assert len(sandbox.created) == 3
-    assert main(["batch", "jobs.csv", "--yes", "--budget", "50", *QUICK]) == 0
+    assert main(with_more.split()[1:]) == 0
     assert len(sandbox.created) == 5
 
 
@@ -143,6 +144,8 @@ def test_nothing_is_sent_without_consent(
             return self.answer
 
     monkeypatch.setattr("sys.stdin", Terminal("y\n", tty=False))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")
     assert main(["batch", "jobs.csv", *QUICK]) == 2
     assert "pass --yes to spend 10 credits without being asked" in capsys.readouterr().err
     for answer in ("\n", "n\n", "", "yess\n"):
@@ -150,6 +153,7 @@ def test_nothing_is_sent_without_consent(
         assert main(["batch", "jobs.csv", *QUICK]) == 2
         assert "Nothing was sent." in capsys.readouterr().err
     assert not sandbox.created
+    assert not Path("videos").exists()
     monkeypatch.setattr("sys.stdin", Terminal("Y\n", tty=True))
     assert main(["batch", "jobs.csv", *QUICK]) == 0
     assert "Spend 10 credits? [y/N]" in capsys.readouterr().err
@@ -163,9 +167,9 @@ def test_a_dry_run_only_tells(capsys: pytest.CaptureFixture[str]) -> None:
     assert "key 'job 1' is that of jobs.csv:2 already" in capsys.readouterr().err
     urls = ["https://example.com/a.jpg", "https://example.com/a.jpg", "--duration", "10", "--resolution", "1080p"]
     assert main(["batch", *urls, "--dry-run"]) == 0
-    err = capsys.readouterr().err
-    assert "2 x Flash 1080p 10 s: 160 credits" in err
-    assert "1 of them ask for the same as another" in err
+    out = capsys.readouterr().out
+    assert "2 x Flash 1080p 10 s: 160 credits" in out
+    assert "1 of them ask for the same as another" in out
     assert main(["batch", "jobs.csv", "--dry-run", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["credits"] == 20
@@ -179,7 +183,7 @@ def test_a_dry_run_knows_what_was_done(service: Start, capsys: pytest.CaptureFix
     assert main(["batch", write_jobs(1), "--yes", *QUICK]) == 0
     capsys.readouterr()
     assert main(["batch", write_jobs(3), "--dry-run"]) == 0
-    assert "3 jobs, 2 to make for 20 credits" in capsys.readouterr().err
+    assert "3 jobs, 2 to make for 20 credits" in capsys.readouterr().out
     assert len(sandbox.created) == 1
 
 
@@ -201,12 +205,12 @@ def test_a_lost_answer_is_never_paid_twice(service: Start, capsys: pytest.Captur
     assert main(["batch", write_jobs(3), "--yes", *QUICK]) == 4
     assert len(sandbox.created) == 3
     err = capsys.readouterr().err
-    assert "ideal-async journal release videos/batch.journal KEY" in err
     (doubtful,) = [row["key"] for row in results() if row["status"] == "unknown"]
+    assert f"no such task: ideal-async journal release videos/batch.journal '{doubtful}'" in err
     assert main(["batch", "jobs.csv", "--yes", *QUICK]) == 4
     assert "1 may have been paid in an earlier run" in capsys.readouterr().err
     assert len(sandbox.created) == 3
-    assert main(["journal", "release", "videos", doubtful]) == 0
+    assert main(["journal", "release", "videos/batch.journal", doubtful]) == 0
     assert main(["batch", "jobs.csv", "--yes", *QUICK]) == 0
     assert len(sandbox.created) == 4
 
@@ -301,10 +305,13 @@ def test_an_interrupted_batch_goes_on(service: Start, capsys: pytest.CaptureFixt
     assert {row["status"] for row in results()} == {"done"}
 
 
-def test_two_at_once_do_not_share_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_at_once_do_not_share_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The second is told; and a folder that cannot be made is, too."""
+    monkeypatch.setenv("IDEAL_HOUSE_API_KEY", "never sent")
     write_jobs(1)
-    with alone_in(Path("videos")):
+    with alone_in(Path("videos"), "batch"):
         assert main(["batch", "jobs.csv", "--yes"]) == 2
     assert "another ideal-async is at work in videos" in capsys.readouterr().err
     assert main(["batch", "jobs.csv", "--yes", "--out", "jobs.csv/deep"]) == 2
@@ -344,11 +351,15 @@ def test_a_download_that_breaks_is_unfinished(service: Start, capsys: pytest.Cap
 
 
 def test_results_that_cannot_be_written(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
-    """The videos are there and paid; the computer's own words tell what to mend."""
+    """The videos are there and paid; the computer's own words tell what to mend; summary and gallery come too."""
     sandbox = service()
     Path("videos/results.csv").mkdir(parents=True)
-    assert main(["batch", write_jobs(1), "--yes", *QUICK]) == 3
-    assert "This computer says no: " in capsys.readouterr().err
+    assert main(["batch", write_jobs(1), "--yes", "--gallery", *QUICK]) == 3
+    out, err = capsys.readouterr()
+    assert "videos/results.csv cannot be written (Is a directory): if it is open in another program" in err
+    assert "done     1 of 1" in out
+    assert Path("videos/index.html").exists()
+    assert results()[0]["status"] == "done"
     assert len(list(Path("videos").glob("*.mp4"))) == len(sandbox.created) == 1
 
 
@@ -367,7 +378,8 @@ def test_a_job_never_seen_at_work(service: Start) -> None:
     service(workers=1, faults="look 1: show status=Unprocessed percentage=0 waitNumber=3 output=null")
     assert main(["batch", write_jobs(1), "--yes", *QUICK]) == 0
     (row,) = results()
-    assert row["queued_at"] < row["started_at"] < row["found_at"]
+    assert row["queued_at"] < row["waited_at"] < row["found_at"]
+    assert row["started_at"] is None
 
 
 def test_refused_jobs_cost_nothing(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
@@ -381,16 +393,17 @@ def test_refused_jobs_cost_nothing(service: Start, capsys: pytest.CaptureFixture
     assert re.search(r"refused: .* \(code 9010", capsys.readouterr().err)
     assert len(sandbox.created) == 1
     Path("key").write_text("wrong")
-    assert main([*command, "--out", "other", "--api-key-file", "key"]) == 3
+    assert main([*command, "--out", "other", "--api-key-file", "key"]) == 2
     (stopped,) = [line for line in capsys.readouterr().err.splitlines() if "5002" in line]
     assert stopped.startswith("Stopped: ")
+    assert stopped.endswith(": set IDEAL_HOUSE_API_KEY to a key of your account, or pass --api-key-file FILE")
 
 
 def test_many_errors_are_cut_short(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
     """A screenful is shown; the results have them all."""
     service(faults="task: fail")
     assert main(["batch", write_jobs(23), "--yes", *QUICK]) == 1
-    assert "and 3 more\n" in capsys.readouterr().err
+    assert "and 3 more, which the results list\n" in capsys.readouterr().err
 
 
 def test_what_was_noted_before_may_be_damaged(service: Start) -> None:

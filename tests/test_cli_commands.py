@@ -82,7 +82,11 @@ def test_generate_with_a_key_pays_once(service: Start, capsys: Capture) -> None:
         ([ROOM], "duration is missing"),
         (["room.jpg", *SMALL], "image_url must be an http(s) URL, not 'room.jpg': the API fetches the picture itself"),
         ([ROOM, *SMALL, "--key", "a"], "--key works across runs only with a journal"),
-        ([ROOM, *SMALL, "--out", "nowhere"], "nowhere is no folder"),
+        ([ROOM, *SMALL, "--out", "/dev/null/nowhere"], "the folder /dev/null/nowhere cannot be used: Not a directory"),
+        (
+            ["https://x.example/a b.jpg", *SMALL],
+            "image_url holds a space (U+0020) after 'https://x.example/a': remove it",
+        ),
         ([ROOM, *SMALL, "--generate-audio"], 'generate_audio needs model_type="Base"'),
     ],
 )
@@ -199,7 +203,13 @@ def test_status_of_what_is_not_there(service: Start, capsys: Capture) -> None:
     assert str(good) in out
     assert main(["status", str(submit(sandbox))]) == 3
     assert "unexpected answer" in capsys.readouterr().err
-    assert main(["status", str(good), "--out", "nowhere"]) == 2
+    assert main(["status", str(good), "--out", "/dev/null/nowhere"]) == 2
+    assert main(["status", str(good), "--out", "new/folder", *QUICK]) == 0
+    assert Path(f"new/folder/{good}.mp4").exists()
+    assert main(["status"]) == 2
+    assert "name the tasks by their ids" in capsys.readouterr().err
+    assert main(["status", "-5"]) == 2
+    assert "a task id is a positive number of 64 bits" in capsys.readouterr().err
 
 
 # estimate
@@ -312,7 +322,7 @@ def test_reading_a_journal_makes_none(capsys: Capture) -> None:
     assert "there is no journal nothing" in capsys.readouterr().err
     assert not Path("nothing").exists()
     Path("text").write_text("This is no database, and long enough for one." * 100)
-    assert main(["journal", "list", "text"]) == 1
+    assert main(["journal", "list", "text"]) == 3
     assert "text" in capsys.readouterr().err
 
 
@@ -326,8 +336,8 @@ def test_the_key_comes_from_a_file(service: Start, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("IDEAL_HOUSE_API_KEY", "wrong")
     Path("key").write_bytes("\ufefffrom-a-file\r\n".encode())
     assert main(["status", str(task_id), "--api-key-file", "key"]) == 0
-    assert main(["status", str(task_id)]) == 1
-    assert "5002" in capsys.readouterr().err
+    assert main(["status", str(task_id)]) == 2
+    assert re.search("5002.*: set IDEAL_HOUSE_API_KEY to a key of your account", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe", b"k" * 20_000, b"two\nlines"])
@@ -361,13 +371,15 @@ def test_a_url_that_would_give_the_key_away(monkeypatch: pytest.MonkeyPatch, cap
 
 
 def test_help_has_examples(capsys: Capture) -> None:
-    """Every command tells what it does, with an example; the exit codes are documented."""
-    for command in ("batch", "generate", "status", "estimate", "sandbox", "demo", "completion"):
+    """Every command tells what it does, with an example; the exit codes are documented once."""
+    for command in ("batch", "generate", "status", "estimate", "doctor", "sandbox", "demo", "completion"):
         assert main([command, "--help"]) == 0
         out = capsys.readouterr().out
         assert f"ideal-async {command}" in out
         assert "Example" in out
-        assert "130: interrupted" in out
+        assert "130: interrupted" not in out
+    assert main(["--help"]) == 0
+    assert capsys.readouterr().out.count("130: interrupted") == 1
     assert main(["--version"]) == 0
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", capsys.readouterr().out)
 
@@ -631,7 +643,7 @@ def test_a_demo_can_be_interrupted(capsys: Capture, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(_run.Run, "make_all", interrupt)
     assert main(["demo", "--jobs", "2", "--images", "https://example.com/a.jpg"]) == 130
     out = capsys.readouterr().out
-    assert "videos    0 of 2, in videos" in out
+    assert "videos    0 of 2, in demo" in out
     assert "looks" not in out
     assert "found" not in out
 

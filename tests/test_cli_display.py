@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from ideal_async import ImageToVideo
@@ -31,56 +32,119 @@ def job(index: int, state: State = "waiting", **more: Any) -> Job:
     return made
 
 
-def drawn(board: Board, width: int, now: float = START) -> list[str]:
-    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
-    console.print(picture(board, now, width=width))
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue().splitlines()
+def drawn(board: Board, width: int, now: float = START, *, encoding: str = "utf-8") -> list[str]:
+    data = io.BytesIO()
+    with io.TextIOWrapper(data, encoding=encoding, errors="strict") as file:
+        console = Console(file=file, width=width, force_terminal=True, color_system=None)
+        console.print(picture(board, now, width=width, ascii_only=console.options.ascii_only))
+        file.flush()
+        return data.getvalue().decode(encoding).splitlines()
 
 
-@pytest.mark.parametrize("width", [30, 60, 100, 200])
-def test_the_picture_fits_any_terminal(width: int) -> None:
-    """A dozen lines at most, none wider than the terminal, however many jobs there are."""
-    jobs = [job(index, "rendering", percentage=index % 100) for index in range(3000)]
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "ascii"])
+@pytest.mark.parametrize("width", [30, 60, 80, 120, 200])
+def test_the_picture_fits_any_terminal(width: int, encoding: str) -> None:
+    """A dozen lines at most, none wider than the terminal, however many jobs there are and whatever it can show."""
+    jobs = [job(index, "rendering", percentage=index % 100, expected_at=START + 100) for index in range(3000)]
     jobs[7].key = "a very long key " * 20
-    jobs[7].percentage = 100
-    lines = drawn(Board(jobs, START), width)
+    jobs[8].key = "客厅" * 100
+    jobs[7].expected_at = jobs[8].expected_at = START + 50
+    jobs[8].key = jobs[8].key if encoding == "utf-8" else "b" * 400
+    lines = drawn(Board(jobs, START), width, encoding=encoding)
     assert len(lines) <= 12
-    assert all(len(line) <= width for line in lines)
-    assert any("a very lon" in line and line.endswith("…") for line in lines)
+    assert all(cell_len(line) <= width for line in lines)
+    cut = "…" if encoding == "utf-8" else "..."
+    assert any("a ve" in line and line.endswith(cut) for line in lines)
+    assert encoding != "utf-8" or any("客" in line and line.endswith("…") for line in lines)
 
 
 def test_the_picture_counts() -> None:
-    """Queue, running, done, failed and, only when there are any, the rarer ones; what was charged and refunded."""
+    """Made, failed, in work, sent and to be sent stand apart; the rarer ones only when there are any; the credits."""
     states: list[State] = ["waiting", "queued", "rendering", "downloading", "done", "failed", "refused"]
     board = Board([job(index, state) for index, state in enumerate(states)], START)
+    board.jobs[1].wait_number = 4
     lines = drawn(board, 100, START + 75)
-    assert "3/7 · 1:15 · -:-- left" in lines[0]
-    assert lines[1] == "queue 2 · running 2 · done 1 · failed 2"
+    assert lines[0].endswith("  3 of 7 · 1:15 · time left not known yet")
+    assert lines[1] == "done 1 · failed 1 · refused 1 · saving 1 · rendering 1 · queued 1 · to send 1"
     assert lines[2] == "60 credits charged, 10 refunded"
-    assert lines[3:] == ["  saving  room 3", "     0 %  room 2"]
+    assert lines[3:] == [
+        "     saving         room 3",
+        "        0 %         room 2",
+        "    4 ahead         room 1",
+    ]
     board.move(board.jobs[0], "unknown")
-    assert drawn(board, 100)[1].endswith("unknown 1")
+    assert "in doubt 1" in drawn(board, 100)[1]
+    assert " ".join(drawn(board, 30)[2:5]).count(" 1") == 7  # no count is cut off
+
+
+def test_colours_mean_something() -> None:
+    """Green is made, red is not, grey has yet to come; the bar has the same parts."""
+    board = Board([job(0, "done"), job(1, "failed"), job(2, "rendering", percentage=50), job(3)], START)
+    console = Console(file=io.StringIO(), width=40, force_terminal=True, color_system="standard", _environ={})
+    console.print(picture(board, START, width=40))
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    for part in (
+        "32m━━━━━━━━━━",
+        "31m┄┄┄┄┄┄┄┄┄┄",
+        "32m╌╌╌╌╌",
+        "90m──────────",
+        "32mdone 1",
+        "31mfailed 1",
+        "90mto send 1",
+    ):
+        assert f"\x1b[{part}" in text
+
+
+def test_a_row_moves_between_looks() -> None:
+    """The forecast knows how far a video is; but an end is believed only when it is seen."""
+    board = Board([job(0, "rendering", percentage=40, seen_at=START, expected_at=START + 60)], START)
+    rows = [drawn(board, 80, START + seconds)[-1].split()[:3] for seconds in (0, 30, 59.5, 600)]
+    assert rows == [["40", "%", "1:00"], ["70", "%", "0:30"], ["99", "%", "soon"], ["99", "%", "soon"]]
 
 
 def test_the_end_is_forecast() -> None:
-    """By the poller where it knows all that runs, else also by the pace of the ends since the first of them."""
-    ticks = iter([START + 10.0, START + 99.0])
-    jobs = [job(index, "rendering", expected_at=START + 30) for index in range(6)]
-    board = Board(jobs, START, clock=lambda: next(ticks))
-    jobs[1].expected_at = START + 90
-    assert board.seconds_left(START) == 90
-    assert board.seconds_left(START + 95) == 0
-    jobs[4].expected_at = None
-    for ended in jobs[:3]:
-        assert board.seconds_left(START) is None
-        board.move(ended, "done")
-    assert board.seconds_left(START + 20) == 15  # two more ends in the ten seconds since the first: five seconds each
-    jobs[3].expected_at = START + 80
-    assert board.seconds_left(START + 20) == 60
-    jobs[4].expected_at = START + 80
-    board.counts["waiting"] += 1
-    assert board.seconds_left(START + 140) == 195
+    """By the poller where it knows all that runs; and by the pace so far, in which a video half made counts half."""
+    jobs = [job(index, "rendering", expected_at=START + 30) for index in range(4)]
+    board = Board(jobs, START)
+    assert board.seconds_left(START) == 30
+    jobs[0].expected_at = None
+    assert board.seconds_left(START) is None
+    for some in jobs:
+        some.percentage, some.seen_at, some.expected_at = 50, START, None
+    assert board.seconds_left(START + 15) == 15  # two videos' worth in 15 s, two more to make
+    board.move(jobs[0], "done")
+    board.move(jobs[1], "done")
+    assert board.seconds_left(START + 30) == 10  # three videos' worth in 30 s
+    jobs[2].expected_at = START + 90
+    assert board.seconds_left(START + 30) == 60
+
+
+@pytest.mark.parametrize("workers", [1, 10])
+def test_the_forecast_of_the_whole_is_near(workers: int) -> None:
+    """A hundred jobs of 20 s on a few workers: from a tenth of the time on, the end is known to a quarter."""
+    jobs = [job(index) for index in range(100)]
+    board = Board(jobs, START)
+    whole = 20.0 * 100 / workers
+    for number, one in enumerate(jobs):
+        board.pay(one, number + 1, START)
+    for tenth in range(1, 10):
+        now = START + whole * tenth / 10
+        for number, one in enumerate(jobs):
+            begins = START + number // workers * 20.0
+            if begins + 20 <= now:
+                board.move(one, "done")
+            elif begins <= now:
+                board.move(one, "rendering")
+                one.percentage, one.seen_at = int((now - begins) / 20 * 100), now
+                one.expected_at = begins + 20
+        left = board.seconds_left(now)
+        assert left == pytest.approx(START + whole - now, rel=0.25)
+
+
+def test_nothing_ends_in_no_time() -> None:
+    """Where the forecast is over and the jobs are not, no false zero is shown."""
+    assert drawn(Board([job(0, "rendering", expected_at=START)], START), 80, START + 9)[0].endswith("nearly done")
 
 
 def test_a_forecast_gone_astray_does_not_count() -> None:
@@ -98,7 +162,8 @@ def test_ended_jobs_of_earlier_runs_make_no_pace() -> None:
 def test_a_move_to_the_same_state_is_none() -> None:
     """Nothing is counted twice, nobody is told twice."""
     told: list[Job] = []
-    board = Board([job(0, "queued")], START, on_end=told.append)
+    board = Board([job(0, "queued")], START)
+    board.listeners.append(told.append)
     board.move(board.jobs[0], "failed")
     board.move(board.jobs[0], "failed")
     assert (board.counts["failed"], board.refunded, len(told)) == (1, 10, 1)
@@ -110,15 +175,45 @@ def test_time_spans(seconds: float | None, text: str) -> None:
     assert clock(seconds) == text
 
 
+def written(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
 @pytest.mark.anyio
 async def test_a_log_gets_a_line_now_and_then() -> None:
     """Where nobody watches: plain text, no escape sequence, every ten seconds."""
     console = Console(file=io.StringIO(), width=40)
     async with show(Board([job(0, "queued")], START), console):
         await anyio.sleep(25)
-    assert isinstance(console.file, io.StringIO)
-    text = console.file.getvalue()
-    assert re.fullmatch(r"(0/1 · queue 1 · running 0 · done 0 · failed 0 · 10 credits charged · -:-- left\n){2}", text)
+    line = "0 of 1 · done 0 · rendering 0 · queued 1 · to send 0 · 10 credits charged · time left not known yet\n"
+    assert written(console) == line * 2
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("terminal", [False, True])
+async def test_a_failure_is_told_when_it_happens(terminal: bool) -> None:
+    """Each for itself, up to a screenful; with `verbose` all of them, and what was made; `quiet` tells no more."""
+    jobs = [job(index, "rendering") for index in range(30)]
+    for failing in jobs[1:]:
+        failing.error = "no :bed: in it\x1b[2J"
+    for options, lines in (({"quiet": True}, 21), ({"verbose": True}, 30)):
+        board = Board(jobs, START)
+        console = Console(
+            file=io.StringIO(), width=60, emoji=False, markup=False, force_terminal=terminal, _environ={"TERM": "dumb"}
+        )
+        async with show(board, console, **options):
+            board.move(jobs[0], "done")
+            assert written(console).count("done") == (options == {"verbose": True})
+            for number, failing in enumerate(jobs[1:], 1):
+                board.move(failing, "failed")
+                if number == 1:
+                    assert "room 1: failed: no :bed: in it�[2J" in written(console)
+        assert len(written(console).splitlines()) == lines
+        assert not board.listeners
+        for one in jobs:
+            one.state = "rendering"
+    assert "and 9 more, which the results list" not in written(console)
 
 
 @pytest.mark.anyio
@@ -133,7 +228,7 @@ async def test_the_terminal_is_left_clean(failing: bool) -> None:
                 raise RuntimeError
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
-    assert text.count("queue 1") >= 3
+    assert text.count("queued 1") >= 3
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
     assert text.endswith("\x1b[2K")  # the last thing that happens is that a line is erased
 

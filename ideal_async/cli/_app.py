@@ -1,20 +1,22 @@
 """The commands and what they take."""
 
-import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import attrs
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter, Token
 from cyclopts.types import NonNegativeInt, PositiveFloat, PositiveInt
 
-from ideal_async import IdealError, __version__
+from ideal_async import __version__
 
 from ._connection import Connection
+from ._endings import leave_stdout, tell, verdict
 from ._journal import journal_app
-from ._terminal import DONE, EXIT_CODES, FAILED, INTERRUPTED, MISUSED, UNFINISHED, Refused, invocation, people, say
+from ._names import NAME
+from ._terminal import DONE, EXIT_CODES, MISUSED, Refused, invocation, people, prepare_streams
 
 app = App(
     name="ideal-async",
@@ -22,41 +24,74 @@ app = App(
     help_epilogue=EXIT_CODES,
     version=__version__,
     help_format="markdown",
+    suppress_keyboard_interrupt=False,
 )
 app.command(journal_app)
 
+#: Below the help of each command; the codes themselves stand in that of the program.
+SEE_CODES = "`ideal-async --help` lists the exit codes."
+#: The standard input as a word that no parser takes for an option; `-` is one for some.
+STDIN = "<stdin>"
+#: Options whose value is text of a person's, and may begin with a hyphen.
+TEXTS = {"--prompt", "--key", "--out", "--journal", "--name", "--last-image-url", "--api-key-file"}
+
 
 def run(tokens: Sequence[str]) -> int:
-    """Run a command line and return its exit code."""
+    """Run a command line and return its exit code; no error comes out of it, only a line that tells what mends it."""
+    prepare_streams()
     invocation.set(tuple(tokens))
+    verdict.set(DONE)
     try:
-        code = app(tokens, console=None, error_console=people(), exit_on_error=False, result_action="return_value")
+        code = app(
+            spell(tokens), console=None, error_console=people(), exit_on_error=False, result_action="return_value"
+        )
+        sys.stdout.flush()
     except CycloptsError:
         return MISUSED  # it is on the screen already
-    except (Refused, IdealError, OSError, KeyboardInterrupt) as error:
-        return _tell(error)
+    except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 - the net at the top of the program
+        if isinstance(error, OSError):
+            leave_stdout()
+        return tell(error)
     return code if isinstance(code, int) else DONE
 
 
-def _tell(error: BaseException) -> int:
-    """Say in a line why a command ended, and with which exit code."""
-    match error:
-        case Refused():
-            say(str(error), style="red")
-            return error.code
-        case BrokenPipeError():
-            # Whoever read our output has left, as `head` does. What is still buffered would raise once more at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return FAILED
-        case KeyboardInterrupt():
-            say("Interrupted.")
-            return INTERRUPTED
-        case OSError():
-            say(f"This computer says no: {error}", style="red")
-            return UNFINISHED
-        case _:
-            say(str(error), style="red")
-            return FAILED
+def spell(tokens: Sequence[str]) -> list[str]:
+    """Write the words of a command line so that the parser takes those that begin with a hyphen for what they are.
+
+    >>> spell(["batch", "-", "--prompt", "-5 degrees", "--yes"])
+    ['batch', '<stdin>', '--prompt=-5 degrees', '--yes']
+    """
+    spelled: list[str] = []
+    words = iter(tokens)
+    for word in words:
+        if word == "--":
+            return [*spelled, word, *words]
+        if word == "-":
+            spelled.append(STDIN)
+            continue
+        value = next(words, None) if word in TEXTS else None
+        if value is None:
+            spelled.append(word)
+        elif re.fullmatch(r"--?[a-z][a-z-]*(=.*)?", value):  # an option of ours: the value was forgotten
+            spelled += [word, *spell([value, *words])]
+        else:
+            spelled.append(f"{word}={value}")
+    return spelled
+
+
+def _as_written(_: object, tokens: Sequence[Token]) -> Any:
+    """Take a word for what it is; a URL is no path, and would lose a slash as one."""
+    return "-" if tokens[0].value == STDIN else tokens[0].value
+
+
+#: Where jobs are. It is called a path so that a shell completes the names of files.
+Source = Annotated[Path, Parameter(converter=_as_written)]
+
+VIDEO = Group("The video", sort_key=1)
+MONEY = Group("Money", sort_key=2)
+FILES = Group("Files", sort_key=3)
+PACE = Group("Pace", sort_key=4)
+SCREEN = Group("Screen", sort_key=5)
 
 
 @Parameter(name="*")
@@ -64,64 +99,102 @@ def _tell(error: BaseException) -> int:
 class Fields:
     """The fields of a request, but for the picture; of a batch, for the rows that leave them out."""
 
-    duration: Annotated[Literal[5, 10] | None, Parameter(help="Seconds of video.")] = None
-    resolution: Annotated[Literal["480p", "720p", "1080p"] | None, Parameter(help="Of the video.")] = None
-    model_type: Annotated[Literal["Flash", "Base"] | None, Parameter(help="Flash is faster, Base can make audio.")] = (
-        None
-    )
-    generate_audio: Annotated[bool | None, Parameter(help="Background audio; only with Base.")] = None
-    prompt: Annotated[str | None, Parameter(help="What should move, and how.")] = None
-    last_image_url: Annotated[str | None, Parameter(help="Last frame; switches on first-last frame mode.")] = None
+    duration: Annotated[Literal[5, 10] | None, Parameter(group=VIDEO, help="Seconds of video.")] = None
+    resolution: Annotated[
+        Literal["480p", "720p", "1080p"] | None, Parameter(group=VIDEO, help="Height of the video.")
+    ] = None
+    model_type: Annotated[
+        Literal["Flash", "Base"] | None, Parameter(group=VIDEO, help="Flash is faster, Base can make sound.")
+    ] = None
+    generate_audio: Annotated[bool | None, Parameter(group=VIDEO, help="Background sound; only with Base.")] = None
+    prompt: Annotated[str | None, Parameter(group=VIDEO, help="What should move, and how.")] = None
+    last_image_url: Annotated[
+        str | None, Parameter(group=VIDEO, help="The last frame: the video goes from the picture to this one.")
+    ] = None
 
     def given(self) -> dict[str, Any]:
         """Tell the fields that were given."""
         return {name: value for name, value in attrs.asdict(self).items() if value is not None}
 
 
-Json = Annotated[bool, Parameter(name="--json", negative=(), show_default=False)]
+Json = Annotated[bool, Parameter(name="--json", negative=(), show_default=False, group=SCREEN)]
+Yes = Annotated[bool, Parameter(name=("--yes", "-y"), negative=(), show_default=False, group=MONEY)]
 Flag = Parameter(negative=(), show_default=False)
 
 
-@app.command
+@app.command(help_epilogue=SEE_CODES)
 def batch(
-    *jobs: str,
+    *jobs: Source,
     fields: Fields | None = None,
-    out: Path = Path("videos"),
-    budget: NonNegativeInt | None = None,
-    yes: Annotated[bool, Parameter(name=("--yes", "-y"), negative=(), show_default=False)] = False,
-    dry_run: Annotated[bool, Flag] = False,
-    retry_failed: Annotated[bool, Flag] = False,
-    gallery: Annotated[bool, Flag] = False,
-    journal: Path | None = None,
-    max_in_flight: PositiveInt = 200,
-    timeout: PositiveFloat | None = None,
+    budget: Annotated[NonNegativeInt | None, Parameter(group=MONEY)] = None,
+    yes: Yes = False,
+    dry_run: Annotated[bool, Flag, Parameter(group=MONEY)] = False,
+    retry_failed: Annotated[bool, Flag, Parameter(group=MONEY)] = False,
+    out: Annotated[Path, Parameter(group=FILES)] = Path("videos"),
+    name: Annotated[str, Parameter(group=FILES)] = NAME,
+    gallery: Annotated[bool, Flag, Parameter(group=FILES)] = False,
+    open_page: Annotated[bool, Flag, Parameter(name="--open", group=FILES)] = False,
+    journal: Annotated[Path | None, Parameter(group=FILES)] = None,
+    ignore_columns: Annotated[
+        tuple[str, ...], Parameter(name="--ignore-columns", group=FILES, negative=(), show_default=False)
+    ] = (),
+    max_in_flight: Annotated[PositiveInt, Parameter(group=PACE)] = 200,
+    timeout: Annotated[PositiveFloat | None, Parameter(group=PACE)] = None,
+    quiet: Annotated[bool, Flag, Parameter(name=("--quiet", "-q"), group=SCREEN)] = False,
+    verbose: Annotated[bool, Flag, Parameter(name=("--verbose", "-v"), group=SCREEN)] = False,
     json: Json = False,
     connection: Connection | None = None,
 ) -> int:
     """Make many videos: checked whole, priced, confirmed, downloaded as they finish, and resumed by the same command.
 
-    Jobs are CSV or JSON Lines files (or patterns of such files), lists of URLs, URLs, or patterns of URLs such as
-    `https://example.com/room-[001-400].jpg` or `https://example.com/{day,night}.jpg`; `-` is the standard input.
-    Columns are the API's fields (`imageUrl` or `image_url`, …) and, optionally, `key`, which names a job for ever:
-    the same key is never paid twice.
+    Jobs are files (CSV, JSON Lines, lists of URLs), patterns of files, URLs, or patterns of URLs; `-` is the standard
+    input. The columns are the fields of the API; a `key` names a job for ever: the same key is never paid twice.
+    The results of an earlier run, `results.csv` or `results.jsonl`, are files of jobs too.
+
+    **CSV**, as a spreadsheet writes it:
+
+    ```text
+    key,image_url,duration,resolution,prompt
+    kitchen,https://example.com/kitchen.jpg,5,720p,Zoom in slowly
+    ```
+
+    **JSON Lines**, one object a line:
+
+    ```text
+    {"imageUrl": "https://example.com/a.jpg", "duration": 5, "resolution": "720p"}
+    ```
+
+    **URLs**, one a line or as arguments; `[001-400]` counts and `{day,night}` lists:
+
+    ```text
+    https://example.com/room-[001-400].jpg
+    ```
 
     **Examples**
 
-    * `ideal-async batch rooms.csv --dry-run`
-    * `ideal-async batch rooms.csv --out videos --budget 4000 --gallery`
-    * `ideal-async batch "https://example.com/{living,bath}-day.jpg" --duration 5 --resolution 720p --yes`
+    ```text
+    ideal-async batch rooms.csv --dry-run
+    ideal-async batch rooms.csv --out videos --budget 4000 --gallery
+    ideal-async batch "https://example.com/{living,bath}-day.jpg" --duration 5 --resolution 720p --yes
+    ideal-async batch videos/results.csv --retry-failed
+    ```
 
     Args:
         jobs: Where the jobs are.
-        out: Folder for videos, covers, results.jsonl, results.csv and the journal.
         budget: Credits these jobs may cost, in all runs together.
         yes: Spend without asking.
         dry_run: Tell what would be made and what it would cost; send nothing.
         retry_failed: Make failed (and refunded) jobs anew.
+        out: Folder for videos, covers, results.jsonl, results.csv and the journal.
+        name: Of the files: made of {key}, {task_id}, {image}, {resolution}, {duration}, {model_type}.
         gallery: Write index.html, a page to look at them all.
+        open_page: Open that page now, and keep it up to date.
         journal: File that remembers what was paid; by default batch.journal in --out.
+        ignore_columns: A column that is no field and may be there; may be given many times.
         max_in_flight: Jobs submitted and not ended, at most.
         timeout: Seconds after which to stop waiting; the same command goes on.
+        quiet: Show failures and the summary only.
+        verbose: A line for each job that ends.
         json: Write the summary as JSON, for scripts.
         fields: For the rows that leave them out.
         connection: To the service.
@@ -142,31 +215,40 @@ def batch(
         max_in_flight=max_in_flight,
         timeout=timeout,
         as_json=json,
+        name=name,
+        quiet=quiet,
+        verbose=verbose,
+        ignore_columns=[column for columns in ignore_columns for column in columns.split(",")],
+        open_page=open_page,
     )
-    return make_batch(jobs, (fields or Fields()).given(), connection or Connection(), wishes)
+    return make_batch([*map(str, jobs)], (fields or Fields()).given(), connection or Connection(), wishes)
 
 
-@app.command
+@app.command(help_epilogue=SEE_CODES)
 def generate(
     image_url: str,
     /,
     *,
     fields: Fields | None = None,
-    key: str | None = None,
-    journal: Path | None = None,
-    out: Path = Path(),
-    timeout: PositiveFloat | None = None,
+    yes: Yes = False,
+    key: Annotated[str | None, Parameter(group=MONEY)] = None,
+    journal: Annotated[Path | None, Parameter(group=MONEY)] = None,
+    out: Annotated[Path, Parameter(group=FILES)] = Path(),
+    timeout: Annotated[PositiveFloat | None, Parameter(group=PACE)] = None,
     json: Json = False,
     connection: Connection | None = None,
 ) -> int:
-    """Make one video and save it with its cover.
+    """Make one video and save it with its cover. At a terminal it asks before it spends.
 
     **Example**
 
-    * `ideal-async generate https://example.com/room.jpg --duration 5 --resolution 720p --prompt "Gentle zoom in"`
+    ```text
+    ideal-async generate https://example.com/room.jpg --duration 5 --resolution 720p --prompt "Gentle zoom in"
+    ```
 
     Args:
         image_url: Of the picture; the API fetches it itself.
+        yes: Spend without asking.
         key: Names the job: with the same journal it is never paid twice.
         journal: File that remembers what was paid.
         out: Folder for the files.
@@ -179,15 +261,15 @@ def generate(
 
     wanted = {"image_url": image_url, **(fields or Fields()).given()}
     return generate(
-        wanted, connection or Connection(), key=key, journal=journal, out=out, timeout=timeout, as_json=json
+        wanted, connection or Connection(), key=key, journal=journal, out=out, timeout=timeout, yes=yes, as_json=json
     )
 
 
-@app.command
+@app.command(help_epilogue=SEE_CODES)
 def status(
     *task_ids: int,
     watch: Annotated[bool, Flag] = False,
-    out: Path | None = None,
+    out: Annotated[Path | None, Parameter(group=FILES)] = None,
     json: Json = False,
     connection: Connection | None = None,
 ) -> int:
@@ -195,8 +277,10 @@ def status(
 
     **Examples**
 
-    * `ideal-async status 1234567890123456789 --json`
-    * `ideal-async status 1234567890123456789 --out videos`
+    ```text
+    ideal-async status 1234567890123456789 --json
+    ideal-async status 1234567890123456789 --out videos
+    ```
 
     Args:
         task_ids: Of any tasks of this account.
@@ -210,13 +294,15 @@ def status(
     return look(task_ids, connection or Connection(), watch=watch, out=out, as_json=json)
 
 
-@app.command
-def estimate(*jobs: str, fields: Fields | None = None, json: Json = False) -> int:
+@app.command(help_epilogue=SEE_CODES)
+def estimate(*jobs: Source, fields: Fields | None = None, json: Json = False) -> int:
     """Tell what jobs cost, from the price table; without jobs, write that table. No key is needed.
 
     **Example**
 
-    * `ideal-async estimate rooms.csv --resolution 720p`
+    ```text
+    ideal-async estimate rooms.csv --resolution 720p
+    ```
 
     Args:
         jobs: As for `batch`.
@@ -227,10 +313,29 @@ def estimate(*jobs: str, fields: Fields | None = None, json: Json = False) -> in
 
     if not jobs:
         return show_prices(as_json=json)
-    return show_estimate(jobs, (fields or Fields()).given(), as_json=json)
+    return show_estimate([*map(str, jobs)], (fields or Fields()).given(), as_json=json)
 
 
-@app.command
+@app.command(help_epilogue=SEE_CODES)
+def doctor(*, json: Json = False, connection: Connection | None = None) -> int:
+    """Look whether everything is in order: service, key, clock, disk, proxy, extras. It costs nothing.
+
+    **Example**
+
+    ```text
+    ideal-async doctor
+    ```
+
+    Args:
+        json: Write what was found as JSON, for scripts.
+        connection: To the service.
+    """
+    from ._doctor import examine
+
+    return examine(connection or Connection(), as_json=json)
+
+
+@app.command(help_epilogue=SEE_CODES)
 def sandbox(
     *,
     host: str = "127.0.0.1",
@@ -252,8 +357,10 @@ def sandbox(
 
     **Example**
 
-    * `ideal-async sandbox --port 8000 --speed 10`
-    * `ideal-async sandbox --faults hostile --seed 7`
+    ```text
+    ideal-async sandbox --port 8000 --speed 10
+    ideal-async sandbox --faults hostile --seed 7
+    ```
 
     Args:
         host: To listen on; others than this computer can reach it only if you choose so.
@@ -292,12 +399,12 @@ def sandbox(
     )
 
 
-@app.command
+@app.command(help_epilogue=SEE_CODES)
 def demo(
     *,
     jobs: PositiveInt = 100,
     images: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
-    out: Path = Path("videos"),
+    out: Path = Path("demo"),
     speed: PositiveFloat = 8.0,
     workers: PositiveInt = 10,
     resolution: Literal["480p", "720p", "1080p"] | None = None,
@@ -307,8 +414,10 @@ def demo(
 
     **Examples**
 
-    * `ideal-async demo`
-    * `ideal-async demo --images ~/Pictures --jobs 20 --resolution 720p`
+    ```text
+    ideal-async demo
+    ideal-async demo --images ~/Pictures --jobs 20 --resolution 720p
+    ```
 
     Args:
         jobs: How many videos.
@@ -324,16 +433,31 @@ def demo(
     return run_demo(out, jobs=jobs, images=images, speed=speed, workers=workers, resolution=resolution, as_json=json)
 
 
-@app.command
+@app.command(help_epilogue=SEE_CODES)
 def completion(shell: Literal["bash", "fish", "zsh", "powershell"]) -> int:
     """Write the completion script for a shell.
 
     **Example**
 
-    * `ideal-async completion bash > ~/.local/share/bash-completion/completions/ideal-async`
+    ```text
+    ideal-async completion bash > ~/.local/share/bash-completion/completions/ideal-async
+    ideal-async completion zsh > ~/.zfunc/_ideal-async    # a folder of $fpath, before compinit
+    ```
 
     Args:
         shell: The one you use.
     """
-    sys.stdout.write(app.generate_completion(prog_name="ideal-async", shell=shell))
-    return 0
+    script = app.generate_completion(prog_name="ideal-async", shell=shell)
+    sys.stdout.write(f"{script}\n{ZSH}" if shell == "zsh" else script)
+    return DONE
+
+
+#: In a folder of $fpath the script is the body of a function, which must complete when it is called for the first time;
+#: read with `source` it must register what it has defined.
+ZSH = """\
+if [[ ${funcstack[1]-} == _ideal-async ]]; then
+  _cyclopts_ideal-async "$@"
+else
+  compdef _cyclopts_ideal-async ideal-async
+fi
+"""

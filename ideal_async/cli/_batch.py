@@ -1,48 +1,74 @@
 """`ideal-async batch`: check it all, tell the price, ask, make the videos, and go on where an earlier run ended."""
 
-import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from ideal_async import AsyncClient, Budget, Entry, Journal, Task, is_result
 
 from ._connection import Connection
+from ._endings import verdict
 from ._files import alone_in
 from ._gallery import write_gallery
 from ._job import Board, Job
-from ._plan import attempt_of, bare, plan, safe_name
+from ._names import check_names
+from ._plan import attempt_of, plan
 from ._progress import show
 from ._results import Results, recall_times
 from ._run import Run, run_unless_interrupted, suffix_of
 from ._sources import read_sources
-from ._summary import Wishes, announce, exit_code, list_problems, sum_up
-from ._terminal import DONE, INTERRUPTED, Refused, people
+from ._summary import Ending, Wishes, announce, exit_code, list_problems, sum_up
+from ._terminal import DONE, INTERRUPTED, Refused, ask_to_spend, somebody_watches
 
 
 def make_batch(sources: Sequence[str], defaults: Mapping[str, Any], connection: Connection, wishes: Wishes) -> int:
     """Make all videos that *sources* ask for; return the exit code."""
-    jobs, problems = plan(read_sources(sources), defaults)
+    jobs, problems = plan(read_sources(sources, ignore=wishes.ignore_columns), defaults)
     if problems:
         raise Refused(list_problems(problems, len(jobs)))
-    if wishes.dry_run and not wishes.journal_path.exists():
+    origin = connection.origin
+    if wishes.journal is not None and not wishes.journal.parent.is_dir():
+        raise Refused(f"{wishes.journal.parent} is no folder: the journal needs one")
+    # Where nothing is yet, nothing is made before it is known that the batch begins.
+    new = not wishes.out.exists() and not wishes.journal_path.exists()
+    if (new or not wishes.journal_path.exists()) and wishes.dry_run:
+        check_names(jobs, (), wishes.name)
         announce(jobs, wishes)
         return DONE
-    with alone_in(wishes.out), Journal(wishes.journal_path) as journal:
-        known = _recall(jobs, journal, connection.origin, wishes)
-        announce(jobs, wishes)
+    if new:
+        check_names(jobs, (), wishes.name)
+        _agree(jobs, connection, wishes)
+    with nullcontext() if wishes.dry_run else alone_in(wishes.out, "batch"), Journal(wishes.journal_path) as journal:
+        known = _recall(jobs, journal, origin, wishes)
         if wishes.dry_run:
+            announce(jobs, wishes)
             return DONE
+        if not new:
+            _agree(jobs, connection, wishes)
+        keys = {key for job in jobs for key in _attempts(job)}
         budget = None
         if wishes.budget is not None:
-            keys = {key for job in jobs for key in _attempts(job)}
-            budget = Budget(max(0, wishes.budget - journal.spent(connection.origin, keys)))
+            budget = Budget(max(0, wishes.budget - journal.spent(origin, keys)))
         client = connection.client(journal=journal, budget=budget)
-        to_make = [job for job in jobs if job.state == "waiting"]
-        if to_make:
-            _ask(sum(job.credits for job in to_make), yes=wishes.yes)
-        return _make(Board(jobs, time.time()), known, client, wishes)
+        return _make(Board(jobs, time.time()), known, client, wishes, lambda: journal.spent(origin, keys))
+
+
+def _agree(jobs: Sequence[Job], connection: Connection, wishes: Wishes) -> None:
+    """Tell what it costs, and let whoever pays decide.
+
+    Raises:
+        Refused: No; or there is no key.
+    """
+    announce(jobs, wishes)
+    connection.client()
+    credits = sum(job.credits for job in jobs if job.state == "waiting")
+    if not credits or wishes.yes:
+        return
+    if not somebody_watches():
+        raise Refused(f"pass --yes to spend {credits:,} credits without being asked")
+    ask_to_spend(credits)
 
 
 def _attempts(job: Job) -> Iterable[str]:
@@ -54,27 +80,28 @@ def _attempts(job: Job) -> Iterable[str]:
 def _recall(jobs: Sequence[Job], journal: Journal, origin: str, wishes: Wishes) -> dict[Job, Task | int]:
     """Bring *jobs* to where the journal says they stand; return what is paid and not complete yet."""
     entries = {entry.key: entry for entry in journal.entries(origin=origin)}
+    check_names(jobs, entries.values(), wishes.name)
     open_jobs: dict[Job, Task | int] = {}
     for job in jobs:
         job.flight_key, attempt = attempt_of(job.key, entries)
         entry = entries.get(job.flight_key)
         if entry is None or entry.state in ("refused", "intended"):
             continue
-        if bare(entry.request) != bare(job.request):
+        if entry.fingerprint != job.request.fingerprint:
             raise Refused(
                 f"key {job.key!r} was used for another request ({entry.created_at:%Y-%m-%d}): give this one another key"
             )
         if entry.state == "failed" and wishes.retry_failed:
             job.flight_key = f"{job.key}~{attempt + 1}"
             continue
-        left = _take_over(job, entry, wishes.out)
+        left = _take_over(job, entry, wishes)
         if left is not None:
             open_jobs[job] = left
     recall_times(jobs, Results(wishes.out).lines)
     return open_jobs
 
 
-def _take_over(job: Job, entry: Entry, out: Path) -> Task | int | None:
+def _take_over(job: Job, entry: Entry, wishes: Wishes) -> Task | int | None:
     """Note what an earlier run made of a job; return what is left to be done: a task to save, or an id to wait for."""
     job.task_id = entry.task_id
     job.queued_at = entry.created_at.timestamp()
@@ -89,8 +116,9 @@ def _take_over(job: Job, entry: Entry, out: Path) -> Task | int | None:
         job.state, job.error = "failed", entry.reason or "the service made no video"
         return None
     output = entry.task.output
-    video = out / f"{stem(job)}.mp4"
-    cover = out / f"{stem(job)}{suffix_of(output.cover)}" if output.cover else None
+    stem = wishes.out / wishes.stem(job)
+    video = stem.with_name(f"{stem.name}.mp4")
+    cover = stem.with_name(f"{stem.name}{suffix_of(output.cover)}") if output.cover else None
     if not is_result(video) or (cover is not None and not is_result(cover, "cover")):
         job.state = "downloading"
         return entry.task
@@ -99,44 +127,50 @@ def _take_over(job: Job, entry: Entry, out: Path) -> Task | int | None:
     return None
 
 
-def stem(job: Job) -> str:
-    """Name the files of a job: by its key for people, by its id so that no two can meet."""
-    return f"{safe_name(job.key)}-{job.task_id}"
-
-
-def _ask(credits: int, *, yes: bool) -> None:
-    """Let the user decide about the money.
-
-    Raises:
-        Refused: No.
-    """
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise Refused(f"pass --yes to spend {credits:,} credits without being asked")
-    people().print(f"Spend {credits:,} credits? [y/N] ", end="")
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise Refused("Nothing was sent.")
-
-
-def _make(board: Board, known: Mapping[Job, Task | int], client: AsyncClient, wishes: Wishes) -> int:
+def _make(
+    board: Board, known: Mapping[Job, Task | int], client: AsyncClient, wishes: Wishes, spent: Callable[[], int]
+) -> int:
     results = Results(wishes.out)
-    run = Run(client, board, wishes.out, stem=stem, known=known)
-    gallery: Path | None = None
+    run = Run(client, board, wishes.out, stem=wishes.stem, known=known)
+    broken_by: Exception | None = None
+    interrupted = False
 
     async def work() -> None:
-        async with client, show(board, people()):
+        async with client, show(board, quiet=wishes.quiet, verbose=wishes.verbose):
             await run.make_all(max_in_flight=wishes.max_in_flight, timeout=wishes.timeout)
 
     try:
         with results.open(board):
             interrupted = not run_unless_interrupted(work)
-    finally:
-        board.on_end = lambda _: None
-        board.leave_running()
-        results.finish(board)
-        if wishes.gallery:
-            gallery = write_gallery(board, wishes.out)
-    code = INTERRUPTED if interrupted else exit_code(board)
-    sum_up(board, wishes, run.stopped_by, gallery, code)
-    return code
+    except Exception as error:  # noqa: BLE001 - what is paid is written down first; then it goes on
+        broken_by = error
+    board.listeners.clear()
+    board.leave_running()
+    # Each for itself: a table that is open in a spreadsheet takes neither the gallery nor the exit code with it.
+    troubles = [
+        _tried(results.lines, lambda: results.write_lines(board.jobs)),
+        _tried(results.table, lambda: results.write_table(board.jobs)),
+    ]
+    if wishes.page is not None:
+        troubles.append(_tried(wishes.page, lambda: write_gallery(board, wishes.out)))
+    ending = Ending(
+        code=INTERRUPTED if interrupted else exit_code(board, run.stopped_by),
+        stopped_by=run.stopped_by,
+        troubles=list(filter(None, troubles)),
+        spent=spent,
+    )
+    verdict.set(ending.code)
+    sum_up(board, wishes, ending)
+    if broken_by is not None:
+        raise broken_by
+    return ending.worst
+
+
+def _tried(path: Path, write: Callable[[], object]) -> str | None:
+    """Write a file, or tell why it could not be."""
+    try:
+        write()
+    except Exception as error:  # noqa: BLE001 - told, with all the rest
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
+        return f"{path} cannot be written ({reason}): if it is open in another program, close it there"
+    return None

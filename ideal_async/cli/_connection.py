@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 import attrs
-from cyclopts import Parameter
+import httpx
+from cyclopts import Group, Parameter
 
 from ideal_async import AsyncClient, Budget, Journal, Pacing
 
@@ -15,23 +16,33 @@ from ._terminal import Refused
 LARGEST_KEY_FILE = 10_000
 
 
+SERVICE = Group("Service", sort_key=6)
+
+
 @Parameter(name="*")
 @attrs.frozen
 class Connection:
     """Where the service is, and the key for it."""
 
     api_key_file: Annotated[
-        Path | None, Parameter(help="File that holds the API key; by default IDEAL_HOUSE_API_KEY does.")
+        Path | None, Parameter(group=SERVICE, help="File that holds the API key; by default IDEAL_HOUSE_API_KEY does.")
     ] = attrs.field(default=None, kw_only=True)
     base_url: Annotated[
         str | None,
-        Parameter(help="Of the API; by default IDEAL_HOUSE_BASE_URL, else https://api.ideal.house."),
+        Parameter(group=SERVICE, help="Of the API; by default IDEAL_HOUSE_BASE_URL, else https://api.ideal.house."),
     ] = attrs.field(default=None, kw_only=True)
     min_interval: Annotated[
-        float, Parameter(help="Seconds between two looks at a task, at least. The vendor advises 5 to 10.")
+        float,
+        Parameter(group=SERVICE, help="Seconds between two looks at a task, at least. The vendor advises 5 to 10."),
     ] = attrs.field(default=5.0, kw_only=True)
 
-    def client(self, *, journal: Journal | None = None, budget: Budget | None = None) -> AsyncClient:
+    def client(
+        self,
+        *,
+        journal: Journal | None = None,
+        budget: Budget | None = None,
+        http_client: httpx.AsyncClient | None = None,
+    ) -> AsyncClient:
         """Make a client; only opening it needs an event loop.
 
         Raises:
@@ -40,7 +51,14 @@ class Connection:
         try:
             # The library's own proportion: 5 to 60 seconds.
             pacing = Pacing(min_interval=self.min_interval, max_interval=12 * self.min_interval)
-            return AsyncClient(self._key(), base_url=self.base_url, pacing=pacing, journal=journal, budget=budget)
+            return AsyncClient(
+                self._key(),
+                base_url=self.base_url,
+                pacing=pacing,
+                journal=journal,
+                budget=budget,
+                http_client=http_client,
+            )
         except ValueError as error:
             raise Refused(str(error)) from None
 
@@ -64,8 +82,18 @@ class Connection:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port of the API, as a journal names it."""
-        from urllib.parse import urlsplit
+        """The API, as a journal names it; no key is needed to know it.
 
-        url = urlsplit(self.base_url or os.environ.get("IDEAL_HOUSE_BASE_URL") or "https://api.ideal.house")
-        return f"{url.scheme}://{url.hostname}:{url.port or {'http': 80}.get(url.scheme, 443)}"
+        Raises:
+            Refused: The URL cannot be used.
+        """
+        try:
+            return AsyncClient("only-for-its-url", base_url=self.base_url).origin
+        except ValueError as error:
+            raise Refused(str(error)) from None
+
+    @property
+    def options(self) -> list[str]:
+        """The options that lead to the same service, for a command to paste."""
+        named = (("--base-url", self.base_url), ("--api-key-file", self.api_key_file))
+        return [word for name, value in named if value is not None for word in (name, str(value))]

@@ -19,8 +19,8 @@ from ._plan import safe_name
 from ._progress import clock, show
 from ._results import Results
 from ._run import Run, run_unless_interrupted
-from ._summary import exit_code, tell_errors
-from ._terminal import INTERRUPTED, Refused, people, put, put_json, say
+from ._summary import exit_code
+from ._terminal import INTERRUPTED, Refused, put, put_json, say
 
 Resolution = Literal["480p", "720p", "1080p"]
 
@@ -128,7 +128,7 @@ def run_demo(
     """
     folder = _folder(images)
     with (
-        alone_in(out),
+        alone_in(out, "demo"),
         Sandbox(credits=0, speed=speed, workers=workers, images=folder) as sandbox,
         serve(sandbox) as base_url,
     ):
@@ -147,13 +147,14 @@ def run_demo(
         run = Run(client, board, out, stem=lambda job: safe_name(job.key))
 
         async def work() -> None:
-            async with client, show(board, people()):
+            async with client, show(board):
                 await run.make_all()
 
         interrupted = not run_unless_interrupted(work)
         board.leave_running()
         delay = mean_delay(planned, sandbox)
-        Results(out).finish(board)
+        Results(out).write_lines(board.jobs)
+        Results(out).write_table(board.jobs)
         page = write_gallery(board, out, title="A hundred videos, offline" if jobs == HUNDRED else "Videos, offline")
         code = INTERRUPTED if interrupted else exit_code(board)
         # Now, and not below: the sandbox still finishes the clips it has begun.
@@ -172,7 +173,6 @@ def _folder(images: Sequence[str]) -> Path | None:
 
 
 def _sum_up(board: Board, delay: float | None, page: Path, now: float, code: int, *, as_json: bool) -> None:
-    tell_errors(board)
     found = [job for job in board.jobs if job.found_at is not None]
     looks = sum(job.looks for job in found) / len(found) if found else None
     if as_json:

@@ -1,6 +1,5 @@
 """One job of a batch: what is wanted, where it stands, what came of it."""
 
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,8 +22,10 @@ State = Literal[
 ]
 RUNNING: tuple[State, ...] = ("queued", "rendering", "downloading")
 ENDED: tuple[State, ...] = ("done", "failed", "refused", "unknown", "unfinished")
-#: Ended jobs from which a pace can be read.
-ENOUGH = 3
+#: Made videos, in parts of them too, from which a pace can be read.
+ENOUGH = 1.5
+#: A video is not made because its time is up.
+MOST_FORECAST = 0.99
 
 
 @attrs.define(eq=False)
@@ -45,7 +46,8 @@ class Job:
         looks: How often it was looked at in this run.
         queued_at: The id came.
         waited_at: Last seen waiting for a worker.
-        started_at: First seen rendering; if it never was, last seen waiting.
+        started_at: First seen rendering; it may have begun any time since `waited_at`.
+        seen_at: Of the last look.
         ended_at: The video was made, where somebody knows: the sandbox does, the real service does not tell.
         found_at: The end was discovered.
         downloaded_at: The files stood on the disk.
@@ -70,6 +72,7 @@ class Job:
     queued_at: float | None = None
     waited_at: float | None = None
     started_at: float | None = None
+    seen_at: float | None = None
     ended_at: float | None = None
     found_at: float | None = None
     downloaded_at: float | None = None
@@ -84,6 +87,23 @@ class Job:
         """What it costs, by the price table."""
         return estimate(self.request)
 
+    @property
+    def charged(self) -> int:
+        """What it has cost: nothing before it is paid, nothing once it is refunded."""
+        return self.credits if self.task_id is not None and self.state != "failed" else 0
+
+    def share(self, now: float) -> float:
+        """Tell how much of the video is made, 0 to 1, between two looks as far as the forecast goes."""
+        if self.state in ENDED or self.state == "downloading":
+            return 1.0
+        if self.state != "rendering":
+            return 0.0
+        seen = self.percentage / 100
+        if self.expected_at is None or self.seen_at is None or self.expected_at <= self.seen_at:
+            return seen
+        gone = (now - self.seen_at) / (self.expected_at - self.seen_at)
+        return max(seen, min(MOST_FORECAST, seen + (1 - seen) * gone))  # an end is believed when it is seen
+
 
 @attrs.define(eq=False)
 class Board:
@@ -92,8 +112,7 @@ class Board:
     Attributes:
         jobs: In the order of the input.
         started_at: When this run began, seconds since 1970.
-        on_end: Told of each job that ended.
-        clock: Tells the time, in seconds since 1970.
+        listeners: Told of each job that ended.
         counts: Jobs by state.
         running: The paid jobs that did not end yet.
         ended_before: The jobs that had ended when this run began.
@@ -103,14 +122,13 @@ class Board:
 
     jobs: Sequence[Job]
     started_at: float
-    on_end: Callable[[Job], object] = attrs.field(default=lambda _: None)
-    clock: Callable[[], float] = time.time
+    listeners: list[Callable[[Job], object]] = attrs.field(factory=list[Callable[[Job], object]])
     counts: Counter[State] = attrs.field(init=False)
     running: set[Job] = attrs.field(init=False)
     charged: int = attrs.field(init=False)
     refunded: int = attrs.field(init=False)
     ended_before: frozenset[Job] = attrs.field(init=False)
-    _first_end: float | None = attrs.field(init=False, default=None)
+    _first_paid: float | None = attrs.field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         self.counts = Counter(job.state for job in self.jobs)
@@ -119,9 +137,10 @@ class Board:
         self.refunded = sum(job.credits for job in self.jobs if job.state == "failed")
         self.ended_before = frozenset(job for job in self.jobs if job.state in ENDED)
 
-    def pay(self, job: Job, task_id: int) -> None:
+    def pay(self, job: Job, task_id: int, now: float) -> None:
         """Note the task of *job*, paid now."""
-        job.task_id = task_id
+        job.task_id, job.queued_at = task_id, now
+        self._first_paid = self._first_paid or now
         self.charged += job.credits
         self.move(job, "queued")
 
@@ -139,9 +158,8 @@ class Board:
         if state == "failed":
             self.refunded += job.credits
         if state in ENDED:
-            if self._first_end is None:
-                self._first_end = self.clock()
-            self.on_end(job)
+            for listener in self.listeners:
+                listener(job)
 
     def leave_running(self) -> None:
         """This run ends: what still runs at the service is for the next one."""
@@ -156,16 +174,18 @@ class Board:
     def seconds_left(self, now: float) -> float | None:
         """Forecast the end of the batch; `None` while too little is known.
 
-        Running tasks end when the poller expects them to. Where it does not know all of them, or where jobs wait to
-        be sent, the rest ends as fast as jobs ended so far, counted from the first end: what came before was one wait.
+        Two forecasts, of which the later one counts. Running tasks end when the poller expects them to. And all that is
+        left is made at the pace so far, where a video half made counts half: between two bursts of ends, and before the
+        first, whole videos alone would tell nothing.
         """
         left = sorted(max(0.0, job.expected_at - now) for job in self.running if job.expected_at is not None)
-        all_known = len(left) == len(self.running) and not self.counts["waiting"]
         # One forecast in twenty may have gone astray; it shall not set the clock for all.
-        forecast = left[round(0.95 * (len(left) - 1))] if left else 0.0
-        if all_known:
-            return forecast
-        ended = self.ended - len(self.ended_before)
-        if self._first_end is None or ended < ENOUGH:
-            return None
-        return max(forecast, (now - self._first_end) / (ended - 1) * (len(self.jobs) - self.ended))
+        forecast = left[round(0.95 * (len(left) - 1))] if left else None
+        half_made = sum(job.share(now) for job in self.running)
+        made = self.ended - len(self.ended_before) + half_made
+        began = self._first_paid or self.started_at
+        if made >= ENOUGH:
+            pace = (now - began) / made * (len(self.jobs) - self.ended - half_made)
+            return max(forecast or 0.0, pace)
+        all_known = len(left) == len(self.running) and not self.counts["waiting"]
+        return forecast if all_known else None

@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 
 from ideal_async import Entry, Journal
 
-from ._summary import JOURNAL
+from ._files import JOURNAL
 from ._terminal import DONE, Refused, put, put_json, put_table, say
 
 State = Literal["intended", "submitted", "succeeded", "failed", "refused", "unknown"]

@@ -1,9 +1,8 @@
 """From rows to jobs: every field checked, every job named, before anything is spent."""
 
-import hashlib
-import json
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -20,6 +19,8 @@ from ._rows import Problem, Row
 LONGEST_KEY = 200
 #: Bytes of the part of a file name that comes from a key. File systems take 255, and `-ID.mp4.part.json` needs 40.
 LONGEST_NAME = 120
+#: What no URL holds, and nobody sees: blanks, zero-width characters, a byte order mark in the middle.
+_BLANK = re.compile("[\\s\x00-\x1f\x7f\u00ad\u180e\u200b-\u200f\u2060\ufeff]")
 #: Ends the keys of repeated jobs: see `attempt_of`.
 AGAIN = re.compile(r"~\d+$", re.ASCII)
 #: Names that Windows keeps for itself, whatever their suffix.
@@ -66,6 +67,11 @@ def make_request(fields: Mapping[str, Any]) -> ImageToVideo:
     for name, value in fields.items():
         if isinstance(value, str) and not _is_text(value):
             raise ValueError(f"{name} holds half a character: it cannot be sent")
+        if name.endswith("_url") and isinstance(value, str) and (found := _BLANK.search(value)):
+            what = unicodedata.name(found[0], f"control character {ord(found[0])}").lower()
+            raise ValueError(
+                f"{name} holds a {what} (U+{ord(found[0]):04X}) after {value[: found.start()][-30:]!r}: remove it"
+            )
     return ImageToVideo(**fields)
 
 
@@ -80,6 +86,7 @@ class _Seen:
 
     keys: dict[str, Row] = attrs.field(factory=dict[str, Row])
     derived: dict[str, tuple[Row, ImageToVideo]] = attrs.field(factory=dict[str, tuple[Row, ImageToVideo]])
+    counts: Counter[str] = attrs.field(factory=Counter[str])
 
     def name(self, row: Row, request: ImageToVideo) -> str:
         """Take the key of a row, or make one that will be the same in the next run."""
@@ -99,10 +106,10 @@ class _Seen:
             raise ValueError(
                 f"only what follows a ? differs from {first.source}:{first.line}, and that may change: give both a key"
             )
-        key, count = base, 1
-        while key in self.keys:
+        count = self.counts[base] + 1
+        while (key := base if count == 1 else f"{base}-{count}") in self.keys:
             count += 1
-            key = f"{base}-{count}"
+        self.counts[base] = count
         self.keys[key] = row
         return key
 
@@ -117,28 +124,13 @@ def _read_key(key: object) -> str:
     return key
 
 
-def bare(request: ImageToVideo) -> dict[str, Any]:
-    """Tell what a request asks for, without what may change from run to run or need not be said.
-
-    What follows the `?` of a URL may be a signature. What has its default is left out, so that a field the vendor adds
-    one day does not rename old jobs: renamed, they would be paid again.
-    """
-    fields = {name: value for name, value in attrs.asdict(request).items() if value not in (None, False)}
-    for name in ("image_url", "last_image_url"):
-        if name in fields:
-            fields[name] = re.sub("//[^/@]*@", "//", re.split("[?#]", fields[name], maxsplit=1)[0])
-    return fields
-
-
 def derive_key(request: ImageToVideo) -> str:
     """Name a request by what it asks for; query strings do not count, since presigned URLs change.
 
     >>> derive_key(ImageToVideo("https://example.com/room.jpg?signature=1", duration=5, resolution="480p"))
-    'room-980b7831'
+    'room-1a7d3a6f'
     """
-    fields = bare(request)
-    digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:8]
-    return f"{safe_name(stem_of(request.image_url))[:40]}-{digest}"
+    return f"{safe_name(stem_of(request.image_url))[:40]}-{request.fingerprint[:8]}"
 
 
 def stem_of(url: str) -> str:

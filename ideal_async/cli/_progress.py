@@ -1,27 +1,55 @@
 """What a terminal shows of a running batch, and what a log file gets instead."""
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 
 import anyio
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
-from ._job import Board, Job
-from ._terminal import printable
+from ._job import Board, Job, State
+from ._terminal import people, printable
 
 #: Seconds between two pictures; faster is not seen, slower looks stuck.
 REFRESH = 0.2
 #: Seconds between two lines where nobody watches: a log of an hour stays readable.
 REPORT = 10.0
-#: Running jobs shown one by one, those nearest to their end.
+#: Jobs shown one by one, those nearest to their end.
 SHOWN = 6
 #: Columns below which the bar shares its line with nothing.
 NARROW = 72
+#: Failures told one by one, when they happen; what fits on a screen.
+MOST_TOLD = 20
+#: Seconds below which a forecast says no more than that it is nearly over.
+SOON = 1.5
+
+#: Green is made, red is not and will not be, yellow needs somebody, grey has yet to come.
+STYLES: dict[State, str] = {
+    "done": "green",
+    "failed": "red",
+    "refused": "red",
+    "unknown": "yellow",
+    "unfinished": "yellow",
+    "downloading": "green",
+    "rendering": "",
+    "queued": "bright_black",
+    "waiting": "bright_black",
+}
+#: How the states are called where jobs are counted, and whether that is said also when there are none.
+NAMES: tuple[tuple[State, str, bool], ...] = (
+    ("done", "done", True),
+    ("failed", "failed", False),
+    ("refused", "refused", False),
+    ("unknown", "in doubt", False),
+    ("unfinished", "unfinished", False),
+    ("downloading", "saving", False),
+    ("rendering", "rendering", True),
+    ("queued", "queued", True),
+    ("waiting", "to send", True),
+)
 
 
 def clock(seconds: float | None) -> str:
@@ -37,17 +65,22 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
 
 
-def counts_of(board: Board) -> str:
-    """Say in one line how many jobs stand where; what never happens is left out."""
-    counts = board.counts
-    always = [
-        f"queue {counts['waiting'] + counts['queued']:,}",
-        f"running {counts['rendering'] + counts['downloading']:,}",
-        f"done {counts['done']:,}",
-        f"failed {counts['failed'] + counts['refused']:,}",
+def left_in_words(seconds: float | None) -> str:
+    """Say how long it will take; nothing is promised to the second.
+
+    >>> left_in_words(75), left_in_words(0.2), left_in_words(None)
+    ('about 1:15 left', 'nearly done', 'time left not known yet')
+    """
+    if seconds is None:
+        return "time left not known yet"
+    return "nearly done" if seconds < SOON else f"about {clock(seconds)} left"
+
+
+def counts_of(board: Board) -> list[tuple[State, str]]:
+    """Say how many jobs stand where; what rarely happens is left out until it does."""
+    return [
+        (state, f"{name} {board.counts[state]:,}") for state, name, always in NAMES if always or board.counts[state]
     ]
-    rarely = [f"{state} {counts[state]:,}" for state in ("unknown", "unfinished") if counts[state]]
-    return " · ".join(always + rarely)
 
 
 def credits_of(board: Board) -> str:
@@ -56,58 +89,160 @@ def credits_of(board: Board) -> str:
     return f"{line}, {board.refunded:,} refunded" if board.refunded else line
 
 
-def picture(board: Board, now: float, *, width: int) -> RenderableType:
+def picture(board: Board, now: float, *, width: int, ascii_only: bool = False) -> RenderableType:
     """Draw the board for a terminal of *width* columns."""
-    total = len(board.jobs)
-    share = f"{board.ended:,}/{total:,}"
-    times = f"{clock(now - board.started_at)} · {clock(board.seconds_left(now))} left"
-    bar = ProgressBar(total=max(1, total), completed=board.ended, width=None)
-    head = Table.grid(padding=(0, 1), expand=True)
+    between = ", " if ascii_only else " · "
+    figures = between.join(
+        (
+            f"{board.ended:,} of {len(board.jobs):,}",
+            clock(now - board.started_at),
+            left_in_words(board.seconds_left(now)),
+        )
+    )
+    lines: list[Text] = []
     if width < NARROW:
-        head.add_column(ratio=1)
-        head.add_row(bar)
-        head.add_row(Text(f"{share} · {times}", no_wrap=True, overflow="ellipsis"))
+        lines += [_bar(board, now, width, ascii_only=ascii_only), Text(figures)]
     else:
-        head.add_column(ratio=1)
-        head.add_column(no_wrap=True)
-        head.add_row(bar, f"{share} · {times}")
-    lines: list[RenderableType] = [head]
-    lines += [Text(line, no_wrap=True, overflow="ellipsis") for line in (counts_of(board), credits_of(board))]
-    running = [job for job in board.running if job.state != "queued"]
-    running.sort(key=lambda job: (job.state != "downloading", -job.percentage, job.index))
-    lines += [_line(job) for job in running[:SHOWN]]
+        bar = _bar(board, now, width - cell_len(figures) - 2, ascii_only=ascii_only)
+        lines.append(Text.assemble(bar, "  ", figures))
+    lines += _wrapped(counts_of(board), between, width)
+    lines.append(Text(credits_of(board)))
+    lines += [_row(job, now) for job in _nearest(board)]
+    for line in lines:
+        _fit(line, width, "..." if ascii_only else "…")
     return Group(*lines)
 
 
-def _line(job: Job) -> Text:
-    where = "saving" if job.state == "downloading" else f"{job.percentage:3} %"
-    return Text(f"  {where:>6}  {printable(job.key)}", style="dim", no_wrap=True, overflow="ellipsis")
+def _bar(board: Board, now: float, width: int, *, ascii_only: bool) -> Text:
+    """Draw what is made, what failed, what is half made and what is to come as parts of a line."""
+    total = max(1, len(board.jobs))
+    failed = board.counts["failed"] + board.counts["refused"] + board.counts["unknown"]
+    half_made = sum(job.share(now) for job in board.running)
+    parts = (
+        (board.ended - failed, "=" if ascii_only else "━", "green"),
+        (failed, "x" if ascii_only else "┄", "red"),
+        (half_made, "-" if ascii_only else "╌", "green"),
+    )
+    bar = Text()
+    reached = 0.0
+    for count, mark, style in parts:
+        reached += count
+        bar.append(mark * (int(reached / total * width) - len(bar)), style)
+    bar.append((" " if ascii_only else "─") * (width - len(bar)), "bright_black")
+    return bar
+
+
+def _wrapped(counts: Iterable[tuple[State, str]], between: str, width: int) -> list[Text]:
+    """Write the counts in as few lines as they need; none is cut off."""
+    lines = [Text()]
+    for state, words in counts:
+        if lines[-1] and lines[-1].cell_len + cell_len(between + words) > width:
+            lines.append(Text())
+        lines[-1].append(between if lines[-1] else "").append(words, STYLES[state])
+    return lines
+
+
+def _nearest(board: Board) -> list[Job]:
+    """Choose the jobs to show: those that are being saved, then those that end next."""
+    order: dict[State, int] = {"downloading": 0, "rendering": 1, "queued": 2}
+    running = sorted(board.running, key=lambda job: (order[job.state], job.expected_at or float("inf"), job.index))
+    return running[:SHOWN]
+
+
+def _row(job: Job, now: float) -> Text:
+    left = "" if job.expected_at is None else clock(job.expected_at - now) if job.expected_at > now + SOON else "soon"
+    what = {
+        "downloading": "saving",
+        "rendering": f"{job.share(now):.0%}".replace("%", " %"),
+        "queued": f"{job.wait_number:,} ahead" if job.wait_number else "queued",
+    }[job.state]
+    return Text(
+        f"  {what:>9}  {left if job.state != 'downloading' else '':>5}  {printable(job.key)}", STYLES[job.state]
+    )
+
+
+def _fit(line: Text, width: int, ellipsis: str) -> None:
+    """Cut what does not fit, in cells: one of them holds half of a Chinese character."""
+    if line.cell_len > width:
+        keep = len(set_cell_size(line.plain, width - len(ellipsis)).rstrip(" "))
+        line.right_crop(len(line.plain) - keep)
+        line.append(ellipsis)
+
+
+class _Told:
+    """Says what ended, when it ends: failures to everybody, up to a screenful, the rest to who asked for it."""
+
+    def __init__(self, console: Console, *, verbose: bool) -> None:
+        self._console, self._verbose, self._failures = console, verbose, 0
+
+    def hear(self, job: Job) -> None:
+        if job.error is None:
+            if self._verbose and job.state == "done":
+                self._print(f"{job.key}: done: {job.video}", "green")
+            return
+        self._failures += 1
+        if self._verbose or self._failures <= MOST_TOLD:
+            self._print(f"{job.key}: {job.state}: {job.error}", STYLES[job.state])
+
+    def finish(self) -> None:
+        if not self._verbose and self._failures > MOST_TOLD:
+            self._print(f"and {self._failures - MOST_TOLD:,} more, which the results list", "")
+
+    def _print(self, text: str, style: str) -> None:
+        self._console.print(printable(text), style=style, soft_wrap=True)
 
 
 @asynccontextmanager
-async def show(board: Board, console: Console) -> AsyncGenerator[None]:
-    """Keep *console* up to date while the block runs, and leave it clean however the block ends."""
-    async with anyio.create_task_group() as group:
-        if console.is_terminal and not console.is_dumb_terminal:
-            with Live(console=console, auto_refresh=False, transient=True) as live:
-                group.start_soon(_redraw, board, live)
+async def show(
+    board: Board, console: Console | None = None, *, quiet: bool = False, verbose: bool = False
+) -> AsyncGenerator[None]:
+    """Keep *console* up to date while the block runs, and leave it clean however the block ends.
+
+    Args:
+        board: What is shown.
+        console: By default stderr.
+        quiet: Tell of failures only.
+        verbose: Tell of each job that ends.
+    """
+    console = console or people()
+    told = _Told(console, verbose=verbose)
+    board.listeners.append(told.hear)
+    try:
+        async with anyio.create_task_group() as group:
+            if quiet:
+                yield
+            elif console.is_terminal and not console.is_dumb_terminal:
+                with Live(console=console, auto_refresh=False, transient=True) as live:
+                    group.start_soon(_redraw, board, live)
+                    yield
+                    group.cancel_scope.cancel()
+            else:
+                group.start_soon(_report, board, console)
                 yield
                 group.cancel_scope.cancel()
-        else:
-            group.start_soon(_report, board, console)
-            yield
-            group.cancel_scope.cancel()
+    finally:
+        board.listeners.remove(told.hear)
+        told.finish()
 
 
 async def _redraw(board: Board, live: Live) -> None:
+    console = live.console
     while True:
-        live.update(picture(board, time.time(), width=live.console.width), refresh=True)
+        drawn = picture(board, time.time(), width=console.width, ascii_only=console.options.ascii_only)
+        live.update(drawn, refresh=True)
         await anyio.sleep(REFRESH)
 
 
 async def _report(board: Board, console: Console) -> None:
+    between = ", " if console.options.ascii_only else " · "
     while True:
         await anyio.sleep(REPORT)
-        left = clock(board.seconds_left(time.time()))
-        line = f"{board.ended:,}/{len(board.jobs):,} · {counts_of(board)} · {credits_of(board)} · {left} left"
-        console.print(line, soft_wrap=True, highlight=False)
+        now = time.time()
+        words = [words for _, words in counts_of(board)]
+        line = [
+            f"{board.ended:,} of {len(board.jobs):,}",
+            *words,
+            credits_of(board),
+            left_in_words(board.seconds_left(now)),
+        ]
+        console.print(between.join(line), soft_wrap=True, highlight=False)

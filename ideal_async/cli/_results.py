@@ -12,19 +12,18 @@ import attrs
 
 from ._files import anew
 from ._job import ENDED, Board, Job
+from ._rows import FORMULA
 
+#: A spreadsheet counts in 15 digits; a longer number must be text to stay itself.
+EXACT = 10**15 - 1
 #: The moments of a job, in their order.
-TIMES = ("queued_at", "started_at", "found_at", "downloaded_at")
-#: A cell that begins with one of these may be run as a formula; a ' before it makes it text (OWASP, CSV Injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+TIMES = ("queued_at", "waited_at", "started_at", "found_at", "downloaded_at")
 
 
 def record_of(job: Job) -> dict[str, Any]:
     """Write a job as a record: what was asked for, what came of it, where it is, when what happened."""
-    request = attrs.asdict(job.request)
-    for name in ("image_url", "last_image_url"):
-        # What follows a ? may be a signature, and this file may be passed on.
-        request[name] = request[name] and str(request[name]).partition("?")[0]
+    # This file may be passed on, so it holds no signature of a URL.
+    request = job.request.redacted
     return {
         "key": job.key,
         "line": job.line,
@@ -38,7 +37,8 @@ def record_of(job: Job) -> dict[str, Any]:
         "error": job.error,
         "looks": job.looks,
         **{name: _write_time(getattr(job, name)) for name in TIMES},
-        **request,
+        **attrs.asdict(request),
+        "url_shortened": request != job.request,
     }
 
 
@@ -85,22 +85,26 @@ class Results:
         self.table = folder / "results.csv"
 
     def open(self, board: Board) -> TextIO:
-        """Write what ended before, and let each further end be added; close the file before `finish`."""
-        self._write_lines(job for job in board.jobs if job.state in ENDED)
+        """Write what ended before, and let each further end be added; close the file before `write_lines`."""
+        self.write_lines(job for job in board.jobs if job.state in ENDED)
         file = self.lines.open("a", encoding="utf-8")
 
         def add(job: Job) -> None:
-            with suppress(OSError):  # a full disk stops no video; `finish` tells
+            with suppress(OSError):  # a full disk stops no video; at the end it is tried again, and told
                 file.write(f"{json.dumps(record_of(job))}\n")
                 file.flush()
 
-        board.on_end = add
+        board.listeners.append(add)
         return file
 
-    def finish(self, board: Board) -> None:
-        """Write both files anew, whole or not at all."""
-        self._write_lines(board.jobs)
-        records = [record_of(job) for job in board.jobs]
+    def write_lines(self, jobs: Iterable[Job]) -> None:
+        """Write the results for programs anew, whole or not at all."""
+        with anew(self.lines) as file:
+            file.writelines(f"{json.dumps(record_of(job))}\n" for job in jobs)
+
+    def write_table(self, jobs: Iterable[Job]) -> None:
+        """Write the results for a spreadsheet anew, whole or not at all."""
+        records = [record_of(job) for job in jobs]
         with anew(self.table) as file:
             # The byte order mark tells a spreadsheet that this is UTF-8.
             file.write("\ufeff")
@@ -108,10 +112,8 @@ class Results:
             table.writeheader()
             table.writerows({name: _as_cell(value) for name, value in record.items()} for record in records)
 
-    def _write_lines(self, jobs: Iterable[Job]) -> None:
-        with anew(self.lines) as file:
-            file.writelines(f"{json.dumps(record_of(job))}\n" for job in jobs)
-
 
 def _as_cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    if isinstance(value, int) and value > EXACT:
+        return f"'{value}"
+    return f"'{value}" if isinstance(value, str) and value.startswith((*FORMULA, "'")) else value

@@ -4,9 +4,9 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from itertools import product
+from itertools import product, zip_longest
 from typing import Any, Literal, cast
 
 import attrs
@@ -28,6 +28,19 @@ COLUMNS = (
 LONGEST_ROW = 100_000
 #: What one pattern may stand for; more is a slip of the keyboard.
 MOST_URLS = 100_000
+#: What tells a file of results of an earlier run from one of jobs; and all that stands in it beside the fields.
+RESULTS = frozenset({"key", "status", "taskid", "imageurl"})
+_SHORTENED = "urlshortened"
+REPORTED = frozenset(
+    (
+        *("line", "status", "taskid", "credits", "video", "cover", "width", "height", "error", "looks"),
+        *("queuedat", "waitedat", "startedat", "foundat", "downloadedat", _SHORTENED),
+    )
+)
+#: A cell that begins with one of these may be run as a formula; a ' before it makes it text (OWASP, CSV Injection).
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: What people type, and how the API spells it.
+_NAMES = {name.lower(): name for name in ("480p", "720p", "1080p", "Flash", "Base")}
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _RANGE = re.compile(r"\[(?P<first>\d+)-(?P<last>\d+)\]|\{(?P<words>[^{}]*,[^{}]*)\}", re.ASCII)
 
@@ -54,28 +67,47 @@ class Problem:
         return f"{where}: {self.message}"
 
 
-def read_rows(source: str, data: bytes, form: Form | None = None) -> Iterator[Row | Problem]:
+def read_rows(
+    source: str, data: bytes, form: Form | None = None, *, ignore: Collection[str] = ()
+) -> Iterator[Row | Problem]:
     """Read a file of jobs.
 
     Args:
         source: Its name, for the problems.
-        data: Its content, UTF-8 with or without a byte order mark.
+        data: Its content: UTF-8 with or without a byte order mark, or UTF-16 with one ("Unicode Text").
         form: What it is; `None`: what it looks like.
+        ignore: Columns that are no fields and may be there, as they are spelled in the file.
     """
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in data[:1000]:
-        yield Problem(source, None, "this is no UTF-8 text: save it as CSV UTF-8, or as JSON Lines")
-        return
     try:
-        text = data.decode("utf-8-sig")
+        text = _decode(data)
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        yield Problem(source, line, "this is no UTF-8: save the file as UTF-8")
+        line = None if error.encoding.startswith("utf-16") else data.count(b"\n", 0, error.start) + 1
+        yield Problem(source, line, "this is no UTF-8 text: save the file as CSV UTF-8, or as JSON Lines")
         return
     if not text.strip():
         yield Problem(source, None, "there are no jobs in it")
         return
-    readers = {"csv": _read_csv, "jsonl": _read_json_lines, "urls": _read_urls}
-    yield from readers[form or guess(text)](source, text)
+    columns = Columns(frozenset(map(_fold, ignore)))
+    match form or guess(text):
+        case "csv":
+            yield from _read_csv(source, text, columns)
+        case "jsonl":
+            yield from _read_json_lines(source, text, columns)
+        case "urls":
+            yield from _read_urls(source, text)
+
+
+def _decode(data: bytes) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16")
+    if b"\x00" in data[:1000]:
+        raise UnicodeDecodeError("utf-8", data, 0, 1, "zero bytes")
+    return data.decode("utf-8-sig")
+
+
+def _lines(text: str) -> list[str]:
+    """Split at the ends of lines of any system; not at other characters that may stand in a prompt."""
+    return re.split("\r\n|\n|\r", text)
 
 
 def guess(text: str) -> Form:
@@ -84,26 +116,47 @@ def guess(text: str) -> Form:
     >>> guess('{"imageUrl": "https://example.com/a.jpg"}'), guess("key,image_url"), guess("https://example.com/a.jpg")
     ('jsonl', 'csv', 'urls')
     """
-    lines = (line.strip() for line in text.splitlines())
+    lines = (line.strip() for line in _lines(text))
     first = next((line for line in lines if line and not line.startswith("#")), "")
     if first.startswith(("{", "[")):
         return "jsonl"
     return "urls" if re.match("https?://", first, re.IGNORECASE) else "csv"
 
 
-def _column(name: str) -> str:
-    """Find our name of a column.
+def _fold(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name).lower()
 
-    Raises:
-        ValueError: There is none.
+
+@attrs.frozen
+class Columns:
+    """Which columns a file may have.
+
+    Attributes:
+        ignored: Folded names of those that are left out.
     """
-    folded = re.sub(r"[\s_-]", "", name).lower()
-    for column in COLUMNS:
-        if column.replace("_", "") == folded:
-            return column
-    near = get_close_matches(folded, [column.replace("_", "") for column in COLUMNS], n=1)
-    hint = f"did you mean {_column(near[0])}?" if near else f"there are {', '.join(COLUMNS)}"
-    raise ValueError(f"unknown column {_short(name)}: {hint}")
+
+    ignored: frozenset[str] = frozenset()
+
+    def of_results(self, names: Iterable[str]) -> "Columns":
+        """Leave out what an earlier run wrote beside the fields, if *names* are those of its results."""
+        folded = {_fold(name) for name in names}
+        return self if not folded >= RESULTS else Columns(self.ignored | REPORTED)
+
+    def find(self, name: str) -> str | None:
+        """Find our name of a column; `None`: it is left out.
+
+        Raises:
+            ValueError: There is none.
+        """
+        folded = _fold(name)
+        for column in COLUMNS:
+            if column.replace("_", "") == folded:
+                return column
+        if folded in self.ignored:
+            return None
+        near = get_close_matches(folded, [column.replace("_", "") for column in COLUMNS], n=1)
+        hint = f"did you mean {self.find(near[0])}?" if near else f"there are {', '.join(COLUMNS)}"
+        raise ValueError(f"unknown column {_short(name)}: {hint} (or leave it out: --ignore-columns {_short(name)})")
 
 
 def _short(text: str) -> str:
@@ -111,51 +164,136 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= 40 else f"{text[:40]}…")  # noqa: PLR2004 - half a line
 
 
-def _read_csv(source: str, text: str) -> Iterator[Row | Problem]:
-    head = text.partition("\n")[0]
-    delimiter = max(",;\t", key=head.count)  # a spreadsheet's choice depends on its owner's country
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    columns: list[str] | None = None
+class _Lines:
+    """The lines of a table for `csv.reader`, without the comments between its records."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = iter(io.StringIO(text, newline=""))
+        self.comments: list[tuple[int, str]] = []
+        self.number = 0
+        self.between_records = True
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self.number += 1
+            if self.between_records and line.startswith("#"):
+                self.comments.append((self.number, line))
+                continue
+            self.between_records = False
+            yield line
+
+
+def _read_csv(source: str, text: str, known: Columns) -> Iterator[Row | Problem]:
+    lines = _Lines(text)
+    first = next((line for line in _lines(text) if line.strip() and not line.startswith("#")), "")
+    said = re.fullmatch(r'"?sep=(.)"?', first.strip("\ufeff"), re.IGNORECASE)  # Excel's own first line
+    delimiter = said[1] if said else max(",;\t", key=first.count)  # a spreadsheet's choice depends on its country
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    table: _Table | None = None
+    skip = said is not None
     while True:
-        line = reader.line_num + 1
+        lines.between_records = True
+        line = lines.number + 1
         try:
             cells = next(reader, None)
         except csv.Error as error:
             yield Problem(source, line, f"this is no CSV ({error}): is a quote opened and never closed?")
             continue
+        if table is not None:
+            yield from (Problem(source, number, doubt) for number, doubt in table.doubts(lines.comments, delimiter))
+        line += len(lines.comments)
+        lines.comments.clear()
         if cells is None:
             return
         if not any(cell.strip() for cell in cells):
             continue
-        if columns is None:
-            columns, problems = _read_header(cells)
-            if problems:
-                yield from (Problem(source, line, problem) for problem in problems)
+        if skip:
+            skip = False
+            continue
+        if table is None:
+            table = _Table.of(cells, known)
+            if table.problems:
+                yield from (Problem(source, line, problem) for problem in table.problems)
                 return
-        elif len(cells) > len(columns):
-            yield Problem(source, line, f"{len(cells)} cells, but the header names {len(columns)} columns")
-        elif sum(map(len, cells)) > LONGEST_ROW:
-            yield Problem(source, line, f"longer than {LONGEST_ROW:,} characters")
-        else:
-            fields = {name: _read_cell(name, cell) for name, cell in zip(columns, cells, strict=False) if cell.strip()}
-            yield Row(source, line, fields)
-
-
-def _read_header(cells: list[str]) -> tuple[list[str], list[str]]:
-    columns: list[str] = []
-    problems: list[str] = []
-    for cell in cells:
+            continue
         try:
-            column = _column(cell)
+            yield Row(source, line, table.read(cells))
         except ValueError as error:
-            problems.append(str(error))
-        else:
-            if column in columns:
-                problems.append(f"the column {column} is there twice")
-            columns.append(column)
-    if "image_url" not in columns:
-        problems.append("there is no column image_url: the first line names the columns, as in key,image_url,prompt")
-    return columns, problems
+            yield Problem(source, line, str(error))
+
+
+@attrs.frozen
+class _Table:
+    """What the header of a table says.
+
+    Attributes:
+        columns: Our names, in their order; `None` for one that is left out, `""` for one that has no name.
+        problems: What is wrong with it.
+        shortened: Where results of an earlier run say whether URLs are whole; `None`: these are no results.
+    """
+
+    columns: list[str | None]
+    problems: list[str]
+    shortened: int | None
+
+    @classmethod
+    def of(cls, cells: list[str], known: Columns) -> "_Table":
+        extended = known.of_results(cells)
+        columns: list[str | None] = []
+        problems: list[str] = []
+        for cell in cells:
+            try:
+                column = extended.find(cell) if cell.strip() else ""
+            except ValueError as error:
+                problems.append(str(error))
+            else:
+                if column and column in columns:
+                    problems.append(f"the column {column} is there twice")
+                columns.append(column)
+        if "image_url" not in columns:
+            problems.append(
+                "there is no column image_url: the first line names the columns, as in key,image_url,prompt"
+            )
+        folded = [*map(_fold, cells), _SHORTENED]
+        return cls(columns, problems, None if extended is known else folded.index(_SHORTENED))
+
+    def read(self, cells: list[str]) -> dict[str, Any]:
+        """Read a record.
+
+        Raises:
+            ValueError: Something in it has no column, or it is too long.
+        """
+        if sum(map(len, cells)) > LONGEST_ROW:
+            raise ValueError(f"longer than {LONGEST_ROW:,} characters")
+        fields: dict[str, Any] = {}
+        for name, cell in zip_longest(self.columns, cells[: _filled(cells)], fillvalue=""):
+            if name is None or not cell or not cell.strip():
+                continue
+            if not name:
+                named = sum(map(bool, self.columns))
+                raise ValueError(f"{_filled(cells)} cells, but the header names {named} columns")
+            # Our own results have a ' before what a spreadsheet might take for something else.
+            text = cell if self.shortened is None else cell.removeprefix("'")
+            fields[name] = _read_cell(name, text)
+        if self.shortened is not None and self.shortened < len(cells):
+            _check_whole(cells[self.shortened])
+        return fields
+
+    def doubts(self, comments: Iterable[tuple[int, str]], delimiter: str) -> Iterator[tuple[int, str]]:
+        """Find the comments that may be jobs whose key begins with #; a job is not left out without a word."""
+        if self.columns[0] != "key":
+            return
+        place = self.columns.index("image_url")
+        for number, comment in comments:
+            cells = comment.split(delimiter)
+            if len(cells) > place and re.match('"?https?://', cells[place].strip(), re.IGNORECASE):
+                key = cells[0].strip()
+                yield number, f'is this a comment, or a job with the key {key}? Delete the line, or write "{key}"'
+
+
+def _filled(cells: list[str]) -> int:
+    """Count the cells up to the last that is not empty."""
+    return max((number for number, cell in enumerate(cells, 1) if cell.strip()), default=0)
 
 
 def _read_cell(name: str, cell: str) -> Any:
@@ -165,34 +303,49 @@ def _read_cell(name: str, cell: str) -> Any:
         return int(text) if text.isascii() and text.isdecimal() and len(text) < 5 else text  # noqa: PLR2004
     if name == "generate_audio":
         return _WORDS.get(text.lower(), text)
+    if name in ("resolution", "model_type"):
+        return _NAMES.get(text.lower(), text)
     return text
 
 
-def _read_json_lines(source: str, text: str) -> Iterator[Row | Problem]:
-    for line, content in enumerate(text.split("\n"), 1):
-        if not content.strip():
+def _read_json_lines(source: str, text: str, known: Columns) -> Iterator[Row | Problem]:
+    for line, content in enumerate(_lines(text), 1):
+        if not content.strip() or content.startswith("#"):
             continue
         if len(content) > LONGEST_ROW:
             yield Problem(source, line, f"longer than {LONGEST_ROW:,} characters")
             continue
         try:
-            yield Row(source, line, _read_object(content))
+            yield Row(source, line, _read_object(content, known))
         except (ValueError, RecursionError) as error:
             what = f"this is no JSON: {error}" if isinstance(error, json.JSONDecodeError) else str(error)
             yield Problem(source, line, what)
 
 
-def _read_object(content: str) -> dict[str, Any]:
+def _read_object(content: str, known: Columns) -> dict[str, Any]:
     pairs: Any = json.loads(content, object_pairs_hook=_Pairs)
     if not isinstance(pairs, _Pairs):
         raise ValueError('each line is one JSON object, as in {"imageUrl": "https://…"}')  # noqa: TRY004 - of the file
+    found = cast("list[tuple[str, Any]]", pairs)
+    extended = known.of_results(name for name, _ in found)
     fields: dict[str, Any] = {}
-    for name, value in cast("list[tuple[str, Any]]", pairs):
-        column = _column(name)
+    for name, value in found:
+        column = extended.find(name)
+        if column is None:
+            continue
         if column in fields:
             raise ValueError(f"{column} is there twice")
         fields[column] = value
+    if extended is not known:
+        _check_whole(str(dict(found).get("url_shortened")))
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _check_whole(shortened: str) -> None:
+    if shortened.strip().lower() == "true":
+        raise ValueError(
+            "results hold this job's URL without what follows its ?: take the job from the file it was in first"
+        )
 
 
 class _Pairs(list[tuple[str, Any]]):
@@ -200,7 +353,7 @@ class _Pairs(list[tuple[str, Any]]):
 
 
 def _read_urls(source: str, text: str) -> Iterator[Row | Problem]:
-    for line, content in enumerate(text.split("\n"), 1):
+    for line, content in enumerate(_lines(text), 1):
         url = content.strip()
         if len(url) > LONGEST_ROW:
             yield Problem(source, line, f"longer than {LONGEST_ROW:,} characters")

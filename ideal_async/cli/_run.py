@@ -72,8 +72,7 @@ class Run:
 
             def begin(submission: Submission) -> None:
                 job = new[submission.index]
-                job.queued_at = time.time()
-                self.board.pay(job, submission.task_id)
+                self.board.pay(job, submission.task_id, time.time())
                 followers.start_soon(self._follow, job, submission.task_id)
 
             async with anyio.create_task_group() as rest:
@@ -92,7 +91,7 @@ class Run:
                 ) as outcomes:
                     async for outcome in outcomes:
                         await self._settle(new[outcome.index], outcome.task or outcome.error, rest)
-                self.stopped_by = outcomes.stopped_by
+                self.stopped_by = outcomes.stopped_by or self.stopped_by
             followers.cancel_scope.cancel()
 
     async def _go_on(self, job: Job, task_id: int, timeout: float | None, downloads: anyio.abc.TaskGroup) -> None:
@@ -116,7 +115,7 @@ class Run:
             job.looks += 1  # the batch hears the same, and tells why
 
     def _see(self, job: Job, task: Task) -> None:
-        job.percentage, job.wait_number = task.percentage, task.wait_number
+        job.percentage, job.wait_number, job.seen_at = task.percentage, task.wait_number, time.time()
         job.expected_at = None if task.eta is None else time.time() + task.eta.seconds
         # "percentage above 0 outweighs waitNumber": the vendor's page shows 30 % with two ahead.
         if task.percentage > 0 or (task.status == TaskStatus.PROCESSING and task.wait_number == 0):
@@ -128,7 +127,6 @@ class Run:
     async def _settle(self, job: Job, end: Task | Exception | None, downloads: anyio.abc.TaskGroup) -> None:
         """A job is over for the service: what is left is to fetch its files, or to say why there are none."""
         job.expected_at = None
-        job.started_at = job.started_at or job.waited_at
         if isinstance(end, Task):
             job.found_at = time.time()
             self.board.move(job, "downloading")
@@ -136,7 +134,9 @@ class Run:
             downloads.start_soon(self._download_and_leave, job, end)
             return
         state = state_after(end)
-        if not isinstance(end, STOPS):
+        if isinstance(end, STOPS):
+            self.stopped_by = self.stopped_by or end
+        else:
             job.error = end.reason if isinstance(end, TaskFailed) else str(end)
         if state == "failed":
             job.found_at = time.time()

@@ -2,7 +2,7 @@
 
 import glob
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from ._rows import Form, Problem, Row, expand_urls, read_rows
@@ -13,21 +13,26 @@ FORMS: dict[str, Form] = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndj
 _URLS_ONLY = "the API takes URLs only: upload it somewhere the API can reach, and pass that URL"
 
 
-def read_sources(sources: Sequence[str]) -> Iterator[Row | Problem]:
-    """Read all jobs, and tell all that is wrong with them."""
+def read_sources(sources: Sequence[str], *, ignore: Collection[str] = ()) -> Iterator[Row | Problem]:
+    """Read all jobs, and tell all that is wrong with them.
+
+    Args:
+        sources: Names of files, patterns, URLs, or "-".
+        ignore: Columns that are no fields and may be there.
+    """
     for number, source in enumerate(sources, 1):
         if source == "-":
-            yield from read_rows("stdin", sys.stdin.buffer.read())
+            yield from read_rows("stdin", sys.stdin.buffer.read(), ignore=ignore)
         elif source.lower().startswith(("http://", "https://")):
             try:
                 yield from (Row("argument", number, {"image_url": url}) for url in expand_urls(source))
             except ValueError as error:
                 yield Problem("argument", number, str(error))
         else:
-            yield from _read_files(source)
+            yield from _read_files(source, ignore)
 
 
-def _read_files(source: str) -> Iterator[Row | Problem]:
+def _read_files(source: str, ignore: Collection[str]) -> Iterator[Row | Problem]:
     paths = [Path(source)]
     if not paths[0].exists() and glob.has_magic(source):
         paths = [Path(found) for found in _match(source)]
@@ -44,7 +49,7 @@ def _read_files(source: str) -> Iterator[Row | Problem]:
             except OSError as error:
                 yield Problem(str(path), None, f"cannot be read: {error.strerror}")
             else:
-                yield from read_rows(str(path), data, FORMS.get(path.suffix.lower()))
+                yield from read_rows(str(path), data, FORMS.get(path.suffix.lower()), ignore=ignore)
 
 
 def _match(pattern: str) -> list[str]:

@@ -1,23 +1,36 @@
 """What a batch is asked to do, and what it says: before, about the money; afterwards, about what came of it."""
 
-import shlex
+import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 import attrs
 
-from ideal_async import ImageToVideo, estimate
+from ideal_async import BudgetExceeded, ImageToVideo, OutOfCredits, Unauthorized, estimate
 
+from ._endings import refused_key
+from ._files import JOURNAL
 from ._job import Board, Job, State
+from ._names import NAME, name_files
 from ._progress import clock
 from ._results import Results
 from ._rows import Problem
-from ._terminal import DONE, FAILED, IN_DOUBT, INTERRUPTED, UNFINISHED, invocation, put, put_json, say
+from ._terminal import (
+    DONE,
+    FAILED,
+    IN_DOUBT,
+    INTERRUPTED,
+    MISUSED,
+    UNFINISHED,
+    invocation,
+    put,
+    put_json,
+    say,
+    shell,
+)
 
-#: In the folder of the videos, so that whoever has that can go on.
-JOURNAL = "batch.journal"
 #: What an earlier run made of jobs.
 EARLIER: dict[State, str] = {
     "done": "done in an earlier run",
@@ -26,6 +39,8 @@ EARLIER: dict[State, str] = {
     "failed": "failed in an earlier run and refunded; --retry-failed makes them anew",
     "unknown": "may have been paid in an earlier run, so they are not sent again",
 }
+#: Keys in one command to paste.
+MOST_PASTED = 10
 #: Problems shown one by one: what fits on a screen; who has more fixes these first.
 MOST_SHOWN = 20
 
@@ -45,6 +60,11 @@ class Wishes:
         max_in_flight: Jobs submitted and not ended, at most.
         timeout: Seconds for making the videos.
         as_json: The summary is for a script.
+        name: Template of the files' names.
+        quiet: Only errors and the result.
+        verbose: A line for each job that ends.
+        ignore_columns: Columns of the input that are no fields.
+        open_page: Show the gallery in a browser, from the beginning.
     """
 
     out: Path
@@ -57,6 +77,20 @@ class Wishes:
     max_in_flight: int = 200
     timeout: float | None = None
     as_json: bool = False
+    name: str = NAME
+    quiet: bool = False
+    verbose: bool = False
+    ignore_columns: Collection[str] = ()
+    open_page: bool = False
+
+    def stem(self, job: Job) -> str:
+        """Name the files of a job, without a suffix."""
+        return name_files(self.name, job.key, job.task_id, job.request)
+
+    @property
+    def page(self) -> Path | None:
+        """Where the gallery is, if there shall be one."""
+        return self.out / "index.html" if self.gallery or self.open_page else None
 
     @property
     def journal_path(self) -> Path:
@@ -85,7 +119,7 @@ def count_kinds(requests: Iterable[ImageToVideo]) -> list[tuple[str, int, int]]:
 
 
 def announce(jobs: Sequence[Job], wishes: Wishes) -> None:
-    """Tell what stands, and what the rest will cost."""
+    """Tell what stands, and what the rest will cost; of a dry run that is the result."""
     counts = Counter(job.state for job in jobs)
     to_make = [job.request for job in jobs if job.state == "waiting"]
     credits_ = sum(map(estimate, to_make))
@@ -93,50 +127,69 @@ def announce(jobs: Sequence[Job], wishes: Wishes) -> None:
         kinds = [{"kind": kind, "jobs": count, "credits": cost} for kind, count, cost in count_kinds(to_make)]
         put_json({"jobs": len(jobs), "to_make": len(to_make), "credits": credits_, "kinds": kinds, "counts": counts})
         return
-    say(f"{len(jobs):,} jobs, {len(to_make):,} to make for {credits_:,} credits")
+    if wishes.quiet and not wishes.dry_run:
+        return
+    tell = put if wishes.dry_run else say
+    tell(f"{len(jobs):,} jobs, {len(to_make):,} to make for {credits_:,} credits")
     for kind, count, cost in count_kinds(to_make):
-        say(f"  {count:>7,} x {kind}: {cost:,} credits")
+        tell(f"  {count:>7,} x {kind}: {cost:,} credits")
     for state, words in EARLIER.items():
         if counts[state]:
-            say(f"  {counts[state]:>7,} {words}")
+            tell(f"  {counts[state]:>7,} {words}")
     same = len(to_make) - len(set(to_make))
     if same:
-        say(f"  {same:,} of them ask for the same as another")
+        tell(f"  {same:,} of them ask for the same as another")
 
 
-def exit_code(board: Board) -> int:
+def exit_code(board: Board, stopped_by: Exception | None = None) -> int:
     """Tell how a batch ended: the most urgent of what happened."""
     counts = board.counts
     if counts["unknown"]:
         return IN_DOUBT
+    if isinstance(stopped_by, Unauthorized) and not counts["unfinished"]:
+        return MISUSED
     if counts["unfinished"] or counts["waiting"]:
         return UNFINISHED
     return FAILED if counts["failed"] or counts["refused"] else DONE
 
 
-def tell_errors(board: Board) -> None:
-    """Say why jobs of this run have no video."""
-    errors = [job for job in board.jobs if job.error is not None and job not in board.ended_before]
-    for job in errors[:MOST_SHOWN]:
-        say(f"{job.key}: {job.state}: {job.error}", style="red")
-    if len(errors) > MOST_SHOWN:
-        say(f"and {len(errors) - MOST_SHOWN:,} more")
+@attrs.frozen(kw_only=True)
+class Ending:
+    """How a run of a batch ended.
+
+    Attributes:
+        code: The exit code that the jobs ask for.
+        stopped_by: What stopped it before all jobs were submitted.
+        troubles: What could not be written.
+        spent: Tells what these jobs have cost in all runs, in credits.
+    """
+
+    code: int
+    stopped_by: Exception | None
+    troubles: Sequence[str]
+    spent: Callable[[], int]
+
+    @property
+    def worst(self) -> int:
+        """The exit code, with what could not be written: the same command writes it."""
+        return UNFINISHED if self.troubles and self.code in (DONE, FAILED) else self.code
 
 
-def sum_up(board: Board, wishes: Wishes, stopped_by: Exception | None, gallery: Path | None, code: int) -> None:
+def sum_up(board: Board, wishes: Wishes, ending: Ending) -> None:
+    """Say what came of a batch, and how it goes on."""
     results = Results(wishes.out)
-    tell_errors(board)
     if wishes.as_json:
         put_json(
             {
                 "jobs": len(board.jobs),
                 "counts": {state: count for state, count in board.counts.items() if count},
                 "credits": {"charged": board.charged, "refunded": board.refunded},
-                "stopped_by": stopped_by and str(stopped_by),
+                "stopped_by": ending.stopped_by and str(ending.stopped_by),
                 "seconds": round(time.time() - board.started_at, 3),
                 "results": str(results.lines),
-                "gallery": gallery and str(gallery),
-                "exit_code": code,
+                "gallery": wishes.page and str(wishes.page),
+                "not_written": list(ending.troubles),
+                "exit_code": ending.worst,
             }
         )
     else:
@@ -147,13 +200,64 @@ def sum_up(board: Board, wishes: Wishes, stopped_by: Exception | None, gallery: 
         put(f"credits  {board.charged:,} charged, {board.refunded:,} refunded")
         put(f"time     {clock(time.time() - board.started_at)}")
         put(f"results  {results.lines} and {results.table.name}")
-        if gallery is not None:
-            put(f"gallery  {gallery}")
-    if stopped_by is not None:
-        say(f"Stopped: {stopped_by}", style="red")
-    if board.counts["unknown"]:
-        path = shlex.quote(str(wishes.journal_path))
-        say(f"What to look for in your account: ideal-async journal show {path} KEY")
-        say(f"If there is no such task: ideal-async journal release {path} KEY")
-    if code in (INTERRUPTED, UNFINISHED):
-        say(f"Go on with: {shlex.join(['ideal-async', *invocation.get()])}")
+        if wishes.page is not None:
+            put(f"gallery  {wishes.page}")
+    sys.stdout.flush()  # before the hints, whatever the two streams are
+    for line in (*ending.troubles, *_stops(ending.stopped_by)):
+        say(line, style="red")
+    for line in (*_doubts(board, wishes), *_ways_on(board, ending)):
+        say(line)
+
+
+def _stops(stopped_by: Exception | None) -> Iterable[str]:
+    if isinstance(stopped_by, Unauthorized):
+        yield f"Stopped: {refused_key(stopped_by)}"
+    elif stopped_by is not None:
+        yield f"Stopped: {stopped_by}"
+
+
+def _doubts(board: Board, wishes: Wishes) -> Iterable[str]:
+    """Say what to do about jobs that may have been paid."""
+    keys = [job.flight_key or job.key for job in board.jobs if job.state == "unknown"]
+    if not keys:
+        return
+    named = keys[:MOST_PASTED]
+    words = [str(wishes.journal_path), *(["--"] if any(key.startswith("-") for key in named) else []), *named]
+    yield f"What to look for in your account: {_command(['journal', 'show', *words])}"
+    yield f"Once you know that there is no such task: {_command(['journal', 'release', *words])}"
+    if len(keys) > len(named):
+        rest = ["journal", "list", str(wishes.journal_path), "--state", "unknown"]
+        yield f"{len(keys) - len(named):,} more: {_command(rest)}"
+
+
+def _ways_on(board: Board, ending: Ending) -> Iterable[str]:
+    """Say how a batch that is not complete goes on."""
+    if not (board.counts["unfinished"] or board.counts["waiting"] or ending.worst in (INTERRUPTED, UNFINISHED)):
+        return
+    words = list(invocation.get())
+    credits = sum(job.credits for job in board.jobs if job.state == "waiting")
+    match ending.stopped_by:
+        case BudgetExceeded():
+            budget = ending.spent() + credits
+            words = [*_without_budget(words), "--budget", str(budget)]
+            yield f"With {budget:,} credits it can be completed: {_command(words)}"
+        case OutOfCredits():
+            yield f"{credits:,} credits are needed. Top up, then go on with: {_command(words)}"
+        case Unauthorized():
+            yield f"Then go on with: {_command(words)}"
+        case _:
+            yield f"Go on with: {_command(words)}"
+    if "-" in words:
+        yield "Give it the same standard input again."
+
+
+def _without_budget(words: Sequence[str]) -> list[str]:
+    kept: list[str] = []
+    for before, word in zip(["", *words], words, strict=False):
+        if word != "--budget" and before != "--budget" and not word.startswith("--budget="):
+            kept.append(word)
+    return kept
+
+
+def _command(words: Iterable[str]) -> str:
+    return shell(["ideal-async", *words])

@@ -8,28 +8,31 @@ from typing import Any
 
 import anyio
 
-from ideal_async import ApiError, AsyncClient, IdealError, Journal, Task, TaskStatus, estimate
+from ideal_async import AsyncClient, IdealError, Journal, Task, TaskStatus, Unauthorized, estimate
 
-from ._batch import stem
 from ._connection import Connection
+from ._endings import code_of, refused_key
 from ._job import Board, Job
+from ._names import NAME, name_files
 from ._plan import make_request, stem_of
 from ._progress import clock, show
 from ._results import record_of
-from ._run import Run, run_unless_interrupted, save, state_after
+from ._run import Run, run_unless_interrupted, save
 from ._summary import exit_code
 from ._terminal import (
     DONE,
     FAILED,
-    IN_DOUBT,
     INTERRUPTED,
+    MISUSED,
     UNFINISHED,
     Refused,
-    people,
+    ask_to_spend,
     put,
     put_json,
     put_table,
     say,
+    shell,
+    somebody_watches,
 )
 
 
@@ -41,6 +44,7 @@ def generate(
     journal: Path | None,
     out: Path,
     timeout: float | None,
+    yes: bool,
     as_json: bool,
 ) -> int:
     """Make one video and save it with its cover; return the exit code."""
@@ -50,72 +54,107 @@ def generate(
         raise Refused(str(error)) from None
     if key is not None and journal is None:
         raise Refused("--key works across runs only with a journal: pass --journal FILE as well")
-    if not out.is_dir():
-        raise Refused(f"{out} is no folder: make it, or pass another --out")
+    connection.client()
     job = Job(0, key or stem_of(request.image_url) or "video", request)
     if key is None:
         job.flight_key = None
-    board = Board([job], time.time())
     if not as_json:
         say(f"{estimate(request)} credits")
+    if not yes and somebody_watches():
+        ask_to_spend(estimate(request))
+    make_folder(out)
+    board = Board([job], time.time())
     with nullcontext() if journal is None else Journal(journal) as kept:
         client = connection.client(journal=kept)
-        run = Run(client, board, out, stem=stem)
+        run = Run(client, board, out, stem=lambda job: name_files(NAME, job.key, job.task_id, job.request))
 
         async def work() -> None:
-            async with client, show(board, people()):
+            async with client, show(board):
                 await run.make_all(timeout=timeout)
 
         try:
             interrupted = not run_unless_interrupted(work)
         finally:
             board.leave_running()
-    return _tell(board, job, interrupted=interrupted, as_json=as_json)
+            if job.state == "unfinished":
+                words = ["ideal-async", "status", str(job.task_id), "--out", str(out), *connection.options]
+                say(f"Task {job.task_id} is paid. Go on with: {shell(words)}")
+    return _tell(board, run.stopped_by, interrupted=interrupted, as_json=as_json)
 
 
-def _tell(board: Board, job: Job, *, interrupted: bool, as_json: bool) -> int:
+def _tell(board: Board, stopped_by: Exception | None, *, interrupted: bool, as_json: bool) -> int:
+    (job,) = board.jobs
     if as_json:
         put_json(record_of(job))
     elif job.video is not None:
         put(str(job.video))
-    if job.error is not None:
-        say(f"{job.state}: {job.error}", style="red")
-    if job.state == "unfinished":
-        say(f"Task {job.task_id} is paid. Go on with: ideal-async status {job.task_id} --out .")
-    return INTERRUPTED if interrupted else exit_code(board)
+    if isinstance(stopped_by, Unauthorized):
+        say(refused_key(stopped_by), style="red")
+    elif stopped_by is not None:
+        say(str(stopped_by), style="red")
+    return INTERRUPTED if interrupted else exit_code(board, stopped_by)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder for files, if it is not there.
+
+    Raises:
+        Refused: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"the folder {folder} cannot be used: {error.strerror}") from None
 
 
 def look(task_ids: Sequence[int], connection: Connection, *, watch: bool, out: Path | None, as_json: bool) -> int:
     """Tell how tasks stand: once, or until they end, with their files saved in *out*; return the exit code."""
-    if out is not None and not out.is_dir():
-        raise Refused(f"{out} is no folder: make it, or pass another --out")
+    if not task_ids:
+        raise Refused("name the tasks by their ids, as in: ideal-async status 1234567890123456789")
     client = connection.client()
-    codes = dict.fromkeys(task_ids, UNFINISHED)
-    tasks: dict[int, Task] = {}
-
-    async def look_at(task_id: int) -> None:
-        try:
-            if watch or out is not None:
-                await _follow(client, task_id, tasks, as_json=as_json)
-            else:
-                tasks[task_id] = await client.fetch(task_id)
-            codes[task_id] = FAILED if tasks[task_id].status == TaskStatus.FAILED else DONE
-            if out is not None and tasks[task_id].succeeded:
-                for path in filter(None, await save(client, tasks[task_id], out, str(task_id))):
-                    say(f"saved {path}")
-        except (IdealError, OSError) as error:
-            say(f"{task_id}: {error}", style="red")
-            codes[task_id] = code_after(error)
+    if out is not None:
+        make_folder(out)
+    looks = _Looks(client, out, watch=watch, as_json=as_json)
 
     async def work() -> None:
         async with client, anyio.create_task_group() as group:
-            for task_id in codes:
-                group.start_soon(look_at, task_id)
+            for task_id in looks.codes:
+                group.start_soon(looks.look_at, task_id)
 
+    looks.codes.update(dict.fromkeys(task_ids, UNFINISHED))
     interrupted = not run_unless_interrupted(work)
     if not watch and out is None:
-        _put_tasks([tasks[task_id] for task_id in codes if task_id in tasks], as_json=as_json)
-    return INTERRUPTED if interrupted else max(codes.values(), default=DONE)
+        _put_tasks([looks.tasks[task_id] for task_id in looks.codes if task_id in looks.tasks], as_json=as_json)
+    return INTERRUPTED if interrupted else max(looks.codes.values())
+
+
+class _Looks:
+    """Looks at tasks, and what came of them."""
+
+    def __init__(self, client: AsyncClient, out: Path | None, *, watch: bool, as_json: bool) -> None:
+        self._client, self._out, self._watch, self._as_json = client, out, watch, as_json
+        self.codes: dict[int, int] = {}
+        self.tasks: dict[int, Task] = {}
+
+    async def look_at(self, task_id: int) -> None:
+        """Look, or follow to the end; save the files if there is a folder for them."""
+        try:
+            await self._look_at(task_id)
+        except (IdealError, OSError, ValueError) as error:
+            why = refused_key(error) if isinstance(error, Unauthorized) else str(error)
+            say(f"{task_id}: {why}", style="red")
+            self.codes[task_id] = MISUSED if isinstance(error, ValueError) else code_of(error)
+
+    async def _look_at(self, task_id: int) -> None:
+        if self._watch or self._out is not None:
+            await _follow(self._client, task_id, self.tasks, as_json=self._as_json)
+        else:
+            self.tasks[task_id] = await self._client.fetch(task_id)
+        task = self.tasks[task_id]
+        if self._out is not None and task.succeeded:
+            for path in filter(None, await save(self._client, task, self._out, str(task_id))):
+                say(f"saved {path}")
+        self.codes[task_id] = FAILED if task.status == TaskStatus.FAILED else DONE
 
 
 async def _follow(client: AsyncClient, task_id: int, tasks: dict[int, Task], *, as_json: bool) -> None:
@@ -128,13 +167,6 @@ async def _follow(client: AsyncClient, task_id: int, tasks: dict[int, Task], *, 
             else:
                 left = f", {clock(task.eta.seconds)} left" if task.eta is not None else ""
                 put(f"{task.id} {task.status} {task.percentage} %, {task.wait_number} ahead{left}")
-
-
-def code_after(error: Exception) -> int:
-    """Tell what a script should do after *error*."""
-    if isinstance(error, ApiError):
-        return FAILED
-    return {"failed": FAILED, "refused": FAILED, "unknown": IN_DOUBT}.get(state_after(error), UNFINISHED)
 
 
 def _put_tasks(tasks: Sequence[Task], *, as_json: bool) -> None:

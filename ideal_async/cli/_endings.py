@@ -1,0 +1,112 @@
+"""The net below every command: whatever goes wrong ends in a line that names the fix, and in an exit code."""
+
+import errno
+import os
+import sys
+import traceback
+from contextlib import suppress
+from contextvars import ContextVar
+
+from ideal_async import (
+    ApiError,
+    ConnectionFailed,
+    DownloadFailed,
+    IdealError,
+    JournalFailed,
+    OutOfCredits,
+    RateLimited,
+    ServerError,
+    SubmissionUnknown,
+    TaskFailed,
+    Unauthorized,
+)
+
+from ._terminal import DONE, FAILED, IN_DOUBT, INTERRUPTED, MISUSED, UNFINISHED, Refused, say
+
+#: What a command found out about the money before something else went wrong; a full disk makes no doubt smaller.
+verdict: ContextVar[int] = ContextVar("verdict", default=DONE)
+
+#: Set to 1, an unexpected error is shown with its traceback.
+TRACEBACK = "IDEAL_ASYNC_TRACEBACK"
+#: The extra that brings a module.
+EXTRAS = {
+    **dict.fromkeys(("cyclopts", "jinja2", "rich"), "cli"),
+    **dict.fromkeys(("av", "numpy", "uvicorn"), "cli,sandbox"),
+    "starlette": "webdemo",
+}
+#: What helps against errors of the operating system.
+CURES = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.EACCES: "make it yours, or choose another place",
+    errno.EPERM: "make it yours, or choose another place",
+    errno.EROFS: "choose another place",
+    errno.EMFILE: "allow more open files (ulimit -n), or fewer at once",
+}
+#: What a script does after an error; the first line that fits counts, and what fits none can be tried again.
+CODES: tuple[tuple[tuple[type[BaseException], ...], int], ...] = (
+    ((KeyboardInterrupt,), INTERRUPTED),
+    ((Unauthorized, ImportError), MISUSED),
+    ((SubmissionUnknown,), IN_DOUBT),
+    ((OutOfCredits, ServerError, RateLimited), UNFINISHED),
+    ((ApiError, TaskFailed, BrokenPipeError), FAILED),
+)
+_AFTER = dict.fromkeys((ConnectionFailed, DownloadFailed, JournalFailed), ". Nothing is lost: the same command goes on")
+
+
+def tell(error: BaseException) -> int:
+    """Say in a line why a command ended and what mends it; return the exit code."""
+    error = _first(error)
+    if os.environ.get(TRACEBACK) == "1":
+        traceback.print_exception(error)
+    code = code_of(error)
+    with suppress(OSError, ValueError):  # stderr may be gone too
+        say(_explain(error), style="" if isinstance(error, KeyboardInterrupt) else "red")
+    return IN_DOUBT if verdict.get() == IN_DOUBT else code
+
+
+def _first(error: BaseException) -> BaseException:
+    """Find what went wrong first among errors that come together; an interruption counts before all others."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    leaves = [_first(leaf) for leaf in error.exceptions]
+    return next((leaf for leaf in leaves if isinstance(leaf, KeyboardInterrupt)), leaves[0])
+
+
+def code_of(error: BaseException) -> int:
+    """Tell what a script should do after *error*."""
+    if isinstance(error, Refused):
+        return error.code
+    return next((code for kinds, code in CODES if isinstance(error, kinds)), UNFINISHED)
+
+
+def _explain(error: BaseException) -> str:
+    match error:
+        case BrokenPipeError() | KeyboardInterrupt():
+            # Whoever read our output has left, as `head` does; nobody needs to hear of it.
+            return "" if isinstance(error, OSError) else "Interrupted."
+        case ModuleNotFoundError() if (extra := EXTRAS.get((error.name or "").partition(".")[0])) is not None:
+            return f'This needs more packages (there is no {error.name}): pip install "ideal-async[{extra}]"'
+        case ImportError(name=None):  # the sandbox's own words
+            return f'{error}: pip install "ideal-async[{EXTRAS["av"]}]"'
+        case Refused() | IdealError():
+            return refused_key(error) if isinstance(error, Unauthorized) else f"{error}{_AFTER.get(type(error), '')}"
+        case OSError():
+            cure = CURES.get(error.errno or 0, "mend that")
+            return f"This computer says no: {error}: {cure}; the same command goes on"
+        case _:
+            return (
+                f"This should not have happened ({type(error).__name__}: {error}). Nothing that was paid is lost: the "
+                f"same command goes on. Please report it, with what the command shows after {TRACEBACK}=1"
+            )
+
+
+def refused_key(error: BaseException) -> str:
+    """Say what to do about a key that the service does not accept."""
+    return f"{error}: set IDEAL_HOUSE_API_KEY to a key of your account, or pass --api-key-file FILE"
+
+
+def leave_stdout() -> None:
+    """Nobody can have what is still to be written; it would raise once more when the program ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
