@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ideal_async import ImageToVideo
-from ideal_async.cli._plan import attempt_of, derive_key, plan, safe_name
+from ideal_async.cli._job import Job
+from ideal_async.cli._plan import _Seen, attempt_of, derive_key, plan, safe_name
+from ideal_async.cli._results import Results
 from ideal_async.cli._rows import Problem, Row, expand_urls, guess, read_rows
 from ideal_async.cli._sources import read_sources
 
@@ -255,3 +257,151 @@ def test_what_is_no_source_of_jobs(source: str, problem: str, tmp_path: Path, mo
     (found,) = read_sources([source])
     assert isinstance(found, Problem)
     assert str(found).startswith(problem)
+
+
+# what spreadsheets and people make of tables
+
+
+ONE = [{"key": "a", "image_url": ROOM, "duration": 5, "resolution": "480p"}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"key,image_url,duration,resolution,,\na,{ROOM},5,480p,,\n,,,,,\n",
+        f"key,image_url,duration,resolution\na,{ROOM},5,480p,,,\n",
+        f"sep=;\r\nkey;image_url;duration;resolution\r\na;{ROOM};5;480p\r\n",
+        f'"sep=,"\nkey,image_url,duration,resolution\na,{ROOM},5,480p\n',
+        f'\n# rooms, "all" of them\nkey,image_url,duration,resolution\n# day,"\na,{ROOM},5,480p\n#b\n',
+        f"key,image_url,duration,resolution\ra,{ROOM},5,480P\r",
+        f'{{"key": "a", "imageUrl": "{ROOM}", "duration": 5, "resolution": "480p"}}\r\r',
+        f'# one\n{{"key": "a", "imageUrl": "{ROOM}", "duration": 5, "resolution": "480p"}}\n',
+        f"key\timage_url\tduration\tresolution\r\na\t{ROOM}\t5\t480p\r\n".encode("utf-16"),
+        f"\ufeffkey\timage_url\tduration\tresolution\na\t{ROOM}\t5\t480p\n".encode("utf-16-be"),
+    ],
+)
+def test_spreadsheets_are_read_as_they_write(text: str | bytes) -> None:
+    """Surplus columns that are empty, Excel's `sep=`, its "Unicode Text", old line ends, comments, capital letters."""
+    assert rows_of(text) == ONE
+
+
+def test_urls_with_old_line_ends() -> None:
+    """A list as an old editor leaves it."""
+    assert rows_of("https://x.example/1\r# two\rhttps://x.example/2\r") == [
+        {"image_url": "https://x.example/1"},
+        {"image_url": "https://x.example/2"},
+    ]
+
+
+def test_model_types_as_people_type_them() -> None:
+    """The API's spelling is made of them; what it does not know stays for the request to refuse."""
+    text = f"image_url,model_type,resolution\n{ROOM},flash,720P\n{ROOM},BASE,4k\n"
+    assert [(row["model_type"], row["resolution"]) for row in rows_of(text)] == [("Flash", "720p"), ("Base", "4k")]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (f"image_url,,prompt\n{ROOM},oops,x\n", "jobs:2: 3 cells, but the header names 2 columns"),
+        (
+            "image_url\nhttps://x.example/a b.jpg\n",
+            "jobs:2: image_url holds a space (U+0020) after 'https://x.example/a'",
+        ),
+        (f"image_url\n{ROOM}\u200b\n", "jobs:2: image_url holds a zero width space (U+200B) after"),
+        (f"image_url\n{ROOM[:8]}\ufeff{ROOM[8:]}\n", "jobs:2: image_url holds a zero width no-break space (U+FEFF)"),
+        ('{"imageUrl": "https://x.example/a\\u0007"}', "jobs:1: image_url holds a control character 7 (U+0007)"),
+        (f"key,image_url\n#12,{ROOM}\n", "jobs:2: is this a comment, or a job with the key #12? Delete the line, or"),
+        (f"image_url,colour\n{ROOM},red\n", "jobs:1: unknown column 'colour': there are key"),
+    ],
+)
+def test_what_nobody_sees_is_named(text: str, problem: str) -> None:
+    """A blank or a zero-width character in a URL, a comment that may be a job, a cell without a column."""
+    assert problems_of(text)[0].startswith(problem), problems_of(text)
+
+
+def test_a_quoted_hash_is_a_key() -> None:
+    """No comment begins with a quote; without a column of keys in front, a # is always one."""
+    assert rows_of(f'key,image_url\n"#12",{ROOM}\n') == [{"key": "#12", "image_url": ROOM}]
+    assert rows_of(f"image_url,key\n{ROOM},1\n#{ROOM},2\n") == [{"image_url": ROOM, "key": "1"}]
+    assert rows_of(f"key,image_url\n# see {ROOM}\n1,{ROOM}\n#\n") == [{"key": "1", "image_url": ROOM}]
+
+
+def test_columns_may_be_left_out_by_name() -> None:
+    """Only those that were named, however they are spelled; a field is never left out."""
+    text = f"Image URL,My Note,colour\n{ROOM},x,red\n".encode()
+    rows = [
+        row.fields for row in read_rows("jobs", text, ignore=["my-note", "COLOUR", "image_url"]) if isinstance(row, Row)
+    ]
+    assert rows == [{"image_url": ROOM}]
+    (problem,) = read_rows("jobs", text, ignore=["colour"])
+    assert "unknown column 'My Note'" in str(problem)
+    assert str(problem).endswith("(or leave it out: --ignore-columns 'My Note')")
+    line = f'{{"imageUrl": "{ROOM}", "colour": 5}}'.encode()
+    assert [row.fields for row in read_rows("jobs", line, ignore=["colour"]) if isinstance(row, Row)] == [
+        {"image_url": ROOM}
+    ]
+
+
+HOSTILE = ["=1+1", "'=1", "'", "-5 degrees", "@x", "+", "plain", 'a "quote", a comma', "two\nlines", "é客"]
+
+
+@given(
+    st.lists(st.sampled_from(HOSTILE) | st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), min_size=1)
+)
+def test_results_are_jobs_again(tmp_path_factory: pytest.TempPathFactory, prompts: list[str]) -> None:
+    """Whatever the prompts are: both files give the same keys and requests back."""
+    texts = [prompt for prompt in prompts if prompt.strip() == prompt]
+    jobs = [
+        Job(i, f"{text[:20] or 'k'}/{i}", ImageToVideo(ROOM, duration=5, resolution="480p", prompt=text or None))
+        for i, text in enumerate(texts)
+    ]
+    if not jobs:
+        return
+    for one in jobs:
+        one.task_id, one.state = 10**18 + one.index, "failed"
+    results = Results(tmp_path_factory.mktemp("results"))
+    results.write_lines(jobs)
+    results.write_table(jobs)
+    for path in (results.lines, results.table):
+        again, problems = plan(read_sources([str(path)]), {})
+        assert problems == []
+        assert [(job.key, job.request) for job in again] == [(job.key, job.request) for job in jobs]
+
+
+def test_results_that_lost_a_signature_are_no_jobs(tmp_path: Path) -> None:
+    """A URL is kept without what follows its ?; made again from that, the picture could not be fetched."""
+    results = Results(tmp_path)
+    job = Job(0, "a", ImageToVideo(f"{ROOM}?signature=1", duration=5, resolution="480p"))
+    results.write_lines([job])
+    results.write_table([job])
+    for path in (results.lines, results.table):
+        (problem,) = plan(read_sources([str(path)]), {})[1]
+        assert "results hold this job's URL without what follows its ?" in str(problem)
+
+
+def test_long_numbers_are_text_in_a_table(tmp_path: Path) -> None:
+    """A spreadsheet would round the 19 digits of an id; smaller numbers stay numbers."""
+    results = Results(tmp_path)
+    job = Job(0, "a", ImageToVideo(ROOM, duration=5, resolution="480p"), task_id=1234567890123456789, width=854)
+    results.write_table([job])
+    text = results.table.read_text("utf-8")
+    assert ",'1234567890123456789," in text
+    assert ",854," in text
+
+
+def test_many_equal_rows_are_named_quickly() -> None:
+    """Sixteen thousand of them: each is looked at a few times, not each against all before it."""
+    request = ImageToVideo(ROOM, duration=5, resolution="480p")
+
+    class Counting(dict[str, Row]):
+        asked = 0
+
+        def __contains__(self, key: object) -> bool:
+            Counting.asked += 1
+            return super().__contains__(key)
+
+    seen = _Seen()
+    seen.keys = Counting()
+    keys = {seen.name(Row("jobs", line, {}), request) for line in range(16_000)}
+    assert len(keys) == 16_000
+    assert Counting.asked <= 2 * 16_000

@@ -128,7 +128,7 @@ def derive_key(request: ImageToVideo) -> str:
     """Name a request by what it asks for; query strings do not count, since presigned URLs change.
 
     >>> derive_key(ImageToVideo("https://example.com/room.jpg?signature=1", duration=5, resolution="480p"))
-    'room-1a7d3a6f'
+    'room-de205636'
     """
     return f"{safe_name(stem_of(request.image_url))[:40]}-{request.fingerprint[:8]}"
 
