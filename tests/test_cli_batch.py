@@ -210,7 +210,7 @@ def test_a_lost_answer_is_never_paid_twice(service: Start, capsys: pytest.Captur
     assert main(["batch", "jobs.csv", "--yes", *QUICK]) == 4
     assert "1 may have been paid in an earlier run" in capsys.readouterr().err
     assert len(sandbox.created) == 3
-    assert main(["journal", "release", "videos/batch.journal", doubtful]) == 0
+    assert main(["journal", "release", "videos/batch.journal", doubtful, "--force"]) == 0
     assert main(["batch", "jobs.csv", "--yes", *QUICK]) == 0
     assert len(sandbox.created) == 4
 

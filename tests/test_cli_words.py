@@ -165,7 +165,7 @@ def test_a_key_comes_through_whole(service: Start, capsys: Capture) -> None:
     assert f"ideal-async journal release videos/batch.journal -- '{key}'\n" in err
     with Journal("videos/batch.journal") as journal:
         assert [entry.key for entry in journal.entries()] == [key]
-    assert main(["journal", "release", "videos/batch.journal", "--", key]) == 0
+    assert main(["journal", "release", "videos/batch.journal", "--force", "--", key]) == 0
 
 
 def test_many_doubts_have_a_list(service: Start, capsys: Capture) -> None:
