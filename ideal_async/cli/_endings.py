@@ -88,7 +88,7 @@ def _explain(error: BaseException) -> str:
         case ModuleNotFoundError() if (extra := EXTRAS.get((error.name or "").partition(".")[0])) is not None:
             return f'This needs more packages (there is no {error.name}): pip install "ideal-async[{extra}]"'
         case ImportError(name=None):  # the sandbox's own words
-            return f'{error}: pip install "ideal-async[{EXTRAS["av"]}]"'
+            return str(error) if "pip install" in str(error) else f'{error}: pip install "ideal-async[{EXTRAS["av"]}]"'
         case Refused() | IdealError():
             return refused_key(error) if isinstance(error, Unauthorized) else f"{error}{_AFTER.get(type(error), '')}"
         case OSError():
