@@ -171,9 +171,10 @@ class Session:
         **more: Any,
     ) -> Answer | Failure:
         """Make one request: return its answer, or what became of it."""
-        try:
+        # Asked before, not tried: until anyio 4.15 `acquire_nowait` raises trio's own WouldBlock there.
+        if self._slots.available_tokens and not self._slots.statistics().tasks_waiting:
             self._slots.acquire_nowait()  # saves a turn of the event loop
-        except anyio.WouldBlock:
+        else:
             await self._slots.acquire()
         try:
             if self._brake_until:
