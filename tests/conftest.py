@@ -9,7 +9,7 @@ import pytest
 from trio.testing import MockClock
 
 #: Ours as users have it, only loaded by its name; pytester runs the projects of others.
-pytest_plugins = ["cli_fixtures", "ideal_async.pytest_plugin", "pytester", "servers"]
+pytest_plugins = ["browser", "cli_fixtures", "ideal_async.pytest_plugin", "pytester", "servers"]
 
 # Shared machines are slow at random: a property fails for what it says, not for how long it took, and always alike.
 hypothesis.settings.register_profile(

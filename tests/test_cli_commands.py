@@ -501,6 +501,25 @@ def test_the_sandbox_serves_until_it_is_told_to_stop() -> None:
     assert "Traceback" not in err
 
 
+def test_the_sandbox_can_tell_what_it_is_asked() -> None:
+    """Each request and its answer as a line of the output, as they come; a profile of faults goes by its name."""
+    command = [sys.executable, "-m", "ideal_async", "sandbox", "--port", "0", "--no-render", "--log"]
+    command += ["--faults", "hostile", "--hosts", "sandbox.lan", "other.lan"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+        assert process.stdout is not None
+        base_url = process.stdout.readline().strip()
+        try:
+            script = httpx.get(f"{base_url}/sandbox/faults", headers={"APIKEY": "sandbox", "host": "other.lan"}).text
+            httpx.get(f"{base_url}/api/v1/imageToVideo/nothing%1b[31m")
+            line = process.stdout.readline()
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=30)
+    assert "submit 1%: drop after\n" in script
+    assert re.fullmatch(r" *\d+\.\d\d GET  nothing.\[31m 404 code 1001\n", line)
+    assert "\x1b" not in line
+
+
 def test_the_sandbox_tells_how_to_use_it(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     """The address alone on stdout, for scripts; the settings beside it."""
 

@@ -1,6 +1,8 @@
 """The sandbox in process: both endpoints to the letter, every refusal, scripted faults, the holder's room."""
 
+import html
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +12,7 @@ import anyio
 import httpx
 import pytest
 
-from ideal_async.sandbox import Drop, Fault, Sandbox
+from ideal_async.sandbox import Drop, Exchange, Fault, Sandbox
 from ideal_async.sandbox._gallery import GREY
 from ideal_async.sandbox._http import Dropped
 
@@ -543,6 +545,145 @@ async def test_the_holder_sees_the_state() -> None:
         assert "-key" not in repr(sandbox) + repr(sandbox.app) + repr(sandbox.transport)
 
 
+async def test_the_holder_finds_tasks() -> None:
+    """By status, and by a part of the id, the prompt or a URL; the newest first, at most sixty."""
+    async with customer_of(Sandbox(render=False, workers=2, faults="task 1: fail")) as customer:
+        ids = [
+            await customer.order(prompt="Gentle zoom"),
+            await customer.order(lastImageUrl="https://example.com/B.jpg"),
+        ]
+        await anyio.sleep(1000)
+        ids += [await customer.order(prompt="Größe") for _ in range(70)]
+
+        async def find(**wanted: str) -> list[int]:
+            tasks = (await customer.http.get("/sandbox/state", params=wanted)).json()["data"]["tasks"]
+            return [int(task["id"]) for task in tasks]
+
+        assert await find() == ids[: -60 - 1 : -1]
+        assert await find(status="Failed") == ids[:1]
+        assert await find(status="Processing") == [ids[3], ids[2]]
+        assert await find(text="gentle") == ids[:1]
+        assert await find(text="/b.jpg") == ids[1:2]
+        assert await find(text=str(ids[40])) == [ids[40]]
+        assert len(await find(text="GRÖSSE")) == 0 < len(await find(text="größe"))
+        assert await find(text="gentle", status="Success") == []
+        assert (await customer.http.get("/sandbox/state")).json()["data"]["prices"]["Base|True|1080p|10"] == 128
+
+
+async def test_the_holder_sees_the_course_of_a_task() -> None:
+    """From the world's books, with what was asked about it in between, whatever the script makes of it."""
+    faults = "look 1: 503\ndownload 1: drop\ntask 2: takes 30\ntask 2: fail as Cancelled\nlook 3: show status=Odd"
+    sandbox = Sandbox(render=False, workers=1, faults=["task 1: takes 10", faults])
+    async with customer_of(sandbox) as customer:
+        await customer.order()
+        task_id = await customer.order(lastImageUrl="https://example.com/night.jpg")
+        await customer.result(task_id)
+        await anyio.sleep(20)
+        await customer.result(task_id)
+        with pytest.raises(httpx.RemoteProtocolError):
+            await customer.http.get(f"/output/{task_id}/video_cover.jpg")
+        await anyio.sleep(30)
+        await customer.result(task_id)
+        task = (await customer.http.get("/sandbox/task", params={"taskId": str(task_id)})).json()["data"]
+        assert (task["id"], task["status"], task["refunded"]) == (str(task_id), "Failed", False)
+        assert (task["preview"], task["lastPreview"]) == ("/images/room.jpg", "/images/night.jpg")
+        assert [tuple(event.values()) for event in task["timeline"]] == [
+            (0, "created", "20 credits charged"),
+            (0, "fault", "takes 30"),
+            (0, "fault", "fail as Cancelled"),
+            (0, "request", "POST generate: HTTP 200, code 0"),
+            (0, "request", "GET result: HTTP 503 (503)"),
+            (10, "processing", "10.0 s in the queue"),
+            (20, "request", "GET result: HTTP 200, code 0"),
+            (20, "request", "GET video_cover.jpg: dropped (drop)"),
+            (40, "ended", "unrefunded: 20 credits stay spent"),
+            (50, "request", "GET result: HTTP 200, code 0 (show status=Odd)"),
+        ]
+        for unknown, status in (("5", 404), ("x", 400)):
+            answer = await customer.http.get("/sandbox/task", params={"taskId": unknown})
+            assert (answer.status_code, answer.json()["code"]) == (status, 1011)
+
+
+@pytest.mark.slow
+async def test_the_course_of_a_real_video(real_time: None) -> None:
+    """When it was rendered, or why it was not, and what came back."""
+    del real_time  # clips are rendered in threads
+    with Sandbox(speed=1e9) as sandbox:
+        async with customer_of(sandbox) as customer:
+            ids = [
+                await customer.order(resolution="480p"),
+                await customer.order(imageUrl="https://example.com/broken.jpg"),
+            ]
+            for task_id in ids:
+                while (await customer.look(task_id))["status"] not in {"Success", "Failed"}:  # noqa: ASYNC110 - as a customer
+                    await anyio.sleep(0.05)
+            courses = [
+                [
+                    (event["event"], event["detail"])
+                    for event in (await customer.http.get(f"/sandbox/task?taskId={task_id}")).json()["data"]["timeline"]
+                    if event["event"] in {"rendered", "ended"}
+                ]
+                for task_id in ids
+            ]
+    assert courses[0] == [("rendered", "854 by 480 pixels"), ("ended", "success: 10 credits stay spent")]
+    assert "not a JPEG" in courses[1][0][1]
+    assert courses[1][1] == ("ended", "failed: 20 credits refunded")
+
+
+async def test_requests_are_kept_and_told() -> None:
+    """Submits, looks, downloads and calls nobody knows, with what was said; not what the sandbox's own pages ask."""
+    told: list[Exchange] = []
+    faults = "look 1: drop\nsubmit 2: 502 html after\nlook 2: delay 3\nlook 2: show a=1"
+    sandbox = Sandbox(render=False, faults=faults, on_request=told.append)
+    async with customer_of(sandbox) as customer:
+        task_id = await customer.order()
+        with pytest.raises(httpx.RemoteProtocolError):
+            await customer.result(task_id)
+        await customer.post()
+        await customer.result(task_id)
+        await customer.http.get("/api/v2/nothing")
+        for own in ("/openapi.json", "/docs", "/images/a.jpg", "/sandbox/state"):
+            await customer.http.get(own)
+        page = {"sec-fetch-site": "same-origin", "sec-fetch-dest": "video"}
+        await customer.http.get(f"/output/{task_id}/video_result.mp4", headers=page)
+        await customer.http.get(f"/output/{task_id}/video_result.mp4", headers=page | {"sec-fetch-site": "cross-site"})
+        assert told == sandbox.requests
+        assert [str(exchange).split(maxsplit=1)[1] for exchange in told] == [
+            f"POST generate 200 code 0 task {task_id}",
+            f"GET  result dropped task {task_id} (drop)",
+            f"POST generate 502 task {sandbox.created[1].id} (502 html after)",
+            f"GET  result 200 code 0 task {task_id} (delay 3, show a=1)",
+            "GET  nothing 404 code 1001",
+            f"GET  video_result.mp4 404 task {task_id}",
+        ]
+        assert told[3].at == 3
+        shown = (await customer.http.get("/sandbox/requests?after=4")).json()["data"]
+        assert [(line["number"], line["status"], line["code"]) for line in shown] == [(5, 404, 1001), (6, 404, None)]
+        assert (await customer.http.get("/sandbox/requests")).json()["data"][1]["faults"] == ["drop"]
+        for bad in ("x", "-1", "9" * 30):
+            assert (await customer.http.get("/sandbox/requests", params={"after": bad})).status_code == 400
+
+
+async def test_a_listener_that_fails_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged, and the answer is what it was."""
+
+    def fail(_: Exchange) -> None:
+        raise ZeroDivisionError
+
+    async with customer_of(Sandbox(render=False, on_request=fail)) as customer:
+        assert await customer.order() == FIRST
+    assert "on_request failed" in caplog.text
+
+
+async def test_the_newest_thousand_requests_are_kept() -> None:
+    """A long run does not fill the memory."""
+    sandbox = Sandbox(render=False)
+    async with customer_of(sandbox) as customer:
+        for _ in range(1001):
+            await customer.result("x")
+    assert [sandbox.requests[0].number, len(sandbox.requests)] == [2, 1000]
+
+
 async def test_the_holder_sees_the_ledger() -> None:
     """The same lines as in Python."""
     sandbox = Sandbox(render=False)
@@ -572,6 +713,8 @@ async def test_the_holder_scripts_faults() -> None:
     [
         ("GET", "/sandbox/state"),
         ("GET", "/sandbox/ledger"),
+        ("GET", "/sandbox/task?taskId=1234567890123456789"),
+        ("GET", "/sandbox/requests"),
         ("GET", "/sandbox/faults"),
         ("PUT", "/sandbox/faults"),
         ("DELETE", "/sandbox/faults"),
@@ -598,6 +741,26 @@ async def test_the_page_is_served_whole(real_time: None) -> None:
         assert page.text.count("<script") == page.text.count("</script>") == 1
         assert "sandbox2" not in page.text
         assert (await customer.http.head("/")).headers["content-length"] == str(len(page.content))
+
+
+async def test_the_document_can_be_read_offline() -> None:
+    """As a page that brings everything along: every call, field, code and example, and the language of faults."""
+    async with customer_of(Sandbox(render=False), None) as customer:
+        page = await customer.http.get("/docs")
+        document = (await customer.http.get("/openapi.json")).json()
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    text = html.unescape(page.text)
+    for path, methods in document["paths"].items():
+        assert f"<code>{path}</code>" in page.text
+        for operation in methods.values():
+            assert f'id="{operation["operationId"]}"' in page.text
+    for word in ("lastImageUrl", "output.resultUrl", "input.prompt", "9051", "Insufficient coins / credits", "taskId"):
+        assert word in text
+    assert f"curl -X POST {BASE}{GENERATE}" in text
+    assert "submit 2: drop after            # created and paid, and the answer was lost" in text
+    assert not re.search(r'(?:src|href)="(?:https?:)?//', page.text)
+    assert "<script" not in page.text
 
 
 async def test_openapi_describes_both_ways_of_refusing() -> None:

@@ -352,6 +352,7 @@ def sandbox(
     http_errors: bool = False,
     allow_private: bool | None = None,
     hosts: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
+    log: Annotated[bool, Flag] = False,
 ) -> int:
     """Serve the whole API on this computer, with real videos, until Ctrl-C.
 
@@ -378,6 +379,7 @@ def sandbox(
         http_errors: Answer errors with an HTTP status of their own; the vendor's page names none.
         allow_private: Fetch images from private addresses too; by default only while nobody else can reach the sandbox.
         hosts: Names by which it may be called besides loopback and numeric addresses; a * allows any.
+        log: Write each request and what was said to it, as they come.
     """
     from ._sandbox import serve_sandbox
 
@@ -396,6 +398,7 @@ def sandbox(
         http_errors=http_errors,
         allow_private=allow_private,
         hosts=hosts,
+        log=log,
     )
 
 

@@ -2,8 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ._terminal import DONE, Refused, put, say
+from ._terminal import DONE, Refused, printable, put, say
+
+if TYPE_CHECKING:
+    from ideal_async.sandbox import Exchange
 
 
 def serve_sandbox(
@@ -22,6 +26,7 @@ def serve_sandbox(
     http_errors: bool,
     allow_private: bool | None,
     hosts: Sequence[str],
+    log: bool,
 ) -> int:
     """Serve, and tell how to use it."""
     import sys
@@ -33,6 +38,10 @@ def serve_sandbox(
         sys.stdout.flush()  # a script may be waiting for this line
         say(f"export IDEAL_HOUSE_BASE_URL={base_url} IDEAL_HOUSE_API_KEY={api_key}")
         say("Ctrl-C ends it.")
+
+    def show(exchange: "Exchange") -> None:
+        put(printable(exchange))
+        sys.stdout.flush()  # as they come, also into a pipe
 
     try:
         script = faults if faults is None or faults in PROFILES else Path(faults).read_text("utf-8")
@@ -49,6 +58,7 @@ def serve_sandbox(
             http_errors=http_errors,
             allow_private=allow_private,
             hosts=hosts,
+            on_request=show if log else None,
         ) as sandbox:
             serve_forever(sandbox, host, port, on_ready=tell)
     except (OSError, ValueError) as error:

@@ -33,6 +33,7 @@ from ._effects import (
 )
 from ._faults import Fault, When
 from ._hostile import PROFILES
+from ._log import Exchange
 from ._sandbox import Receipt, Sandbox
 from ._script import LANGUAGE, read_faults
 from ._server import serve, serve_forever
@@ -48,6 +49,7 @@ __all__ = [
     "Endless",
     "Entry",
     "Envelope",
+    "Exchange",
     "Expire",
     "Fail",
     "Fault",

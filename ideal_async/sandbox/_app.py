@@ -8,12 +8,14 @@ from importlib.resources import files
 
 import anyio.to_thread
 
-from ._admin import answer_faults, answer_ledger, answer_state, replace_faults
+from ._admin import answer_faults, answer_ledger, answer_requests, answer_state, answer_task, replace_faults
 from ._answers import answer_created, answer_json, answer_refused
 from ._codes import API_KEY_INVALID, FAILED, INTERNAL_ERROR, PARAM_ERROR, Refused, failure, success, write_json
 from ._disturb import disturb
+from ._docs import write_docs
 from ._hosts import check_hosts
 from ._http import Answer, Dropped, Receive, Request, Scope, Send, TooLarge, read_body, read_head, send_answer
+from ._log import Log
 from ._openapi import GENERATE, RESULT, describe
 from ._orders import read_order, read_task_id
 from ._service import Service
@@ -28,15 +30,16 @@ BODY_LIMIT = 1024 * 1024
 class SandboxApp:
     """Routes a request to what answers it.
 
-    *holder* is the API key that may see and change everything; *hosts* are names it answers to besides the usual ones;
-    with *http_errors* an error has an HTTP status of its own.
+    *log* keeps what was asked; *holder* is the API key that may see and change everything; *hosts* are names it answers
+    to besides the usual ones; with *http_errors* an error has an HTTP status of its own.
     """
 
     def __init__(
-        self, service: Service, shelf: Shelf, *, holder: str, hosts: Collection[str], http_errors: bool
+        self, service: Service, shelf: Shelf, log: Log, *, holder: str, hosts: Collection[str], http_errors: bool
     ) -> None:
         self._service = service
         self._shelf = shelf
+        self._log = log
         self._holder = holder.encode()
         self._hosts = hosts
         self._http_errors = http_errors
@@ -44,8 +47,11 @@ class SandboxApp:
             GENERATE: {"POST": self._generate},
             RESULT: {"GET": self._result},
             "/": {"GET": self._page},
+            "/docs": {"GET": self._docs},
             "/openapi.json": {"GET": self._openapi},
             "/sandbox/state": {"GET": self._state},
+            "/sandbox/task": {"GET": self._task},
+            "/sandbox/requests": {"GET": self._requests},
             "/sandbox/ledger": {"GET": self._ledger},
             "/sandbox/faults": {"GET": self._faults, "PUT": self._replace_faults, "DELETE": self._clear_faults},
         }
@@ -63,7 +69,12 @@ class SandboxApp:
 
         """
         request = read_head(scope, receive)
-        return check_hosts(request, self._hosts) or await self._answer(self._route, request)
+        answer = None
+        try:
+            answer = check_hosts(request, self._hosts) or await self._answer(self._route, request)
+        finally:
+            self._log.note(self._service.clock(), request, answer)
+        return answer
 
     async def _answer(self, respond: Callable[[Request], Awaitable[Answer]], request: Request) -> Answer:
         """Every refusal, and every mistake of ours, is an answer too."""
@@ -100,17 +111,19 @@ class SandboxApp:
         return Answer(405, write_json(failure(FAILED.number, message)), headers={"allow": ", ".join(methods)})
 
     async def _generate(self, request: Request) -> Answer:
-        effects = self._service.on_call("submit")
+        effects = self._service.on_call("submit", request)
         return await disturb(effects, partial(self._answer, self._create, request))
 
     async def _create(self, request: Request) -> Answer:
         account = self._service.account(request.headers.get("apikey"))
         order = read_order(await read_body(request.receive, BODY_LIMIT))
         find_image = partial(self._shelf.find_image, own_host=request.host, local=request.local)
-        return answer_created(self._service.create(account, order, find_image))
+        task = self._service.create(account, order, find_image)
+        request.notes.task_id = task.id
+        return answer_created(task)
 
     async def _result(self, request: Request) -> Answer:
-        effects = self._service.on_call("look", _named_task(request.query))
+        effects = self._service.on_call("look", request, _named_task(request.query))
         return await disturb(effects, partial(self._answer, self._look, request))
 
     async def _look(self, request: Request) -> Answer:
@@ -126,9 +139,21 @@ class SandboxApp:
     async def _openapi(self, request: Request) -> Answer:
         return answer_json(describe(request.base, http_errors=self._http_errors))
 
+    async def _docs(self, request: Request) -> Answer:
+        page = write_docs(describe(request.base, http_errors=self._http_errors))
+        return Answer(200, page.encode(), "text/html; charset=utf-8", PAGE_HEADERS)
+
+    async def _task(self, request: Request) -> Answer:
+        self._check_holder(request)
+        return answer_task(self._service, self._shelf, self._log, request.base, read_task_id(request.query))
+
+    async def _requests(self, request: Request) -> Answer:
+        self._check_holder(request)
+        return answer_requests(self._log, request.query)
+
     async def _state(self, request: Request) -> Answer:
         self._check_holder(request)
-        return answer_state(self._service, self._shelf, request.base)
+        return answer_state(self._service, self._shelf, request.base, request.query)
 
     async def _ledger(self, request: Request) -> Answer:
         self._check_holder(request)

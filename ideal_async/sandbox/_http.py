@@ -43,6 +43,14 @@ class TooLarge(Exception):
     """The request body is larger than allowed."""
 
 
+@attrs.define
+class Notes:
+    """What is found out about a request on the way, for the log."""
+
+    faults: list[str] = attrs.field(factory=list[str])
+    task_id: int | None = None
+
+
 @attrs.frozen
 class Request:
     """One request, read as far as its headers."""
@@ -62,6 +70,7 @@ class Request:
     local: bool = False
     #: The name the server listens on.
     served_as: str | None = None
+    notes: Notes = attrs.field(factory=Notes)
 
     @property
     def base(self) -> str:

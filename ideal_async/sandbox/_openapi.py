@@ -53,6 +53,13 @@ REQUEST: dict[str, Any] = {
 
 TASK_ID = {"type": "integer", "format": "int64", "minimum": 0, "maximum": LARGEST_ID, "examples": [FIRST_ID]}
 
+NAMED_TASK = {"name": "taskId", "in": "query", "required": True, "schema": TASK_ID}
+AFTER = {
+    "name": "after",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 0, "default": 0, "description": "Only those with a larger number."},
+}
+
 TASK: dict[str, Any] = {
     "type": "object",
     "required": ["id", "status", "waitNumber", "percentage", "input", "output"],
@@ -112,12 +119,18 @@ def describe(base: str, *, http_errors: bool) -> dict[str, Any]:
                 "get": {
                     "operationId": "result",
                     "summary": "Get Task Result",
-                    "parameters": [{"name": "taskId", "in": "query", "required": True, "schema": TASK_ID}],
+                    "parameters": [NAMED_TASK],
                     "responses": _answers(TASK, None, http_errors=http_errors),
                 }
             },
             "/sandbox/state": {"get": _own("state", "Queue, workers, accounts and the newest tasks")},
+            "/sandbox/task": {
+                "get": {**_own("task", "One task and its course, from the world's books"), "parameters": [NAMED_TASK]}
+            },
             "/sandbox/ledger": {"get": _own("ledger", "Every movement of credits")},
+            "/sandbox/requests": {
+                "get": {**_own("requests", "The newest requests and what was said"), "parameters": [AFTER]}
+            },
         },
         "components": {"securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "APIKEY"}}},
     }
@@ -151,5 +164,5 @@ def _envelope(code: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _own(name: str, summary: str) -> dict[str, Any]:
-    data = {"type": "object"} if name == "state" else {"type": "array", "items": {"type": "object"}}
+    data = {"type": "object"} if name in {"state", "task"} else {"type": "array", "items": {"type": "object"}}
     return {"operationId": name, "summary": summary, "responses": _answers(data, None, http_errors=True)}

@@ -1,6 +1,6 @@
 """The public face: one object that is the whole service."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -10,6 +10,7 @@ import attrs
 from ._app import SandboxApp
 from ._faults import Fault
 from ._gallery import Gallery
+from ._log import Exchange, Log
 from ._script import read_faults
 from ._service import Service
 from ._shelf import Shelf
@@ -58,6 +59,7 @@ class Sandbox:
         hosts: names under which `app` and `serve` may be called, besides loopback and other numeric addresses,
             ``testserver``, the vendor's, the examples', and those under ``.localhost``, ``.test`` and ``.example``;
             ``"*"`` for any. A page in a browser could point any other name at this machine (DNS rebinding).
+        on_request: is called with each `Exchange` as soon as its answer is known; ``print`` shows one a line.
 
     It can be used as a context manager, or closed; a forgotten one cleans up when it is collected.
 
@@ -89,6 +91,7 @@ class Sandbox:
         http_errors: bool = False,
         allow_private: bool | None = None,
         hosts: Iterable[str] = (),
+        on_request: Callable[[Exchange], object] | None = None,
     ) -> None:
         first = {api_key: credits}
         purses = first | dict(accounts or {}) | first
@@ -102,9 +105,12 @@ class Sandbox:
         self._service.disturb(read_faults(faults))
         gallery = Gallery(None if images is None else Path(images), draw=render)
         self._shelf = Shelf(self._service, gallery, url_lifetime=url_lifetime, allow_private=allow_private)
+        self._log = Log(on_request)
         known = frozenset(name.lower() for name in hosts)
         #: The ASGI application; needs no lifespan.
-        self.app = SandboxApp(self._service, self._shelf, holder=api_key, hosts=known, http_errors=http_errors)
+        self.app = SandboxApp(
+            self._service, self._shelf, self._log, holder=api_key, hosts=known, http_errors=http_errors
+        )
         #: An httpx transport that answers in process, whatever the host: the API, images and result URLs alike.
         self.transport = SandboxTransport(self.app.respond)
 
@@ -137,6 +143,11 @@ class Sandbox:
         """Every movement of credits: grants, charges, refunds. An account's lines add up to its balance."""
         self._service.settle_if_running()
         return list(self._service.world.ledger)
+
+    @property
+    def requests(self) -> list[Exchange]:
+        """The newest requests, at most 1000, with what was said: submits, looks, downloads, and calls nobody knows."""
+        return self._log.after()
 
     @property
     def faults(self) -> tuple[Fault, ...]:

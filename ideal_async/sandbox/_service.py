@@ -14,6 +14,7 @@ from ._codes import API_KEY_INVALID, Refused
 from ._effects import CallEffect, Fail, LateFile, LateUrl, Percentage, Prohibit, Sign, Takes, TaskEffect
 from ._faults import Fault, Script
 from ._files import File, stand_in
+from ._http import Request
 from ._orders import Order
 from ._studio import Delivery, FetchImage, Reel, Studio
 from ._world import Account, Clip, Ending, Task, World
@@ -31,6 +32,8 @@ class Service:
         self._studio = studio
         self._reels: dict[int, Reel] = {}
         self._appearances: dict[int, Appearance] = {}
+        #: What the script did to tasks, in its words.
+        self.faults: dict[int, list[str]] = {}
         # Keys are never shown: a ledger line names its account by number.
         self.accounts = {
             key: world.open_account(f"account-{number}", granted)
@@ -75,10 +78,15 @@ class Service:
         with self._lock:
             self.script = Script(faults, self.world.seed)
 
-    def on_call(self, call: Literal["submit", "look", "download"], task_id: int | None = None) -> list[CallEffect]:
+    def on_call(
+        self, call: Literal["submit", "look", "download"], request: Request, task_id: int | None = None
+    ) -> list[CallEffect]:
         """What the script does to the call that is happening now."""
         with self._lock:
-            return self.script.on_call(call, task_id)
+            effects = self.script.on_call(call, task_id)
+        request.notes.faults += map(str, effects)
+        request.notes.task_id = task_id
+        return effects
 
     def create(self, account: Account, order: Order, fetch_image: FetchImage) -> Task:
         """Charge and queue an order, and set the studio to work.
@@ -94,6 +102,7 @@ class Service:
             task = self.world.create(account, order, self.clock(), **_course(effects))
             if effects:
                 self._appearances[task.id] = _appearance(effects)
+                self.faults[task.id] = [str(effect) for effect in effects]
             self.script.name_task(task.id)
             if self._studio is not None:
                 self._studio.ask(task.id, order, fetch_image)

@@ -93,7 +93,7 @@ class Shelf:
         if found:
             task_id, name = int(found[1]), found[2]
             work = partial(self._serve_result, task_id, name, request)
-            return await disturb(self._service.on_call("download", task_id), work)
+            return await disturb(self._service.on_call("download", request, task_id), work)
         if request.path.startswith(FOLDER) or is_example(request.host.partition(":")[0]):
             picture = await self._find_picture(name_of(request.path))
             return None if picture is None else answer_file(picture, request.headers)
