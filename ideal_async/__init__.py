@@ -4,6 +4,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING
 
+from ._callbacks import Submission
 from ._client import AsyncClient
 from ._errors import (
     ApiError,
@@ -43,14 +44,13 @@ _LATER = {
     "JournalStore": "_journal",
     "Outcome": "_batch",
     "Outcomes": "_batch",
-    "Submission": "_batch",
     "batch": "_batch",
     "is_result": "_part",
     "resume": "_batch",
 }
 
 if TYPE_CHECKING:
-    from ._batch import Outcome, Outcomes, Submission, batch, resume
+    from ._batch import Outcome, Outcomes, batch, resume
     from ._journal import Busy, Cap, Entry, Intent, Journal, JournalStore
     from ._part import is_result
 else:  # not for a checker, which would believe any name

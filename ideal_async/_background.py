@@ -1,8 +1,9 @@
 """The client's own task: what runs here outlives the caller that asked for it."""
 
 import os
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Hashable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import anyio
 
@@ -12,6 +13,17 @@ if TYPE_CHECKING:
     import anyio.abc
 
 T = TypeVar("T")
+
+
+class _SharedRun:
+    """One run of a function for all who asked for it meanwhile."""
+
+    def __init__(self) -> None:
+        self.scope = anyio.CancelScope()
+        self.over = anyio.Event()
+        self.callers = 0
+        self.result: object = None
+        self.error: Exception | None = None
 
 
 class Background:
@@ -35,6 +47,8 @@ class Background:
         self._loop: object = None
         self._ready: anyio.Event | None = None
         self._pid = 0
+        self._shared: dict[object, _SharedRun] = {}
+        self._waited_for: set[int] = set()
         self._over = False
         self.closed = False
 
@@ -100,38 +114,60 @@ class Background:
             raise RuntimeError("open() comes first")
         self._group.start_soon(function, *args)
 
-    async def call(self, function: Callable[..., Awaitable[T]], *args: object) -> T | None:
+    @contextmanager
+    def waited_for(self) -> Generator[None]:
+        """Surround a callback for which `aclose` waits, so that it cannot wait for itself."""
+        task = anyio.get_current_task().id
+        self._waited_for.add(task)
+        try:
+            yield
+        finally:
+            self._waited_for.discard(task)
+
+    async def run(self, function: Callable[..., Awaitable[T]], *args: Hashable) -> T | None:
         """Run *function* here and return its result; `None`: the client was closed before it came.
 
-        Unlike what `start_soon` runs, it ends when its caller leaves.
+        Callers that ask for the same thing at the same time share one run. Unlike what `start_soon` runs, it ends when
+        the last of its callers leaves.
         """
-        result: list[T] = []
-        raised: list[Exception] = []
-        scope, over = anyio.CancelScope(), anyio.Event()
-
-        async def run() -> None:
-            try:
-                with scope:
-                    result.append(await function(*args))
-            except Exception as error:  # noqa: BLE001 - it is the caller's, and nobody else's
-                raised.append(error)
-            finally:
-                over.set()
-
-        self.start_soon(run)
+        asked = (function, args)
+        run = self._shared.get(asked)
+        if run is None:
+            run = self._shared[asked] = _SharedRun()
+            self.start_soon(self._run_shared, asked, run)
+        run.callers += 1
         try:
-            await over.wait()
+            await run.over.wait()
         finally:
-            scope.cancel()
-        if raised:
-            raise raised[0]
-        return result[0] if result else None
+            run.callers -= 1
+            if not run.callers:
+                run.scope.cancel()
+                self._forget_run(asked, run)
+        if run.error is not None:
+            raise run.error
+        return cast("T | None", run.result)
+
+    async def _run_shared(
+        self, asked: tuple[Callable[..., Awaitable[Any]], tuple[Hashable, ...]], run: "_SharedRun"
+    ) -> None:
+        try:
+            with run.scope:
+                run.result = await asked[0](*asked[1])
+        except Exception as error:  # noqa: BLE001 - it is the callers', and nobody else's
+            run.error = error
+        finally:
+            self._forget_run(asked, run)
+            run.over.set()
+
+    def _forget_run(self, asked: object, run: "_SharedRun") -> None:
+        if self._shared.get(asked) is run:
+            del self._shared[asked]
 
     async def aclose(self) -> None:
         """Stop: what is shielded is waited for, the rest is cancelled.
 
         Raises:
-            RuntimeError: In another process or event loop than it was opened in.
+            RuntimeError: In another process or event loop than it was opened in, or in a callback that it waits for.
         """
         if self._over:
             return
@@ -139,6 +175,8 @@ class Background:
             await self._end()
             return
         self._check()
+        if anyio.get_current_task().id in self._waited_for:
+            raise RuntimeError("closing waits for its callbacks: close the client outside of on_submit and on_end")
         first, self.closed = not self.closed, True
         if self._group is not None:
             self._group.cancel_scope.cancel()

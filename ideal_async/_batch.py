@@ -2,43 +2,24 @@
 
 import math
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from functools import partial
 from inspect import isasyncgen
-from typing import Self
+from types import TracebackType
+from typing import Self, cast
 
 import anyio
 import anyio.abc
 import attrs
-from anyio.streams.memory import MemoryObjectSendStream
 
-from ._client import AsyncClient
-from ._errors import BudgetExceeded, IdealError, OutOfCredits, SubmissionUnknown, Unauthorized
+from ._callbacks import OnSubmit, Submission, run_callback
+from ._client import AsyncClient, background_of
+from ._errors import BudgetExceeded, ConnectionFailed, IdealError, OutOfCredits, SubmissionUnknown, Unauthorized
+from ._flight import ways_out
 from ._journal import Entry
 from ._models import ImageToVideo, Task
-from ._submissions import OnSubmit, call
 
 Item = ImageToVideo | tuple[str | None, ImageToVideo]
-
-#: After one of these nothing further can succeed.
-CLOSES_THE_INTAKE = (Unauthorized, OutOfCredits, BudgetExceeded)
-
-
-@attrs.frozen
-class Submission:
-    """A request of a batch that was paid: what `on_submit` is told.
-
-    Attributes:
-        task_id: The paid task.
-        index: Of the request, from 0.
-        key: The caller's idempotency key, if one was given.
-        request: What was asked for.
-    """
-
-    task_id: int
-    index: int
-    key: str | None
-    request: ImageToVideo
 
 
 @attrs.frozen
@@ -62,49 +43,86 @@ class Outcome:
     error: Exception | None = None
 
 
-OnSubmission = Callable[[Submission], Awaitable[None] | None]
-
-
 @attrs.frozen
 class _Job:
-    """What is to be done for one outcome: given whom to tell of the task id, and the seconds left."""
+    """What is to be done for one outcome: given whom to call with the task id, and the seconds left."""
 
     key: str | None
     request: ImageToVideo
     run: Callable[[OnSubmit, float | None], Awaitable[Task]]
 
 
-class Outcomes(anyio.AsyncContextManagerMixin):
+_CLOSED = "the client was closed while the batch ran: what was paid goes on, wait for it with a new client"
+
+
+class Outcomes:
     """The outcomes of a batch, as they complete; made by `batch` and `resume`.
+
+    The work runs in the client's own task: whoever reads may be an async generator that is left half-way, or another
+    task than the one that entered the block.
 
     Attributes:
         stopped_by: The error that closed the intake before the requests were used up: the account or the budget is
-            exhausted, the key was refused, or the batch's deadline passed. `None` while there is none.
-        submitted: Jobs that were paid so far.
+            exhausted, the key was refused, the API was not heard three times in a row, or the batch's deadline passed.
+            `None` while there is none.
+        submitted: Jobs that were paid so far, by this batch.
         in_flight: Requests taken in whose outcome has not been read yet.
     """
 
     def __init__(
-        self, jobs: AsyncGenerator[_Job], max_in_flight: int, deadline: float | None, on_submit: OnSubmission | None
+        self,
+        client: AsyncClient,
+        jobs: AsyncGenerator[_Job],
+        *,
+        max_in_flight: int,
+        deadline: float | None,
+        on_submit: OnSubmit | None,
     ) -> None:
         if max_in_flight < 1:
             raise ValueError(f"max_in_flight must be 1 or more, not {max_in_flight}")
         self.stopped_by: Exception | None = None
         self.submitted = 0
         self.in_flight = 0
+        self._client = client
         self._jobs = jobs
         self._deadline = deadline
         self._on_submit = on_submit
         self._broken_by: Exception | None = None
+        self._halted_before: Exception | None = None
         self._window = anyio.Semaphore(max_in_flight)
         self._intake = anyio.CancelScope()
+        self._scope = anyio.CancelScope()
+        self._over: anyio.Event | None = None
         # Unbounded by itself: the window counts outcomes until they are read.
         self._send, self._receive = anyio.create_memory_object_stream[Outcome](math.inf)
+
+    async def __aenter__(self) -> Self:
+        if self._over is not None:
+            raise RuntimeError("a batch is entered once: make a new one")
+        background = background_of(self._client)
+        await background.open()
+        self._over = anyio.Event()
+        self._halted_before = self._client.halted_by
+        if self._deadline is not None:
+            self._intake.deadline = self._deadline
+        background.start_soon(self._run)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._receive.close()
+        self._scope.cancel()
+        if self._over is not None:
+            with anyio.CancelScope(shield=True):
+                await self._over.wait()  # nothing of it is left behind when the block is
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Outcome:
+        if self._over is None:
+            raise RuntimeError("nothing runs yet: read the outcomes inside of `async with batch(...) as outcomes:`")
         try:
             outcome = await self._receive.receive()
         except anyio.EndOfStream:
@@ -117,69 +135,73 @@ class Outcomes(anyio.AsyncContextManagerMixin):
             return outcome
         raise end  # out here, so that it keeps the cause it was raised with
 
-    @asynccontextmanager
-    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
-        raised: BaseException | None = None
-        if self._deadline is not None:
-            self._intake.deadline = self._deadline
-        async with anyio.create_task_group() as jobs:
-            jobs.start_soon(self._take_in, jobs)
-            try:
-                yield self
-            except anyio.get_cancelled_exc_class():
-                raise
-            except BaseException as error:  # noqa: BLE001 - raised again below, but not inside a group of one
-                raised = error
-            finally:
-                jobs.cancel_scope.cancel()
-                self._receive.close()
-        if raised is not None:
-            raise raised
+    async def _run(self) -> None:
+        """Do all of it, in the client's own task; must not raise."""
+        over = cast("anyio.Event", self._over)
+        try:
+            with self._scope, self._send:
+                async with anyio.create_task_group() as jobs:
+                    await self._take_in(jobs)
+        finally:
+            over.set()
 
     async def _take_in(self, jobs: anyio.abc.TaskGroup) -> None:
         """Read jobs while there is room, and start them."""
         index = 0
-        with self._send:  # each job holds a clone; the last one to close ends the iteration
-            try:
-                with self._intake:
-                    async with aclosing(self._jobs):
-                        while True:
-                            await self._window.acquire()
-                            job = await anext(self._jobs, None)
-                            if job is None:
-                                return
-                            self.in_flight += 1
-                            jobs.start_soon(self._do, index, job, self._send.clone())
-                            index += 1
-            except Exception as error:  # noqa: BLE001 - the reader's to see, once everything before it is out
-                self._broken_by = error
+        try:
+            with self._intake:
+                async with aclosing(self._jobs):
+                    while True:
+                        await self._window.acquire()
+                        job = await anext(self._jobs, None)
+                        if job is None:
+                            return
+                        self.in_flight += 1
+                        jobs.start_soon(self._do, index, job)
+                        index += 1
+        except anyio.get_cancelled_exc_class():
+            self._broken_by = ConnectionFailed(_CLOSED)  # or the block was left, and nobody reads it
+            raise
+        except Exception as error:  # noqa: BLE001 - the reader's to see, once everything before it is out
+            self._broken_by = error
         if self._intake.cancelled_caught and self.stopped_by is None:
             self.stopped_by = TimeoutError("the batch's deadline passed: nothing more was read")
 
-    async def _do(self, index: int, job: _Job, send: MemoryObjectSendStream[Outcome]) -> None:
+    async def _do(self, index: int, job: _Job) -> None:
         """One job, whose end is always an outcome."""
         outcome = Outcome(index, job.key, job.request)
 
-        async def tell(task_id: int) -> None:
+        async def on_submit(submission: Submission) -> None:
             nonlocal outcome
-            outcome = attrs.evolve(outcome, task_id=task_id)
-            self.submitted += 1
+            outcome = attrs.evolve(outcome, task_id=submission.task_id)
+            self.submitted += submission.paid
             if self._on_submit is not None:
-                await call(self._on_submit, Submission(task_id, index, job.key, job.request))
+                await run_callback(self._on_submit, attrs.evolve(submission, key=job.key, index=index))
 
-        with send:
-            left = None if self._deadline is None else max(0.0, self._deadline - anyio.current_time())
-            try:
-                task = await job.run(tell, left)
-                outcome = attrs.evolve(outcome, task_id=task.id, task=task)
-            except Exception as error:  # noqa: BLE001 - one failed job never stops the others
-                task_id = error.task_id if isinstance(error, IdealError) else None
-                outcome = attrs.evolve(outcome, error=error, task_id=task_id or outcome.task_id)
-                if isinstance(error, CLOSES_THE_INTAKE):
-                    self.stopped_by = self.stopped_by or error
-                    self._intake.cancel()  # also when the next request is still to come, perhaps never
-            with suppress(anyio.BrokenResourceError):  # the block was left this very moment
-                send.send_nowait(outcome)
+        left = None if self._deadline is None else max(0.0, self._deadline - anyio.current_time())
+        try:
+            task = await job.run(on_submit, left)
+            outcome = attrs.evolve(outcome, task_id=task.id, task=task)
+        except anyio.get_cancelled_exc_class():
+            if not self._scope.cancel_called:  # the client is being closed: nobody else will say so
+                closed = ConnectionFailed(_CLOSED, task_id=outcome.task_id)
+                self._send.send_nowait(attrs.evolve(outcome, error=closed))
+            raise
+        except Exception as error:  # noqa: BLE001 - one failed job never stops the others
+            task_id = error.task_id if isinstance(error, IdealError) else None
+            outcome = attrs.evolve(outcome, error=error, task_id=task_id or outcome.task_id)
+            if self._closes_the_intake(error):
+                self.stopped_by = self.stopped_by or error
+                self._intake.cancel()  # also when the next request is still to come, perhaps never
+        with suppress(anyio.BrokenResourceError):  # the block was left this very moment
+            self._send.send_nowait(outcome)
+
+    def _closes_the_intake(self, error: Exception) -> bool:
+        """After one of these nothing further can succeed."""
+        if isinstance(error, Unauthorized | OutOfCredits | BudgetExceeded):
+            return True
+        halted_by = self._client.halted_by
+        return halted_by is not None and halted_by is not self._halted_before
 
 
 def batch(
@@ -188,7 +210,7 @@ def batch(
     *,
     max_in_flight: int = 200,
     timeout: float | None = None,
-    on_submit: OnSubmission | None = None,
+    on_submit: OnSubmit | None = None,
 ) -> AbstractAsyncContextManager[Outcomes]:
     """Generate many videos; leaving the block early stops submitting and detaches from what runs.
 
@@ -201,7 +223,7 @@ def batch(
         requests: Any iterable or async iterable of `ImageToVideo` or of `(key, ImageToVideo)`, read lazily.
         max_in_flight: Jobs submitted and not yet read, at most.
         timeout: Seconds for the whole batch; what runs then ends as `WaitTimeout`, and nothing more is read.
-        on_submit: Called with a `Submission` as soon as a job is paid, sync or async.
+        on_submit: Called with a `Submission` as soon as the task id of a job is known, sync or async.
 
     Returns:
         A context manager for `Outcomes`, an async iterator. What *requests* raised, or a `TypeError` for something in
@@ -218,7 +240,8 @@ def batch(
         ...                 await client.download(outcome.task, f"{outcome.index}.mp4")
     """
     deadline = None if timeout is None else anyio.current_time() + timeout
-    return Outcomes(_to_generate(client, requests), max_in_flight, deadline, on_submit)
+    jobs = _to_generate(client, requests)
+    return Outcomes(client, jobs, max_in_flight=max_in_flight, deadline=deadline, on_submit=on_submit)
 
 
 def resume(client: AsyncClient, *, max_in_flight: int = 50) -> AbstractAsyncContextManager[Outcomes]:
@@ -235,7 +258,8 @@ def resume(client: AsyncClient, *, max_in_flight: int = 50) -> AbstractAsyncCont
         A context manager for `Outcomes`, as of `batch`.
 
     Raises:
-        ValueError: *max_in_flight* is less than 1; or, out of the iteration, the client has no journal.
+        ValueError: *max_in_flight* is less than 1.
+        RuntimeError: Out of the iteration: the client has no journal.
         JournalFailed: Out of the iteration: the journal cannot be read.
 
     Example:
@@ -244,7 +268,7 @@ def resume(client: AsyncClient, *, max_in_flight: int = 50) -> AbstractAsyncCont
         ...         async for outcome in outcomes:
         ...             print(outcome.key, outcome.task or outcome.error)
     """
-    return Outcomes(_to_resume(client), max_in_flight, None, None)
+    return Outcomes(client, _to_resume(client), max_in_flight=max_in_flight, deadline=None, on_submit=None)
 
 
 async def _to_generate(client: AsyncClient, requests: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[_Job]:
@@ -257,28 +281,28 @@ async def _to_generate(client: AsyncClient, requests: Iterable[Item] | AsyncIter
 
 
 async def _generate(
-    client: AsyncClient, key: str | None, request: ImageToVideo, tell: OnSubmit, timeout: float | None
+    client: AsyncClient, key: str | None, request: ImageToVideo, on_submit: OnSubmit, timeout: float | None
 ) -> Task:
-    return await client.generate(request, key=key, timeout=timeout, on_submit=tell)
+    return await client.generate(request, key=key, timeout=timeout, on_submit=on_submit)
 
 
 async def _to_resume(client: AsyncClient) -> AsyncGenerator[_Job]:
     async with aclosing(client.unsettled()) as entries:
         async for entry in entries:
-            yield _Job(entry.key, entry.request, partial(_go_on, client, entry))
+            yield _Job(entry.key, entry.request, partial(_wait_for, client, entry))
 
 
-async def _go_on(client: AsyncClient, entry: Entry, tell: OnSubmit, timeout: float | None) -> Task:
+async def _wait_for(client: AsyncClient, entry: Entry, on_submit: OnSubmit, timeout: float | None) -> Task:
     """Only ever look: what stands in the journal lacks its URLs' signatures, and somebody may be releasing it."""
     if entry.task_id is None:
         raise SubmissionUnknown(
             f"key {entry.key!r} was sent at {entry.created_at:%Y-%m-%d %H:%M:%S} UTC and no answer came: it may have "
-            "been paid. Look for its task; if there is none, journal.release(key) frees the key",
+            f"been paid. Look for its task{ways_out(entry.key)}",
             key=entry.key,
             fingerprint=entry.fingerprint,
             sent_at=entry.created_at,
         )
-    await call(tell, entry.task_id)
+    await run_callback(on_submit, Submission(entry.task_id, entry.key, entry.request, paid=False))
     return await client.wait(entry.task_id, timeout=timeout)
 
 

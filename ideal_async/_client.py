@@ -1,31 +1,32 @@
 """`AsyncClient`: submit, look, wait, watch, download."""
 
 import os
-from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
 import anyio
 import attrs
 import httpx
 
 from ._background import Background
+from ._books import Books, LeaveLoop
+from ._callbacks import OnProgress, OnSubmit, run_callback
 from ._credentials import check_base_url, check_key
 from ._errors import ConnectionFailed, TaskFailed
+from ._flight import Flight
 from ._forecast import Forecast, Pacing
 from ._identity import origin_of
 from ._models import ImageToVideo, Task
 from ._observer import Call, Guarded, Observer, ignore
 from ._poller import Poller
-from ._pricing import Budget, Ledger
+from ._pricing import Budget, Ledger, Prices
 from ._retry import Failure, Retry
 from ._session import Session
-from ._submissions import Flight, LeaveLoop, OnSubmit, Submissions, call
+from ._submissions import Submissions
 from ._transports import DOWNLOADS_AT_ONCE, Transports
 from ._waiter import Waiter
 
@@ -35,16 +36,12 @@ if TYPE_CHECKING:
 BASE_URL = "https://api.ideal.house"
 #: API requests in flight. A look takes a tenth of a second, so ten of them serve hundreds of tasks.
 REQUESTS_AT_ONCE = 10
-#: Journal entries read at once.
-PAGE = 200
 #: Blocking calls in flight: journal writes, which share a commit, and chunks of downloads on their way to the disk.
 THREADS_AT_ONCE = 16
-#: Tasks whose price and kind are remembered from submit to end, about a kilobyte each.
-REMEMBERED = 200_000
 
 _UNOBSERVED = nullcontext(ignore)
 
-OnProgress = Callable[[Task], Awaitable[None] | None]
+T = TypeVar("T")
 
 
 class AsyncClient:
@@ -64,7 +61,9 @@ class AsyncClient:
         retry: How stubborn to be.
         pacing: How often to look.
         journal: Remembers every submission across crashes and restarts; you close it after the client.
+        account: A name for the account of the key, where a journal serves several accounts: each has keys of its own.
         budget: A limit in credits, shared with other clients if you like.
+        prices: Another price table. What has no price can be submitted all the same, unless there is a budget.
         observer: Hears what this client does; may serve other clients too.
 
     Raises:
@@ -93,7 +92,9 @@ class AsyncClient:
         retry: Retry | None = None,
         pacing: Pacing | None = None,
         journal: "JournalStore | None" = None,
+        account: str | None = None,
         budget: Budget | None = None,
+        prices: Prices | None = None,
         observer: Observer | None = None,
         _leave_loop: LeaveLoop | None = None,
     ) -> None:
@@ -120,36 +121,34 @@ class AsyncClient:
             observer=self._observer,
         )
         self._session = session
+        # Threads of our own number: the default limiter belongs to the application.
+        threads = anyio.CapacityLimiter(THREADS_AT_ONCE)
+        self._leave_loop = _leave_loop or partial(_in_thread, threads)
+        self._books = Books(
+            budget=budget,
+            prices=prices,
+            journal=journal,
+            origin=self.origin,
+            account=account or "",
+            leave_loop=self._leave_loop,
+            observer=self._observer,
+        )
         self._poller = Poller(
             session.look,
             forecast=Forecast(pacing or Pacing()),
             retry=retry,
             looks_at_once=max_requests_at_once,
             start_soon=self._start_soon,
-            on_end=self._settle,
+            on_end=self._books.ended,
             observer=self._observer,
         )
-        self._background = Background(self._poller.run, on_end=self._on_end)
-        # Threads of our own number: the default limiter belongs to the application.
-        threads = anyio.CapacityLimiter(THREADS_AT_ONCE)
-        self._leave_loop = _leave_loop or partial(anyio.to_thread.run_sync, limiter=threads)
-        self._journal = journal
-        self._submissions = Submissions(
-            session,
-            self._background,
-            budget=budget,
-            journal=journal,
-            origin=self.origin,
-            leave_loop=self._leave_loop,
-            on_task=self._remember,
-            observer=self._observer,
-        )
+        self._background = Background(self._poller.run, self._books.run, on_end=self._on_end)
+        self._submissions = Submissions(session, self._background, self._books)
         from ._download import Downloads  # at the top, who only imports this package would pay for it
 
         self._downloads = Downloads(
             self._transports.web, at_once=DOWNLOADS_AT_ONCE, retry=retry, leave_loop=self._leave_loop
         )
-        self._running: OrderedDict[int, Flight] = OrderedDict()
 
     def _start_soon(self, function: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
         self._background.start_soon(function, *args)
@@ -177,8 +176,7 @@ class AsyncClient:
     async def _on_end(self) -> None:
         """Runs in the event loop of the client, whoever closes it from where."""
         self._poller.fail_all()
-        if self._observer is not None:
-            self._observer.in_flight(-len(self._running))
+        self._books.close()
         await self._transports.aclose()
 
     @property
@@ -189,9 +187,17 @@ class AsyncClient:
     @property
     def ledger(self) -> Ledger:
         """Where this client's credits went."""
-        return self._submissions.ledger
+        return self._books.ledger
 
-    async def submit(self, request: ImageToVideo, *, key: str | None = None) -> int:
+    @property
+    def halted_by(self) -> Exception | None:
+        """Why three requests in a row brought no word of the API; `None` once it has spoken again.
+
+        What waits to be sent in the five seconds behind the third is given back, unpaid; then the next one is tried.
+        """
+        return self._submissions.halted_by
+
+    async def submit(self, request: ImageToVideo, *, key: str | None = None, on_submit: OnSubmit | None = None) -> int:
         """Create a task and return its id: the only call that spends.
 
         It is sent again only when it was certainly not received. A caller that is cancelled before the request left
@@ -200,6 +206,8 @@ class AsyncClient:
         Args:
             request: The video to make.
             key: Your idempotency key: within this client the same key is one task, however often it is submitted.
+            on_submit: Called with a `Submission` before anything else can fail, sync or async: the place to keep the
+                task id. It is called for a task that was found under the key as well; its `paid` tells which it is.
 
         Raises:
             BudgetExceeded: Nothing was sent.
@@ -210,7 +218,7 @@ class AsyncClient:
 
         Source: vendor's page, 1. Create Image to Video Task.
         """
-        flight = await self._submit(request, key=key, on_submit=None, deadline=None)
+        flight = await self._submit(request, key=key, on_submit=on_submit, deadline=None)
         return _id_of(flight)
 
     async def _submit(
@@ -219,20 +227,12 @@ class AsyncClient:
         if not isinstance(request, ImageToVideo):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
             raise TypeError(f"an ImageToVideo is submitted, not {type(request).__name__}")
         await self._background.open()
-        with self._call("submit") as known:
+        with self._observe("submit") as known:
             flight = await self._submissions.submit(request, key=key, on_submit=on_submit, deadline=deadline)
             known(_id_of(flight))
         return flight
 
-    def _remember(self, flight: Flight) -> None:
-        before = len(self._running)
-        self._running.setdefault(_id_of(flight), flight)  # the one that paid keeps its place: it is the one to refund
-        if len(self._running) > REMEMBERED:
-            self._running.popitem(last=False)
-        if self._observer is not None:
-            self._observer.in_flight(len(self._running) - before)
-
-    def _call(self, name: Call, task_id: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
+    def _observe(self, name: Call, task_id: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
         return _UNOBSERVED if self._observer is None else self._observer.call(name, task_id)
 
     async def fetch(self, task_id: int) -> Task:
@@ -247,15 +247,15 @@ class AsyncClient:
         Source: vendor's page, 2. Get Task Result.
         """
         await self._background.open()
-        outcome = await self._background.call(self._session.look_again, _check_id(task_id))
+        outcome = await self._background.run(self._session.look_again, _check_id(task_id))
         if outcome is None:
             raise ConnectionFailed("the client was closed during the look", task_id=task_id)
         if isinstance(outcome, Failure):
             if isinstance(outcome.error, TaskFailed):
-                await self._settle(task_id, None, outcome.error.reason)
+                await self._books.ended(task_id, None, outcome.error.reason)
             raise outcome.error
         if outcome.done:
-            await self._settle(task_id, outcome)
+            await self._books.ended(task_id, outcome)
         return outcome
 
     async def wait(self, task_id: int, *, timeout: float | None = None, on_progress: OnProgress | None = None) -> Task:
@@ -295,7 +295,7 @@ class AsyncClient:
             request: The video to make.
             key: As in `submit`.
             timeout: Seconds for the whole call; `None`: no limit.
-            on_submit: Called with the task id before anything else can fail, sync or async: the place to keep it.
+            on_submit: As in `submit`.
             on_progress: As in `wait`.
 
         Raises:
@@ -311,12 +311,12 @@ class AsyncClient:
         self, task_id: int, timeout: float | None, deadline: float | None, on_progress: OnProgress | None
     ) -> Task:
         waiter = Waiter(every_look=on_progress is not None)
-        with self._call("wait", task_id):
+        with self._observe("wait", task_id):
             self._join(task_id, waiter)
             try:
                 task = await waiter.next_look(task_id, timeout=timeout, deadline=deadline)
                 while on_progress is not None and not task.done:
-                    await call(on_progress, task)
+                    await run_callback(on_progress, task)
                     task = await waiter.next_look(task_id, timeout=timeout, deadline=deadline)
             finally:
                 self._poller.leave(task_id, waiter)
@@ -370,37 +370,39 @@ class AsyncClient:
             await changes.aclose()
 
     def _join(self, task_id: int, waiter: Waiter) -> None:
-        flight = self._running.get(task_id)
-        if flight is None:
+        purchase = self._books.running(task_id)
+        if purchase is None:
             self._poller.join(task_id, waiter)
         else:
-            self._poller.join(task_id, waiter, kind=flight.request.kind, submitted_at=flight.born)
+            self._poller.join(task_id, waiter, kind=purchase.request.kind, submitted_at=purchase.created_at)
 
-    async def _settle(self, task_id: int, task: Task | None, reason: str | None = None) -> None:
-        """A task ended: forget it, once its end is booked."""
-        flight = self._running.pop(task_id, None)
-        if self._observer is not None:
-            if flight is not None:
-                self._observer.in_flight(-1)
-            credits = flight.credits if flight is not None and flight.paid_here else None
-            self._observer.ended(task_id, task, credits)
-        await self._submissions.settle(flight, task_id, task, reason)
+    async def lookup(self, key: str) -> "Entry | None":
+        """Tell what the journal knows of a key: its state, task, credits and times; `None`: nothing.
+
+        It asks the journal only, so it costs nothing and may be called as often as you like.
+
+        Raises:
+            RuntimeError: This client has no journal.
+            JournalFailed: The journal cannot be read.
+
+        Example:
+            >>> async def show_order(client, number):
+            ...     entry = await client.lookup(f"order-{number}")
+            ...     return {"state": "new"} if entry is None else {"state": entry.state, "task": entry.task_id}
+        """
+        await self._background.open()
+        return await self._books.lookup(key)
 
     async def unsettled(self) -> AsyncGenerator["Entry"]:
         """Go through what the journal has not seen the end of: submissions in doubt, then tasks that run.
 
         Raises:
-            ValueError: This client has no journal.
+            RuntimeError: This client has no journal.
             JournalFailed: The journal cannot be read.
         """
-        if self._journal is None:
-            raise ValueError("this client has no journal: pass journal=Journal(path)")
-        await self._leave_loop(self._journal.sweep)
-        for state in ("unknown", "submitted"):
-            entries = self._journal.entries(state, origin=self.origin)
-            while page := await self._leave_loop(_read_page, entries):
-                for entry in page:
-                    yield entry
+        async with aclosing(self._books.unsettled()) as entries:
+            async for entry in entries:
+                yield entry
 
     async def download(
         self, task: Task, path: str | os.PathLike[str], *, part: Literal["video", "cover"] = "video"
@@ -443,15 +445,26 @@ class AsyncClient:
             raise ValueError(f"task {task.id} ({task.status}) has no {part}: wait for it first")
 
         target = Path(path)
-        with self._call("download", task.id):
+        with self._observe("download", task.id):
             await self._downloads.download(
                 url, target, media=part, identity=f"{task.id}/{part}", task_id=task.id, refresh=refresh
             )
         return target
 
 
-def _read_page(entries: "Iterator[Entry]") -> "list[Entry]":
-    return list(islice(entries, PAGE))
+async def _in_thread(threads: anyio.CapacityLimiter, function: Callable[..., T], *args: object) -> T:
+    """Leave the event loop for a function that blocks."""
+    try:
+        return await anyio.to_thread.run_sync(partial(function, *args), limiter=threads)
+    except RuntimeError as error:
+        if "start new thread" not in str(error):
+            raise
+        raise OSError("no thread can be started: raise this process's limit of threads (ulimit -u)") from error
+
+
+def background_of(client: AsyncClient) -> Background:
+    """Return the client's own task, for what else must outlive its caller."""
+    return client._background  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # the face has two halves
 
 
 def _check_id(task_id: int) -> int:
@@ -463,4 +476,4 @@ def _check_id(task_id: int) -> int:
 
 
 def _id_of(flight: Flight) -> int:
-    return cast("int", flight.task_id)  # a flight without one ended with an error
+    return cast("int", flight.purchase.task_id)  # a flight without one ended with an error

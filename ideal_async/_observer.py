@@ -40,8 +40,8 @@ class Observer:
         del name, task_id
         return nullcontext(ignore)
 
-    def submission(self, fate: Fate, request: ImageToVideo, credits: int) -> None:
-        """Hear what became of a request and of its *credits*."""
+    def submission(self, fate: Fate, request: ImageToVideo, credits: int | None) -> None:
+        """Hear what became of a request and of its *credits*; `None`: its price is not known."""
 
     def looked(self, task_id: int, result: Task | IdealError, late: float) -> None:
         """Hear of a look for those who wait: what it brought, and how many seconds after it was due it was made."""
@@ -108,7 +108,7 @@ class Guarded(Observer):
             self._report("call", problem)
         return False
 
-    def submission(self, fate: Fate, request: ImageToVideo, credits: int) -> None:
+    def submission(self, fate: Fate, request: ImageToVideo, credits: int | None) -> None:
         self._tell(self._observer.submission, fate, request, credits)
 
     def looked(self, task_id: int, result: Task | IdealError, late: float) -> None:

@@ -1,5 +1,6 @@
 """What a video costs, and how much may be spent."""
 
+from datetime import datetime
 from threading import Lock
 
 import attrs
@@ -59,10 +60,15 @@ def estimate(request: ImageToVideo, *, prices: Prices = PRICES) -> int:
 
     Source: vendor's page, Credits Deduction.
     """
-    try:
-        return prices.credits[request.model_type, request.generate_audio, request.resolution, request.duration]
-    except KeyError:
-        raise ValueError(f"the price table of {prices.date} has no price for {request.kind}") from None
+    credits_ = price(request, prices)
+    if credits_ is None:
+        raise ValueError(f"the price table of {prices.date} has no price for {request.kind}")
+    return credits_
+
+
+def price(request: ImageToVideo, prices: Prices) -> int | None:
+    """Return what a request costs, in credits; `None` where the table does not say."""
+    return prices.credits.get((request.model_type, request.generate_audio, request.resolution, request.duration))
 
 
 class Ledger:
@@ -95,16 +101,22 @@ class Ledger:
     def _check(self, needed: int) -> None:
         """Any amount is fine: a plain ledger only counts."""
 
-    def charge(self, credits: int) -> None:
-        """The task id came: what was reserved is spent."""
+    def charge(self, credits: int, *, held: bool = False) -> None:
+        """The task id came: what was reserved is spent, or what was *held* since no answer came."""
         with self._lock:
-            self.reserved -= credits
+            if held:
+                self.unknown -= credits
+            else:
+                self.reserved -= credits
             self.spent += credits
 
-    def release(self, credits: int) -> None:
-        """The API refused, or nothing was sent: what was reserved is free again."""
+    def release(self, credits: int, *, held: bool = False) -> None:
+        """Nothing was created: what was reserved is free again, or what was *held* since no answer came."""
         with self._lock:
-            self.reserved -= credits
+            if held:
+                self.unknown -= credits
+            else:
+                self.reserved -= credits
 
     def hold(self, credits: int) -> None:
         """No usable answer came: what was reserved may be spent, so it stays out of reach."""
@@ -118,37 +130,42 @@ class Ledger:
             self.spent -= credits
             self.refunded += credits
 
-    def settle(self, credits: int) -> None:
-        """The answer of a request thought lost came late: what was unknown is spent."""
-        with self._lock:
-            self.unknown -= credits
-            self.spent += credits
-
 
 class Budget(Ledger):
     """A limit in credits, shared by any number of clients.
 
     Args:
         credits: At most this much is spent, reserved or unknown at any time.
+        since: `None`: the limit counts what is spent by means of this object, as long as it lives. A time with a time
+            zone: it counts everything that the journal of its client knows from then on, of the same API and account,
+            over restarts and processes; it is decided in the journal's own transaction.
         prices: The price table it counts with.
+
+    Raises:
+        ValueError: *credits* is negative, or *since* has no time zone.
 
     Example:
         >>> Budget(100).left
         100
     """
 
-    def __init__(self, credits: int, *, prices: Prices = PRICES) -> None:
+    def __init__(self, credits: int, since: datetime | None = None, *, prices: Prices = PRICES) -> None:
         super().__init__()
+        if not isinstance(credits, int) or isinstance(credits, bool):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+            raise TypeError(f"a budget is a whole number of credits, not {credits!r}")
         if credits < 0:
             raise ValueError(f"a budget is 0 credits or more, not {credits}")
+        if since is not None and since.tzinfo is None:
+            raise ValueError(f"since={since} has no time zone: pass datetime.now(UTC) or the like")
         self.credits = credits
+        self.since = since
         self.prices = prices
 
     @property
     def left(self) -> int:
-        """Credits that can still be reserved."""
+        """Credits that can still be reserved, as far as this object knows; with *since* the journal knows better."""
         return self.credits - self.reserved - self.spent - self.unknown
 
     def _check(self, needed: int) -> None:
-        if needed > self.left:
+        if self.since is None and needed > self.left:
             raise BudgetExceeded(needed=needed, left=self.left)

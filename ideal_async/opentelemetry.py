@@ -141,12 +141,12 @@ class OpenTelemetry(Observer):
         attributes = {"ideal_async.task.id": str(task_id)}
         self._tracer.start_span("ideal_async.task", parent, attributes=attributes, links=[paid_by]).end()
 
-    def submission(self, fate: str, request: ImageToVideo, credits: int) -> None:
+    def submission(self, fate: str, request: ImageToVideo, credits: int | None) -> None:
         """Count it, and the credits it moved."""
         del request
         self._submissions.add(1, {"ideal_async.fate": fate})
         outcome = {"submitted": "spent", "unknown": "unknown"}.get(fate)
-        if outcome is not None:
+        if outcome is not None and credits is not None:
             self._credits.add(credits, {"ideal_async.outcome": outcome})
 
     def looked(self, task_id: int, result: Task | IdealError, late: float) -> None:

@@ -10,7 +10,7 @@ import anyio.abc
 import httpx
 import pytest
 
-from ideal_async import AsyncClient, ImageToVideo
+from ideal_async import AsyncClient, ImageToVideo, Submission
 from ideal_async._transports import httpcore_sent_nothing
 
 ID = 1234567890123456789
@@ -107,6 +107,11 @@ class _Body(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> Any:
         yield self._content
+
+
+def note_id(ids: list[int]) -> Callable[[Submission], None]:
+    """An `on_submit` that keeps the ids."""
+    return lambda submission: ids.append(submission.task_id)
 
 
 def client_of(service: httpx.AsyncBaseTransport, **more: Any) -> AsyncClient:

@@ -67,7 +67,7 @@ async def test_a_call_returns_what_its_function_returns() -> None:
         await anyio.sleep(1)
         return one + other
 
-    assert await background.call(add, 1, 2) == 3
+    assert await background.run(add, 1, 2) == 3
     await background.aclose()
 
 
@@ -85,7 +85,7 @@ async def test_a_call_ends_with_its_caller() -> None:
 
     began = anyio.current_time()
     with anyio.move_on_after(3):
-        await background.call(forever)
+        await background.run(forever)
     await anyio.wait_all_tasks_blocked()
     assert len(ended) == 1
     assert ended[0] - began < 3.5
@@ -102,7 +102,7 @@ async def test_a_call_that_closing_interrupts_has_no_result() -> None:
         return 1
 
     async def call() -> None:
-        results.append(await background.call(forever))
+        results.append(await background.run(forever))
 
     async with anyio.create_task_group() as callers:
         await background.open(scoped=True)

@@ -308,7 +308,7 @@ async def test_each_paid_job_is_told(kind: str) -> None:
     sandbox = world()
     async with opened(sandbox) as client:
         await run(client, [("a", ROOM), ROOM], on_submit=told.append if kind == "sync" else async_)
-    first, second = sorted(told, key=lambda submission: submission.index)
+    first, second = sorted(told, key=lambda submission: submission.index or 0)
     assert (first.index, first.key, first.request) == (0, "a", ROOM)
     assert (second.index, second.key, second.request) == (1, None, ROOM)
     assert {submission.task_id for submission in told} == {task.id for task in sandbox.created}

@@ -20,7 +20,7 @@ import anyio
 import httpx
 import pytest
 
-from ideal_async import PRICES, AsyncClient, Entry, ImageToVideo, Journal, Pacing
+from ideal_async import PRICES, AsyncClient, ImageToVideo, Intent, Journal, Pacing
 from ideal_async.__main__ import main
 from ideal_async.cli import _app, _demo, _run
 from ideal_async.cli._demo import MOVES, Picture, drawn_rooms, linked, mean_delay, mix, photographs
@@ -255,7 +255,7 @@ def journal(alone: Path) -> Path:
     with Journal(folder / "batch.journal") as journal:
         for key in ("a", "b"):
             intent = journal.intend("https://api.example:443", key, request, 10)
-            assert not isinstance(intent, Entry)
+            assert isinstance(intent, Intent)
             if key == "a":
                 journal.unknown(intent)
             else:

@@ -15,7 +15,21 @@ import anyio.lowlevel
 import attrs
 import httpx
 import pytest
-from fakes import BASE_URL, GENERATE, ID, KEY, ROOM, Service, answer, client_of, http, look, loopback, read_request
+from fakes import (
+    BASE_URL,
+    GENERATE,
+    ID,
+    KEY,
+    ROOM,
+    Service,
+    answer,
+    client_of,
+    http,
+    look,
+    loopback,
+    note_id,
+    read_request,
+)
 
 from ideal_async import (
     AsyncClient,
@@ -30,6 +44,7 @@ from ideal_async import (
     OutOfCredits,
     Pacing,
     Retry,
+    Submission,
     SubmissionUnknown,
     Task,
     TaskFailed,
@@ -272,7 +287,7 @@ async def test_the_same_key_is_one_flight() -> None:
     told: list[int] = []
 
     async def order() -> None:
-        task = await client.generate(ROOM, key="order-42", on_submit=told.append)
+        task = await client.generate(ROOM, key="order-42", on_submit=note_id(told))
         ids.append(task.id)
 
     async with opened(sandbox) as client:
@@ -361,7 +376,7 @@ async def test_callbacks_may_be_sync_or_async(kind: str) -> None:
     callback = sync if kind == "sync" else async_
     async with opened(world()) as client:
         await client.generate(ROOM, on_submit=callback, on_progress=callback)
-    assert heard[0] == ID
+    assert heard[0] == Submission(ID, None, ROOM, paid=True)
     assert len(heard) > 1
     assert all(isinstance(task, Task) and not task.done for task in heard[1:])
 
@@ -369,7 +384,7 @@ async def test_callbacks_may_be_sync_or_async(kind: str) -> None:
 async def test_what_on_submit_raises_is_told_with_the_paid_id() -> None:
     """The caller's own exception, with a note; the task goes on and can be awaited."""
 
-    def forget(_: int) -> NoReturn:
+    def forget(_: Submission) -> NoReturn:
         raise KeyError("the database is down")
 
     async with opened(world()) as client:
@@ -396,11 +411,11 @@ async def test_one_callers_failing_callback_is_not_anothers() -> None:
     """Two callers of one key: one forgets, one remembers."""
     told: list[int] = []
 
-    def forget(_: int) -> NoReturn:
+    def forget(_: Submission) -> NoReturn:
         raise KeyError
 
     async with opened(world()) as client, anyio.create_task_group() as callers:
-        callers.start_soon(lambda: client.generate(ROOM, key="a", on_submit=told.append))
+        callers.start_soon(lambda: client.generate(ROOM, key="a", on_submit=note_id(told)))
         with pytest.raises(KeyError):
             await client.generate(ROOM, key="a", on_submit=forget)
     assert told == [ID]
@@ -436,7 +451,8 @@ async def test_no_time_at_all_is_a_timeout_too(timeout: float) -> None:
 async def test_a_deadline_before_the_request_left_withdraws_it() -> None:
     """All slots are taken: nothing is sent, nothing is spent, and the key is free."""
     gate = Gate()
-    service = Service(submit=[answer(ID), gate])
+    replies: list[Any] = [answer(ID), gate]
+    service = Service(submit=replies)
     budget = Budget(120)
     async with client_of(service, budget=budget) as client, anyio.create_task_group() as callers:
         await client.submit(ROOM)  # the API has answered one, so there are four slots
@@ -458,7 +474,7 @@ async def test_a_deadline_during_the_post_leaves_it_running() -> None:
     told: list[int] = []
     async with client_of(service) as client:
         with pytest.raises(SubmissionUnknown) as caught:
-            await client.generate(ROOM, key="a", timeout=5, on_submit=told.append)
+            await client.generate(ROOM, key="a", timeout=5, on_submit=note_id(told))
         assert (caught.value.key, caught.value.task_id, told) == ("a", None, [])
         assert books(client) == (20, 0, 0, 0)
         gate.open.set()
@@ -471,8 +487,8 @@ async def test_a_slow_callback_runs_once_whoever_left_meanwhile() -> None:
     """Two callers of one key with slow callbacks, of which the first loses patience while its own runs."""
     told: list[str] = []
 
-    def tell(name: str) -> Callable[[int], Awaitable[None]]:
-        async def slowly(_: int) -> None:
+    def tell(name: str) -> Callable[[Submission], Awaitable[None]]:
+        async def slowly(_: Submission) -> None:
             await anyio.sleep(10)
             told.append(name)
 
@@ -498,7 +514,7 @@ async def test_a_refund_is_booked_for_a_task_whose_submitter_left() -> None:
     told: list[int] = []
     async with opened(sandbox, budget=budget) as client:
         with anyio.move_on_after(1):
-            await client.generate(ROOM, on_submit=told.append)
+            await client.generate(ROOM, on_submit=note_id(told))
         await anyio.sleep(5)
         assert told == [ID]
         with pytest.raises(TaskFailed):
@@ -518,7 +534,7 @@ async def test_a_caller_may_be_cancelled_at_every_await(steps: int, keyed: bool)
     async with opened(sandbox) as client:
         async with anyio.create_task_group() as callers:
             key = "a" if keyed else None
-            callers.start_soon(lambda: client.generate(ROOM, key=key, on_submit=told.append))
+            callers.start_soon(lambda: client.generate(ROOM, key=key, on_submit=note_id(told)))
             for _ in range(steps):
                 await anyio.lowlevel.checkpoint()
             callers.cancel_scope.cancel()
@@ -873,7 +889,8 @@ async def test_who_waits_when_the_client_closes_is_told() -> None:
 @pytest.mark.parametrize("attempt", range(8))
 async def test_closing_waits_for_a_post_in_flight_and_refuses_what_has_not_left(attempt: int) -> None:
     """The paid one is booked and its callback runs; the queued ones cost nothing; nobody hangs, in whatever order."""
-    service = Service(submit=[answer(ID), lambda _: later()], look=look())
+    replies: list[Any] = [answer(ID), lambda _: later()]
+    service = Service(submit=replies, look=look())
     told: list[int] = []
     outcomes: list[str] = []
 
@@ -890,7 +907,7 @@ async def test_closing_waits_for_a_post_in_flight_and_refuses_what_has_not_left(
 
     async with anyio.create_task_group() as callers, client_of(service, max_requests_at_once=2) as client:
         await client.submit(ROOM)  # the API has answered one, so two may go at once
-        callers.start_soon(call, lambda: client.generate(ROOM, on_submit=told.append))
+        callers.start_soon(call, lambda: client.generate(ROOM, on_submit=note_id(told)))
         callers.start_soon(call, lambda: client.submit(ROOM))
         await anyio.sleep(1)
         for _ in range(2):
@@ -950,7 +967,7 @@ async def test_asyncios_own_cancellation_of_a_caller_tears_no_post(anyio_backend
     told: list[int] = []
     async with client_of(Service(submit=gate)) as client:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(client.generate(ROOM, on_submit=told.append), 1)
+            await asyncio.wait_for(client.generate(ROOM, on_submit=note_id(told)), 1)
         gate.open.set()
         await asyncio.sleep(1)
         assert (told, books(client)) == ([ID], (0, 20, 0, 0))
@@ -1097,10 +1114,10 @@ def test_a_fork_of_httpx_works_too(backend: str) -> None:
 
 async def test_a_client_does_not_remember_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tasks that nobody waits for would fill the memory; the oldest is forgotten, and can be awaited all the same."""
-    monkeypatch.setattr("ideal_async._client.REMEMBERED", 2)
+    monkeypatch.setattr("ideal_async._books.REMEMBERED", 2)
     async with opened(world()) as client:
         ids = [await client.submit(ROOM) for _ in range(3)]
-        assert list(client._running) == ids[1:]
+        assert [task_id for task_id in ids if client._books.running(task_id)] == ids[1:]
         assert (await client.wait(ids[0])).succeeded
 
 

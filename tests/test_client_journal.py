@@ -11,6 +11,7 @@ import anyio
 import anyio.lowlevel
 import httpx
 import pytest
+from fakes import note_id
 
 from ideal_async import (
     AsyncClient,
@@ -23,6 +24,7 @@ from ideal_async import (
     JournalFailed,
     Outcome,
     OutOfCredits,
+    Submission,
     SubmissionUnknown,
     TaskFailed,
     batch,
@@ -114,7 +116,7 @@ async def test_a_submitted_key_waits_for_its_task(sandbox: Sandbox, journal: Jou
         task_id = await client.submit(room(), key="a")
     told: list[int] = []
     async with client_of(sandbox.transport, journal) as client:
-        task = await client.generate(room(), key="a", on_submit=told.append)
+        task = await client.generate(room(), key="a", on_submit=note_id(told))
     assert (task.id, told, len(sandbox.created)) == (task_id, [task_id], 1)
     assert states(journal) == {"a": "succeeded"}
 
@@ -256,7 +258,7 @@ async def test_an_id_that_cannot_be_written_is_in_the_exception(sandbox: Sandbox
     journal.__class__ = Full
     async with client_of(sandbox.transport, journal) as client:
         with pytest.raises(JournalFailed) as failed:
-            await client.generate(room(), key="a", on_submit=told.append)
+            await client.generate(room(), key="a", on_submit=note_id(told))
         assert failed.value.task_id == sandbox.created[0].id
         assert told == [failed.value.task_id]
         assert client.ledger.spent == 10
@@ -318,7 +320,7 @@ async def test_an_answer_behind_the_deadline_is_written_down(journal: Journal) -
     told: list[int] = []
     async with client_of(Answering(paid(7), delay=20.0), journal) as client:
         with pytest.raises(SubmissionUnknown):
-            await client.generate(room(), key="a", timeout=5, on_submit=told.append)
+            await client.generate(room(), key="a", timeout=5, on_submit=note_id(told))
         assert states(journal) == {"a": "intended"}
     assert states(journal) == {"a": "submitted"}
     assert told == [7]
@@ -372,7 +374,7 @@ async def test_resume_goes_on_without_a_post(sandbox: Sandbox, journal: Journal)
 async def test_resume_needs_a_journal(sandbox: Sandbox) -> None:
     """Without one there is nothing to resume, and the message names the fix."""
     async with AsyncClient("sandbox", transport=sandbox.transport) as client, resume(client) as resumed:
-        with pytest.raises(ValueError, match="journal="):
+        with pytest.raises(RuntimeError, match="journal="):
             await anext(aiter(resumed))
 
 
@@ -423,9 +425,11 @@ async def test_a_journal_that_breaks_otherwise_loses_no_id(journal: Journal, san
     """No thread can be started any more: the paid id is in the exception, and other callers go on waiting."""
     told: list[int] = []
     waited: list[bool] = []
+    broken: list[bool] = []
 
     async def no_thread(function: Callable[..., Any], *args: object) -> Any:
-        if getattr(function, "__name__", "") == "submitted" and sandbox.created[1:]:
+        if sandbox.created[1:] and not broken:  # the second id is about to be written
+            broken.append(True)
             raise RuntimeError("can't start new thread")
         return await inline(function, *args)
 
@@ -438,7 +442,7 @@ async def test_a_journal_that_breaks_otherwise_loses_no_id(journal: Journal, san
         others.start_soon(wait_for_another)
         await anyio.sleep(1)
         with pytest.raises(JournalFailed, match="can't start new thread") as failed:
-            await client.generate(room(1), key="b", on_submit=told.append)
+            await client.generate(room(1), key="b", on_submit=note_id(told))
         assert [failed.value.task_id] == told == [sandbox.created[1].id]
         assert (client.ledger.reserved, client.ledger.spent, client.ledger.unknown) == (0, 20, 0)
     assert waited == [True]
@@ -512,7 +516,7 @@ async def test_a_callback_may_use_the_same_key(journal: Journal) -> None:
     ids: list[int] = []
     async with client_of(Answering(paid(7)), journal) as client:
 
-        async def again(_: int) -> None:
+        async def again(_: Submission) -> None:
             ids.append(await client.submit(room(), key="a"))
 
         with pytest.raises(TaskFailed):
@@ -526,7 +530,7 @@ async def test_a_callback_that_is_cancelled_by_others_ends_nobody_elses_wait(jou
     cancelled = asyncio.get_running_loop().create_future()
     cancelled.cancel()
 
-    async def on_submit(_: int) -> None:
+    async def on_submit(_: Submission) -> None:
         await cancelled
 
     async with client_of(Answering(paid()), journal) as client:

@@ -29,9 +29,13 @@ async def test_a_quiet_day_is_a_line_a_job(caplog: pytest.LogCaptureFixture) -> 
     """At INFO the submission; the looks are for DEBUG."""
     caplog.set_level(logging.DEBUG, "ideal_async")
     async with client_of(Service(submit=answer(ID), look=[look(), look("Success")])) as client:
-        await client.generate(PRIVATE)
-    assert lines(caplog, logging.INFO) == [f"task {ID} submitted: 20 credits"]
-    assert lines(caplog) == ["POST 200", f"task {ID} submitted: 20 credits", "GET 200", "GET 200"]
+        begun = anyio.current_time()
+        await client.generate(PRIVATE, key="order-42")
+        seconds = anyio.current_time() - begun
+    submitted = f"key 'order-42': task {ID} submitted: 20 credits"
+    ended = f"key 'order-42': task {ID} ended after {seconds:.1f} s: Success"
+    assert lines(caplog, logging.INFO) == [submitted, ended]
+    assert lines(caplog) == ["POST 200", submitted, "GET 200", "GET 200", ended]
 
 
 async def test_nothing_secret_is_logged_whatever_goes_wrong(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ async def test_another_tasks_answer_is_no_answer() -> None:
 async def test_a_loop_torn_down_in_a_callback_still_lands() -> None:
     """The event loop cancels the very task that runs `on_submit`: whoever waits for the id gets it."""
 
-    async def on_submit(_: int) -> None:
+    async def on_submit(_: object) -> None:
         task = asyncio.current_task()
         assert task is not None
         task.cancel()

@@ -18,7 +18,7 @@ from ideal_async import (
     SubmissionUnknown,
     Task,
     TaskFailed,
-    _client,
+    _books,
 )
 from ideal_async.sandbox import Sandbox
 
@@ -45,7 +45,7 @@ class Notebook(Observer):
             raise
         self.heard.append((name, "done"))
 
-    def submission(self, fate: str, request: ImageToVideo, credits: int) -> None:
+    def submission(self, fate: str, request: ImageToVideo, credits: int | None) -> None:
         """Note a fate."""
         assert request is ROOM
         self.heard.append((fate, credits))
@@ -183,7 +183,7 @@ async def test_a_request_that_never_left_is_told() -> None:
 @pytest.mark.anyio
 async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A task that fell out of the memory is not counted as in flight."""
-    monkeypatch.setattr(_client, "REMEMBERED", 2)
+    monkeypatch.setattr(_books, "REMEMBERED", 2)
     sandbox, notebook = Sandbox(render=False), Notebook()
     async with AsyncClient("sandbox", transport=sandbox.transport, observer=notebook) as client:
         for _ in range(3):

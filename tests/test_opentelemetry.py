@@ -20,6 +20,7 @@ from ideal_async import (
     AsyncClient,
     IdealError,
     ImageToVideo,
+    Submission,
     SubmissionUnknown,
     TaskFailed,
     UnexpectedAnswer,
@@ -148,8 +149,8 @@ async def test_a_submit_that_was_paid_after_all_is_linked() -> None:
     """An error that knows its task leads there too, as with a callback that failed."""
     sandbox, process = Sandbox(render=False), Process()
 
-    def lose(task_id: int) -> None:
-        raise WaitTimeout(1.0, task_id=task_id)
+    def lose(submission: Submission) -> None:
+        raise WaitTimeout(1.0, task_id=submission.task_id)
 
     async with process.client(sandbox) as client:
         with pytest.raises(WaitTimeout):

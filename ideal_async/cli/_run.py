@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import cast
 from urllib.parse import urlsplit
 
 import anyio
@@ -71,7 +72,7 @@ class Run:
         async with anyio.create_task_group() as followers:
 
             def begin(submission: Submission) -> None:
-                job = new[submission.index]
+                job = new[cast("int", submission.index)]  # in a batch there is one
                 self.board.pay(job, submission.task_id, time.time())
                 followers.start_soon(self._follow, job, submission.task_id)
 
