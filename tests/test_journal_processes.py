@@ -212,6 +212,33 @@ def test_a_full_disk_is_an_error_before_anything_is_sent(path: pathlib.Path, chi
         assert len(found) - int(number) in {0, 1}
 
 
+def test_an_id_that_found_no_room_is_told_and_lost_aloud(path: pathlib.Path, children: Any) -> None:
+    """A real full disk between intent and id: the key answers in that process, and closing names the id."""
+    child = children(
+        """
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        journal = Journal(path)
+        intent = journal.intend(API, "order", ROOM, 20)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(path + "-wal"), resource.RLIM_INFINITY))
+        try:
+            journal.submitted(intent, 7)
+        except JournalFailed as error:
+            print(error.task_id, flush=True)
+        print(journal.intend(API, "order", ROOM, 20).task_id, flush=True)
+        try:
+            journal.close()
+        except JournalFailed as error:
+            print(error, flush=True)
+        """,
+        path,
+    )
+    assert [child.hear(), child.hear()] == ["7", "7"]
+    assert "key 'order' is submitted as task 7" in child.hear()
+    assert child.end() == 0
+    with Journal(path) as journal:
+        assert [entry.state for entry in journal.entries()] == ["unknown"]
+
+
 def test_a_read_only_file_is_an_error_at_once(children: Any) -> None:
     """Found when the journal is opened, long before money is at stake."""
     with tempfile.TemporaryDirectory() as folder:

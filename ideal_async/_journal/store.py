@@ -142,16 +142,21 @@ class FileStore:
         intent = new_intent(origin, key, request, credits, account=account, now=datetime.fromisoformat(now))
         owner = self._claim()
         owner.held[intent.attempt] = intent  # before another thread can see the row
-        row = self._commits.write(
-            partial(
-                transitions.intend,
-                intent=intent,
-                cap=cap,
-                named=key is not None,
-                owner=owner.id,
-                is_alive=self._is_alive,
-            )
+        work = partial(
+            transitions.intend,
+            intent=intent,
+            cap=cap,
+            named=key is not None,
+            owner=owner.id,
+            is_alive=self._is_alive,
         )
+        try:
+            row = self._commits.write(work)
+        except JournalFailed:
+            known = self._known(intent)
+            if known is None:
+                raise
+            return known
         if row is None:
             return intent
         (entry,) = self._entries([row])
@@ -344,11 +349,19 @@ class FileStore:
         remove_dead(self._folder)
         return found
 
+    def _known(self, intent: Intent) -> Entry | None:
+        """Return what this very process was told of a key and could not write: nobody else will ever tell."""
+        if not any(told.key == intent.key for told in self._commits.owed()):
+            return None
+        entry = self.find(intent.origin, intent.key, account=intent.account)
+        return entry if entry is not None and entry.state in {"submitted", "unknown"} else None
+
     def _claim(self) -> Owner:
         """Be alive, from the first intent on: who only reads leaves no lock file."""
         self._commits.check()
         with self._claiming, translate_errors(self._path):
             if self._owner is None:
+                self._commits.check_place()
                 self._owner = Owner(self._folder)
             return self._owner
 

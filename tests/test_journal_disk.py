@@ -1,0 +1,364 @@
+"""Disks that fill up, files that go away, copies: what is known is told, and nothing is paid into the void."""
+
+import os
+import pathlib
+import shutil
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from fakes import Service, answer
+from journal_steps import API, ROOM, Clock, ask, go, submitted, succeeded
+
+from ideal_async import AsyncClient, Intent, Journal, JournalFailed
+
+Fault = Callable[[], None]
+
+
+@pytest.fixture
+def path(tmp_path: pathlib.Path) -> pathlib.Path:
+    return tmp_path / "orders.journal"
+
+
+@pytest.fixture
+def journal(path: pathlib.Path) -> Iterator[Journal]:
+    journal = Journal(path, now=Clock())
+    yield journal
+    with suppress(JournalFailed):
+        journal.close()
+
+
+class Disk:
+    """A disk on which nothing can be written for a while; reading goes on."""
+
+    def __init__(self, journal: Journal, kind: str) -> None:
+        self._writer = journal._commits._writer
+        self._kind = kind
+
+    def fill(self) -> None:
+        """Let every write fail: each by itself, as for want of room, or as soon as a transaction begins."""
+        if self._kind == "full":
+            self._writer.set_authorizer(
+                lambda action, *_: sqlite3.SQLITE_DENY if action in WRITES else sqlite3.SQLITE_OK
+            )
+        else:
+            self._writer.execute("PRAGMA query_only = ON")
+
+    def free(self) -> None:
+        """Let them succeed again."""
+        self._writer.set_authorizer(None)
+        self._writer.execute("PRAGMA query_only = OFF")
+
+
+WRITES = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
+
+
+@pytest.fixture(params=["full", "read-only"])
+def disk(request: pytest.FixtureRequest, journal: Journal) -> Disk:
+    return Disk(journal, request.param)
+
+
+# What is owed is told.
+
+
+def test_an_id_that_could_not_be_written_answers_for_its_key(journal: Journal, disk: Disk) -> None:
+    """The very process that holds it would wait for itself, for ever."""
+    intent = go(journal)
+    disk.fill()
+    with pytest.raises(JournalFailed) as failed:
+        journal.submitted(intent, 7)
+    assert failed.value.task_id == 7
+    for _ in range(2):
+        assert (ask(journal).state, ask(journal).task_id) == ("submitted", 7)
+    found = journal.find(API, "order")
+    assert found is not None
+    assert (found.state, found.task_id) == ("submitted", 7)
+    assert [entry.task_id for entry in journal.entries()] == [7]
+    disk.free()
+    journal.sweep()
+    assert (ask(journal).state, ask(journal).task_id) == ("submitted", 7)
+
+
+def test_a_doubt_that_could_not_be_written_is_told(journal: Journal, disk: Disk) -> None:
+    """Nobody waits for an answer that will not come."""
+    intent = go(journal)
+    disk.fill()
+    with pytest.raises(JournalFailed):
+        journal.unknown(intent)
+    assert ask(journal).state == "unknown"
+
+
+@pytest.mark.parametrize("what", ["withdraw", "refused"])
+def test_what_was_not_paid_may_go_again_when_that_can_be_written(journal: Journal, disk: Disk, what: str) -> None:
+    """Until then nothing is sent, and the error says why."""
+    intent = go(journal)
+    disk.fill()
+    with pytest.raises(JournalFailed):
+        getattr(journal, what)(intent, *(["no"] if what == "refused" else []))
+    with pytest.raises(JournalFailed, match=r"may go again, but its last attempt cannot be written off yet|read-only"):
+        journal.intend(API, "order", ROOM, 20)
+    found = journal.find(API, "order")
+    assert found is not None
+    assert found.state == "refused"
+    disk.free()
+    assert isinstance(journal.intend(API, "order", ROOM, 20), Intent)
+
+
+def test_closing_names_what_was_lost(journal: Journal, disk: Disk, path: pathlib.Path) -> None:
+    """The ids stand nowhere else; opened again, their keys are in doubt."""
+    intents = [go(journal, key) for key in "abc"]
+    disk.fill()
+    for number, intent in enumerate(intents[:2], 7):
+        with pytest.raises(JournalFailed):
+            journal.submitted(intent, number)
+    with pytest.raises(JournalFailed):
+        journal.unknown(intents[2])
+    with pytest.raises(JournalFailed) as lost:
+        journal.close()
+    message = str(lost.value)
+    assert "key 'a' is submitted as task 7, key 'b' is submitted as task 8, key 'c' is unknown" in message
+    assert "for this user" in message
+    journal.close()
+    with Journal(path) as again:
+        assert [entry.state for entry in again.entries()] == ["unknown"] * 3
+        again.adopt("a", 7, force=True)
+
+
+def test_closing_says_nothing_where_nothing_is_lost(journal: Journal, disk: Disk) -> None:
+    """The last write may go through after all."""
+    intent = go(journal)
+    disk.fill()
+    with pytest.raises(JournalFailed):
+        journal.submitted(intent, 7)
+    disk.free()
+    journal.close()
+
+
+@pytest.mark.anyio
+async def test_a_client_on_a_full_disk_pays_once(journal: Journal, disk: Disk) -> None:
+    """The first call raises with the id, the second returns it, and so does the first after a restart."""
+    service = Service(submit=lambda _: fill_and_answer(disk))
+    async with AsyncClient("key", base_url="https://api.example", transport=service, journal=journal) as client:
+        with pytest.raises(JournalFailed) as failed:
+            await client.submit(ROOM, key="a")
+        assert failed.value.task_id == 7
+        assert await client.submit(ROOM, key="a") == 7
+        disk.free()
+        assert await client.submit(ROOM, key="a") == 7
+    assert len(service.submits) == 1
+
+
+def fill_and_answer(disk: Disk) -> Any:
+    disk.fill()
+    return answer(7)
+
+
+@pytest.mark.anyio
+async def test_a_journal_closes_in_an_async_block(path: pathlib.Path) -> None:
+    """Beside `with`: the event loop is not held up, and what was lost is said."""
+    async with Journal(path) as journal:
+        submitted(journal)
+    with pytest.raises(RuntimeError, match="is closed"):
+        journal.sweep()
+    with pytest.raises(RuntimeError, match="is closed"):
+        journal.open()
+
+
+# A file that goes away.
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+@pytest.mark.parametrize("how", ["deleted", "moved", "replaced"])
+def test_nothing_is_paid_into_a_file_that_went_away(
+    journal: Journal, path: pathlib.Path, suffix: str, how: str
+) -> None:
+    """Neither a new intent nor one that was about to be sent; what was paid by then is told, and lost only aloud."""
+    journal.submitted(go(journal, "before"), 1)
+    waiting, sent = go(journal, "waiting"), go(journal, "sent")
+    assert journal.confirm(waiting)
+    file = pathlib.Path(f"{path}{suffix}")
+    if how == "deleted":
+        file.unlink()
+    else:
+        file.rename(path.with_name("elsewhere"))
+    if how == "replaced":
+        shutil.copy(path.with_name("elsewhere"), file)
+    gone = "was deleted, moved or replaced while it was open, so that nothing more is sent"
+    with pytest.raises(JournalFailed, match=gone):
+        journal.intend(API, "order", ROOM, 20)
+    with pytest.raises(JournalFailed, match=gone):
+        journal.confirm(waiting)
+    with pytest.raises(JournalFailed, match=gone) as failed:
+        journal.submitted(sent, 7)
+    assert failed.value.task_id == 7
+    assert [entry.state for entry in journal.entries(keys=["sent"])] == ["submitted"]
+    if how == "moved":
+        path.with_name("elsewhere").rename(file)
+        assert isinstance(journal.intend(API, "order", ROOM, 20), Intent)
+        journal.close()
+        with Journal(path) as again:
+            assert [entry.task_id for entry in again.entries("submitted")] == [1, 7]
+    else:
+        with pytest.raises(JournalFailed, match="key 'sent' is submitted as task 7"):
+            journal.close()
+    del waiting
+
+
+def test_a_folder_that_goes_away_takes_the_file_along(journal: Journal, path: pathlib.Path) -> None:
+    """Found out as well."""
+    path.parent.rename(path.parent.with_name("elsewhere"))
+    with pytest.raises(JournalFailed, match="was deleted, moved or replaced"):
+        journal.intend(API, "order", ROOM, 20)
+    path.parent.with_name("elsewhere").rename(path.parent)
+
+
+# A file by itself.
+
+
+def test_the_file_holds_everything_when_new_idle_or_closed(journal: Journal, path: pathlib.Path) -> None:
+    """A copy of it alone is a journal then, and pays nothing again."""
+    copy = path.with_name("copy")
+    shutil.copy(path, copy)
+    Journal(copy).close()
+    submitted(journal)
+    journal.idle()
+    assert pathlib.Path(f"{path}-wal").stat().st_size == 0
+    shutil.copy(path, path.with_name("second"))
+    with Journal(path.with_name("second")) as second:
+        assert ask(second).state == "submitted"
+    journal.close()
+    assert not pathlib.Path(f"{path}-wal").exists()
+
+
+def test_idling_waits_for_nobody(journal: Journal, path: pathlib.Path) -> None:
+    """Another program in the middle of something: the log stays as it is, until the next time."""
+    submitted(journal)
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM entries").fetchall()
+    journal.submitted(go(journal, "more"), 8)
+    journal.idle()
+    assert pathlib.Path(f"{path}-wal").stat().st_size > 0
+    reader.close()
+    journal.idle()
+    assert pathlib.Path(f"{path}-wal").stat().st_size == 0
+
+
+# Backups.
+
+
+@pytest.fixture
+def backup(journal: Journal, path: pathlib.Path) -> pathlib.Path:
+    """Made while in use: what is paid afterwards is not in it."""
+    succeeded(journal)
+    intent = go(journal, "in the air")
+    backup = path.with_name("backup")
+    journal.backup(backup)
+    journal.submitted(intent, 8)
+    journal.submitted(go(journal, "later"), 9)
+    return backup
+
+
+def test_a_backup_is_no_journal(backup: pathlib.Path) -> None:
+    """It would pay again what was paid since: refused, until it is said what to do about that."""
+    fix = r"is a backup.*: what was sent after 2026-03-25T.* would be paid again. `ideal-async journal restore .*backup"
+    for _ in range(2):
+        with pytest.raises(JournalFailed, match=fix):
+            Journal(backup)
+    assert {file.name for file in backup.parent.glob("backup*")} == {"backup"}
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+
+
+def test_a_restored_backup_doubts_what_it_does_not_know(backup: pathlib.Path) -> None:
+    """Such a key may have been paid: a person adopts or releases it. Keys that are made up are always new."""
+    since = Journal.restore(backup, unknown_keys="doubt")
+    assert since.date() == datetime(2026, 3, 25, tzinfo=UTC).date()
+    with Journal(backup) as restored:
+        assert ask(restored).state == "succeeded"
+        assert ask(restored, "in the air").state == "unknown"
+        entry = ask(restored, "later")
+        assert (entry.state, entry.created_at, entry.request) == ("unknown", since, ROOM)
+        assert entry.reason == "the copy that was restored does not know it"
+        assert restored.spent(API, ["later"]) == 20
+        restored.adopt("later", 9, force=True)
+        assert restored.release("in the air").state == "refused"
+        assert isinstance(restored.intend(API, None, ROOM, 20), Intent)
+    assert Journal.restore(backup, unknown_keys="send") == since
+    with Journal(backup) as restored:
+        assert ask(restored, "later").state == "submitted"
+        assert isinstance(restored.intend(API, "new", ROOM, 20), Intent)
+
+
+def test_a_backup_of_a_restored_journal_is_a_backup(backup: pathlib.Path) -> None:
+    """What was said of the first does not hold for the second."""
+    Journal.restore(backup, unknown_keys="send")
+    with Journal(backup) as restored:
+        restored.backup(backup.with_name("second"))
+    with pytest.raises(JournalFailed, match="is a backup"):
+        Journal(backup.with_name("second"))
+
+
+def test_only_a_backup_is_restored(journal: Journal, path: pathlib.Path) -> None:
+    """A journal is used as it is; a word that means nothing, and a file that is not there, are mistakes."""
+    journal.close()
+    with pytest.raises(ValueError, match="neither a backup nor repaired: use it as it is"):
+        Journal.restore(path, unknown_keys="send")
+    with pytest.raises(ValueError, match="unknown_keys must be one of doubt, send, not 'pay'"):
+        Journal.restore(path, unknown_keys="pay")  # type: ignore[arg-type]  # the mistake is the subject
+    with pytest.raises(JournalFailed, match="there is no journal"):
+        Journal.restore(path.with_name("nothing"), unknown_keys="send")
+
+
+def test_a_backup_takes_the_place_of_nothing(journal: Journal, path: pathlib.Path) -> None:
+    """What stands there may be the only copy of something; a backup that was cut short is begun anew."""
+    with pytest.raises(FileExistsError):
+        journal.backup(path)
+    path.with_name("backup.part").write_text("cut short")
+    journal.backup(path.with_name("backup"))
+    assert not path.with_name("backup.part").exists()
+    with pytest.raises(JournalFailed, match="check that the folder is there"):
+        journal.backup(path.parent / "nowhere" / "backup")
+
+
+# Paths.
+
+
+def test_a_path_may_be_as_long_as_sqlite_takes_it(tmp_path: pathlib.Path) -> None:
+    """To the byte; one more is refused with the numbers, as is a name for whose log there is no room."""
+    folder = tmp_path
+    while len(os.fsencode(folder)) < 504 - 210:
+        folder /= "f" * 100
+    folder.mkdir(parents=True, exist_ok=True)
+    name = "n" * (504 - len(os.fsencode(folder)) - 1)
+    Journal(folder / name).close()
+    with pytest.raises(JournalFailed, match=r"its path has 505 bytes .* SQLite opens no more than 504 .* shorter path"):
+        Journal(folder / f"{name}n")
+    with pytest.raises(JournalFailed, match=r"its name 250, .* no more than 504 and 247: name a shorter path"):
+        Journal(tmp_path / ("n" * 250))
+
+
+def test_a_path_has_no_nul(tmp_path: pathlib.Path) -> None:
+    """No file system can hold it: the message says so, not that a disk should be checked."""
+    with pytest.raises(ValueError, match="has a NUL character in it, which no file name can have"):
+        Journal(tmp_path / "a\0b")
+
+
+def test_a_lost_schema_version_is_said(journal: Journal, path: pathlib.Path) -> None:
+    """A dump and reload loses it: the message says how to go on, and that works."""
+    submitted(journal)
+    journal.close()
+    with sqlite3.connect(path) as db:
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        db.execute("PRAGMA user_version = 0")
+    db.close()
+    with pytest.raises(JournalFailed, match=rf"no schema version \(user_version is 0\).* set it to {version}"):
+        Journal(path)
+    with sqlite3.connect(path) as db:
+        db.execute(f"PRAGMA user_version = {version}")
+    db.close()
+    with Journal(path) as again:
+        assert ask(again).state == "submitted"
