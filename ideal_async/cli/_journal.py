@@ -1,6 +1,8 @@
-"""`ideal-async journal`: what was sent, what was paid, what is in doubt, and freeing a key that is."""
+"""`ideal-async journal`: what was sent, what was paid, what is in doubt, and a person's word on all of it."""
 
 import re
+import shlex
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,13 +14,16 @@ from cyclopts import App, Parameter
 from ideal_async import Entry, Journal
 
 from ._files import JOURNAL
-from ._terminal import DONE, Refused, put, put_json, put_table, say
+from ._terminal import DONE, IN_DOUBT, Refused, people, put, put_json, put_table, say
 
 State = Literal["intended", "submitted", "succeeded", "failed", "refused", "unknown"]
 
 Json = Annotated[bool, Parameter(name="--json", negative=(), show_default=False)]
 
 Force = Annotated[bool, Parameter(name="--force", negative=(), show_default=False)]
+DryRun = Annotated[bool, Parameter(name="--dry-run", negative=(), show_default=False)]
+Yes = Annotated[bool, Parameter(name=("--yes", "-y"), negative=(), show_default=False)]
+UnknownKeys = Literal["doubt", "send"]
 
 journal_app = App(name="journal", help="What was sent, what was paid, what is in doubt.")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -27,10 +32,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 @contextmanager
 def opened(path: Path) -> Generator[Journal]:
     """Open the journal at *path*, or that of the batch in the folder *path*; one that is not there is not made."""
-    file = path / JOURNAL if path.is_dir() else path
-    if not file.exists():
-        raise Refused(f"there is no journal {file}")
-    with Journal(file) as journal:
+    with Journal(_file(path)) as journal:
         yield journal
 
 
@@ -63,7 +65,7 @@ def list_(
         json: Write each entry as a line of JSON, for scripts.
     """
     with opened(path) as journal:
-        entries = [entry for entry in journal.entries() if state in (None, entry.state)]
+        entries = list(journal.entries(state))
     if json:
         for entry in entries:
             put_json(_record(entry))
@@ -75,7 +77,7 @@ def list_(
                 entry.key,
                 entry.state,
                 entry.task_id or "",
-                entry.credits,
+                "?" if entry.credits is None else entry.credits,
                 f"{entry.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
                 entry.reason or "",
             )
@@ -106,7 +108,7 @@ def show(
     if not keys:
         raise Refused("name the keys to show; `ideal-async journal list` lists them")
     with opened(path) as journal:
-        found = {key: [entry for entry in journal.entries() if entry.key == key] for key in keys}
+        found = {key: list(journal.entries(keys=[key])) for key in keys}
     for key, entries in found.items():
         if not entries:
             raise Refused(f"the journal has no key {key!r}")
@@ -143,42 +145,165 @@ def _record(entry: Entry) -> dict[str, object]:
         "created_at": entry.created_at.isoformat(),
         "updated_at": entry.updated_at.isoformat(),
         "origin": entry.origin,
+        "account": entry.account,
         "reason": entry.reason,
         "image_url": entry.request.image_url,
     }
 
 
 @journal_app.command
-def release(path: Path, *keys: str, task_id: int | None = None, force: Force = False) -> int:
+def release(
+    path: Path,
+    *keys: str,
+    task_id: int | None = None,
+    origin: str | None = None,
+    account: str | None = None,
+    force: Force = False,
+) -> int:
     """Let unknown keys be sent, and paid, again: your account has no task for them.
 
     Args:
         path: A journal, or the folder of a batch.
         keys: Of the entries.
         task_id: Of the failed task, to let its key be sent again.
+        origin: Of the API, if a key was used with several.
+        account: That pays, if a key was used by several.
         force: Also what was sent less than two minutes ago, so that its answer may still come.
     """
     with opened(path) as journal:
         for key in keys:
             with refused():
-                journal.release(key, task_id=task_id, force=force)
+                journal.release(key, task_id=task_id, origin=origin, account=account, force=force)
             say(f"{key} will be sent when it is used again")
     return DONE
 
 
 @journal_app.command
-def prune(path: Path, *, older_than: str) -> int:
+def adopt(
+    path: Path,
+    key: str,
+    task_id: int,
+    *,
+    origin: str | None = None,
+    account: str | None = None,
+    force: Force = False,
+) -> int:
+    """Say which task an unknown key has become: you have found it in your account.
+
+    **Example**
+
+    * `ideal-async journal adopt videos order-42 1234567890123456789`
+
+    Args:
+        path: A journal, or the folder of a batch.
+        key: Of the entry.
+        task_id: Of its task; look at it with `ideal-async status` first.
+        origin: Of the API, if the key was used with several.
+        account: That pays, if the key was used by several.
+        force: Also if another key is in doubt with an equal request.
+    """
+    with opened(path) as journal, refused():
+        journal.adopt(key, task_id, origin=origin, account=account, force=force)
+    say(f"{key} is task {task_id}, which is waited for when the key is used again")
+    return DONE
+
+
+@journal_app.command
+def prune(path: Path, *, older_than: str, dry_run: DryRun = False, yes: Yes = False) -> int:
     """Forget what was settled long ago. A forgotten key is paid again when it is used again.
 
     Args:
         path: A journal, or the folder of a batch.
         older_than: Such as 90d or 12h.
+        dry_run: Only say how many there are.
+        yes: Forget paid keys without asking.
     """
-    found = re.fullmatch(r"(\d{1,6}) ?([smhdw])", older_than.strip())
+    before = _before(older_than)
+    with opened(path) as journal:
+        counts = journal.prune(before=before, dry_run=True)
+        paid = counts.get("succeeded", 0)
+        words = f"{sum(counts.values()):,} entries"
+        if dry_run:
+            put(f"{words} would be deleted, {paid:,} of them paid")
+            return DONE
+        if paid and not yes:
+            _ask(paid)
+        deleted = sum(journal.prune(before=before).values())
+    put(f"{deleted:,} entries deleted; their keys are forgotten, so using one again pays again")
+    return DONE
+
+
+def _before(older_than: str) -> datetime:
+    found = re.fullmatch(r"(\d+) ?([smhdw])", older_than.strip(), re.ASCII)
     if found is None:
         raise Refused(f"--older-than takes a number and a unit, such as 90d or 12h, not {older_than!r}")
-    before = datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})
+    try:
+        return datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})
+    except (OverflowError, ValueError):
+        raise Refused(f"--older-than {older_than:.20} is longer ago than any date: nothing is as old") from None
+
+
+def _ask(paid: int) -> None:
+    if not sys.stdin.isatty():
+        raise Refused(f"pass --yes to forget {paid:,} paid keys without being asked")
+    people().print(f"Forget {paid:,} paid keys? Using one again pays again. [y/N] ", end="")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise Refused("nothing was forgotten")
+
+
+@journal_app.command
+def backup(path: Path, target: Path) -> int:
+    """Copy a journal, in use or not. The copy has forgotten what is paid from now on: see restore.
+
+    Args:
+        path: A journal, or the folder of a batch.
+        target: The copy; nothing may be there.
+    """
     with opened(path) as journal:
-        count = sum(journal.prune(before=before).values())
-    put(f"{count:,} entries deleted; their keys are forgotten, so using one again pays again")
+        try:
+            journal.backup(target)
+        except FileExistsError:
+            raise Refused(f"{target} exists: name another file") from None
+    say(f"{target} holds all that was paid until now; `ideal-async journal restore` makes a journal of it")
     return DONE
+
+
+@journal_app.command
+def restore(path: Path, *, unknown_keys: UnknownKeys) -> int:
+    """Make a journal of a backup, or of what repair has saved a part of.
+
+    Args:
+        path: The backup, brought to where the journal is to be.
+        unknown_keys: What to do with keys that it does not know: "doubt" sends none of them until you release or adopt
+            it, "send" sends, and pays, them.
+    """
+    with refused():
+        since = Journal.restore(_file(path), unknown_keys=unknown_keys)
+    say(f"payments are missing from {since:%Y-%m-%d %H:%M:%S} UTC on: look for tasks in your account since then")
+    return DONE
+
+
+@journal_app.command
+def repair(path: Path) -> int:
+    """Save what can be saved of a damaged journal that nobody uses; the damaged file is kept beside it.
+
+    Args:
+        path: A journal, or the folder of a batch.
+    """
+    repaired = Journal.repair(_file(path))
+    say(f"{repaired.how}: {repaired.entries:,} entries; the file as it was is {repaired.kept}")
+    if repaired.missing_since is None:
+        return DONE
+    say(
+        f"What was sent since {repaired.missing_since:%Y-%m-%d %H:%M:%S} UTC may be missing. To go on: "
+        f"ideal-async journal restore {shlex.quote(str(path))} --unknown-keys doubt"
+    )
+    return IN_DOUBT
+
+
+def _file(path: Path) -> Path:
+    """Find the journal of a batch by its folder."""
+    file = path / JOURNAL if path.is_dir() else path
+    if not file.exists():
+        raise Refused(f"there is no journal {file}")
+    return file
