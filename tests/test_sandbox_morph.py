@@ -6,10 +6,10 @@ import av
 import numpy as np
 import pytest
 
-from ideal_async.sandbox._camera import Plate
 from ideal_async.sandbox._flow import Flow, fit, match
 from ideal_async.sandbox._morph import morph
 from ideal_async.sandbox._pictures import Bytes, Floats, blur, sample, to_rgb
+from ideal_async.sandbox._plate import Plate
 
 pytestmark = pytest.mark.slow
 WIDTH, HEIGHT = 342, 192

@@ -11,9 +11,10 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from ideal_async.sandbox._camera import Plate, ease, plane
+from ideal_async.sandbox._camera import ease
 from ideal_async.sandbox._flow import Flow, Match, fit, match
 from ideal_async.sandbox._pictures import Bytes, Floats, blur, resize
+from ideal_async.sandbox._plate import Plate, plane
 
 #: Rows of the small pictures on which movement is looked for: enough for furniture, few enough for 0.2 seconds.
 ROWS = 96

@@ -15,11 +15,13 @@ from fractions import Fraction
 import attrs
 import av
 
-from ideal_async.sandbox._camera import Plate, fly
+from ideal_async.sandbox._camera import fly
 from ideal_async.sandbox._direction import direct
 from ideal_async.sandbox._framing import shape, surround
 from ideal_async.sandbox._morph import morph
 from ideal_async.sandbox._pictures import BadImage, Bytes, read, to_jpeg
+from ideal_async.sandbox._plate import FRAMES, Plate
+from ideal_async.sandbox._scenery import enliven
 from ideal_async.sandbox._sound import RATE, ambience
 
 __all__ = ["SIZES", "BadImage", "Clip", "Scene", "render"]
@@ -32,8 +34,6 @@ FINE = {"480p": 5, "720p": 3, "1080p": 3}
 EDITION = 2
 
 
-#: Frames each second, the cinema's.
-FRAMES = 24
 #: x264's constant rate factor for each model type; 6 less doubles the file.
 QUALITY = {"Flash": 27, "Base": 22}
 #: x264's ultrafast with the few tools that pay: a quarter of its file size, and sharper, for the same time.
@@ -135,10 +135,9 @@ def _shoot(scene: Scene, width: int, height: int, frames: int) -> Iterator[av.Vi
         last = _picture(scene.last_image, "last", width, height)
         return morph(Plate.lay(first, width, height, 3), Plate.lay(last, width, height, 3), frames)
     move, fine = direct(scene.prompt), FINE[scene.resolution]
-    if move.zoom >= 1:
-        return fly(Plate.lay(first, width, height, fine), move, frames)
-    border = (1 / move.zoom - 1) / 2
-    return fly(Plate.lay(surround(first, border), width, height, fine, border), move, frames)
+    border = max(0.0, (1 / move.zoom - 1) / 2)
+    plate = Plate.lay(surround(first, border) if border else first, width, height, fine, border)
+    return fly(plate, move, frames, enliven(plate, scene.prompt))
 
 
 def _picture(data: bytes, which: str, width: int, height: int) -> Bytes:

@@ -3,7 +3,7 @@
 import re
 
 _UNWANTED = re.compile(
-    r"\b(?:no|not|without|avoid|never|don.?t)\W+(?:any\W+)?(?!camera|motion|move)\w+(?:\W+(?:in|out|left|right|up|down)\b)?",
+    r"\b(?:no|not|without|avoid|never|don.?t)\W+(?:any\W+)?(?!any\b|camera|motion|move)\w+(?:\W+(?:in|out|left|right|up|down)\b)?",
     re.IGNORECASE,
 )
 #: Things of which a prompt may speak, and the words that mean them.
@@ -40,3 +40,16 @@ def find(thing: str, prompt: str) -> int | None:
     """Where a wanted prompt first speaks of a thing, in characters from its start; None if it does not."""
     found = re.search(rf"\b(?:{THINGS[thing]})\b", prompt, re.IGNORECASE)
     return None if found is None else found.start()
+
+
+#: Verbs of things that move a little without going anywhere.
+_STIRRING = re.compile(
+    r"\b(?:sway|mov|blow|flutter|billow|rustl|rippl|drift|wav(?:e|ing)|danc|swing|stir|float|flow|breez|wind|shimmer|trembl"
+    r"|gust|rock|quiver|lap)\w*",
+    re.IGNORECASE,
+)
+
+
+def stirs(prompt: str) -> bool:
+    """Whether a wanted prompt says that something moves a little: curtains are not always in a draught."""
+    return _STIRRING.search(prompt) is not None
