@@ -298,6 +298,13 @@ class Books:
         journal = self._journal_or_raise("lookup")
         return await self._ask(partial(journal.find, account=self._account), self._origin, key)
 
+    async def knows(self, key: str | None) -> bool:
+        """Tell whether a key stands for something that will not be sent again."""
+        if self.journal is None or key is None:
+            return False
+        entry = await self.lookup(key)
+        return entry is not None and entry.state != "refused"
+
     async def unsettled(self) -> AsyncGenerator["Entry"]:
         """Go through what the journal has not seen the end of: submissions in doubt, then tasks that run."""
         journal = self._journal_or_raise("resume")

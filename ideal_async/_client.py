@@ -1,12 +1,13 @@
 """`AsyncClient`: submit, look, wait, watch, download."""
 
+import math
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
 
 import anyio
 import attrs
@@ -22,6 +23,7 @@ from ._forecast import Forecast, Pacing
 from ._identity import origin_of
 from ._models import ImageToVideo, Task
 from ._observer import Call, Guarded, Observer, ignore
+from ._photographs import Photographs, Uploads
 from ._poller import Poller
 from ._pricing import Budget, Ledger, Prices
 from ._retry import Failure, Retry
@@ -31,6 +33,7 @@ from ._transports import DOWNLOADS_AT_ONCE, Transports
 from ._waiter import Waiter
 
 if TYPE_CHECKING:
+    from ._delivery import Target
     from ._journal import Entry, JournalStore
 
 BASE_URL = "https://api.ideal.house"
@@ -42,6 +45,7 @@ THREADS_AT_ONCE = 16
 _UNOBSERVED = nullcontext(ignore)
 
 T = TypeVar("T")
+Place = TypeVar("Place", bound="Target")
 
 
 class AsyncClient:
@@ -65,6 +69,8 @@ class AsyncClient:
         budget: A limit in credits, shared with other clients if you like.
         prices: Another price table. What has no price can be submitted all the same, unless there is a budget.
         observer: Hears what this client does; may serve other clients too.
+        uploads: Where pictures of this machine are published, such as `ideal_async.buckets.Bucket`: with it the
+            pictures of an `ImageToVideo` may be `pathlib.Path`s. Their URLs are signed just before each send.
 
     Raises:
         ValueError: No key, a key that cannot be a header, or a base URL that would expose it.
@@ -96,6 +102,7 @@ class AsyncClient:
         budget: Budget | None = None,
         prices: Prices | None = None,
         observer: Observer | None = None,
+        uploads: Uploads | None = None,
         _leave_loop: LeaveLoop | None = None,
     ) -> None:
         if http_client is not None and transport is not None:
@@ -143,11 +150,16 @@ class AsyncClient:
             observer=self._observer,
         )
         self._background = Background(self._poller.run, self._books.run, on_end=self._on_end)
-        self._submissions = Submissions(session, self._background, self._books)
+        self._photographs = Photographs(uploads, leave_loop=self._leave_loop)
+        self._submissions = Submissions(session, self._background, self._books, write=self._photographs.write)
+        from ._delivery import Deliveries
         from ._download import Downloads  # at the top, who only imports this package would pay for it
 
         self._downloads = Downloads(
             self._transports.web, at_once=DOWNLOADS_AT_ONCE, retry=retry, leave_loop=self._leave_loop
+        )
+        self._deliveries = Deliveries(
+            self._downloads, fetch=self.fetch, origin=self.origin, leave_loop=self._leave_loop
         )
 
     def _start_soon(self, function: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
@@ -214,7 +226,9 @@ class AsyncClient:
             ConnectionFailed: The API could not be reached; nothing was sent.
             ApiError: The API refused; nothing was charged.
             SubmissionUnknown: Sent, but no usable answer came; it may have been paid.
-            ValueError: *key* was used for a different request.
+            ValueError: *key* was used for a different request; or a picture is on this machine, and there is no
+                `uploads`.
+            UploadFailed: A picture could not be published; nothing was sent.
 
         Source: vendor's page, 1. Create Image to Video Task.
         """
@@ -228,9 +242,21 @@ class AsyncClient:
             raise TypeError(f"an ImageToVideo is submitted, not {type(request).__name__}")
         await self._background.open()
         with self._observe("submit") as known:
+            request = await self._publish(request, key, deadline)
             flight = await self._submissions.submit(request, key=key, on_submit=on_submit, deadline=deadline)
             known(_id_of(flight))
         return flight
+
+    async def _publish(self, request: ImageToVideo, key: str | None, deadline: float | None) -> ImageToVideo:
+        """Give the pictures of this machine a URL; what is known under the key is not sent, so it needs none."""
+        located = request
+        with anyio.CancelScope(deadline=math.inf if deadline is None else deadline) as scope:
+            located = await self._photographs.locate(request)
+            if located is not request and not await self._books.knows(key):
+                await self._photographs.publish(located)
+        if scope.cancelled_caught:
+            raise ConnectionFailed("the deadline passed before the request could be sent: nothing was spent")
+        return located
 
     def _observe(self, name: Call, task_id: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
         return _UNOBSERVED if self._observer is None else self._observer.call(name, task_id)
@@ -404,21 +430,28 @@ class AsyncClient:
             async for entry in entries:
                 yield entry
 
+    @overload
     async def download(
         self, task: Task, path: str | os.PathLike[str], *, part: Literal["video", "cover"] = "video"
-    ) -> Path:
-        """Stream a result to *path*: resumed, atomic, and without the API key.
+    ) -> Path: ...
 
-        The file appears when it is complete: of the announced length, and a video or a picture by its first bytes. A
-        URL that has expired, or leads to anything else, is asked for anew once.
+    @overload
+    async def download(self, task: Task, path: Place, *, part: Literal["video", "cover"] = "video") -> Place: ...
+
+    async def download(self, task: Task, path: Any, *, part: Literal["video", "cover"] = "video") -> Any:
+        """Bring a result to *path*: resumed, whole or not at all, and without the API key.
+
+        It is there when it is complete: of the announced length, and a video or a picture by its first bytes. A URL
+        that has expired, or leads to anything else, is asked for anew once.
 
         Args:
             task: A task that succeeded.
-            path: Where the file should be; its folder exists.
+            path: Where the file should be; its folder exists. Or a name in a bucket, `bucket / "videos/order-42.mp4"`:
+                there it is put in one go, and what is there already from this task is not brought again.
             part: `"video"` (MP4) or `"cover"` (picture).
 
         Returns:
-            The path.
+            The path, or the name.
 
         Raises:
             DownloadFailed: Not complete; calling again resumes it.
@@ -430,25 +463,16 @@ class AsyncClient:
             raise TypeError(f"a Task is downloaded, not {type(task).__name__}: wait for it first")
         if part not in ("video", "cover"):
             raise ValueError(f'part must be "video" or "cover", not {part!r}')
+        from ._delivery import Target
+
+        target: Any = path
+        if isinstance(path, str | os.PathLike):
+            target = Path(cast("str", path))
+        if not isinstance(target, Path | Target):
+            raise TypeError(f"a result is brought to a path, or to a name in a bucket, not to {type(target).__name__}")
         await self._background.open()
-
-        def url_of(task: Task) -> str | None:
-            if task.output is None:
-                return None
-            return task.output.result_url if part == "video" else task.output.cover
-
-        async def refresh() -> str | None:
-            return url_of(await self.fetch(task.id))
-
-        url = url_of(task)
-        if not url:
-            raise ValueError(f"task {task.id} ({task.status}) has no {part}: wait for it first")
-
-        target = Path(path)
         with self._observe("download", task.id):
-            await self._downloads.download(
-                url, target, media=part, identity=f"{task.id}/{part}", task_id=task.id, refresh=refresh
-            )
+            await self._deliveries.bring(task, target, part)
         return target
 
 

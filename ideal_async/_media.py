@@ -11,7 +11,14 @@ Media = Literal["video", "cover"]
 HEAD = 12
 #: ISO base media files that are pictures: AVIF and HEIF, still or moving (MIAF, ISO/IEC 23000-22).
 _PICTURE_BRANDS = {b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
+#: What a picture begins with, at which byte; its media type.
+_MAGIC = (
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
+    (8, b"WEBP", "image/webp"),
+    (0, b"GIF87a", "image/gif"),
+    (0, b"GIF89a", "image/gif"),
+)
 #: Content types of what portals, logins and storage services say in place of a file.
 _PAGE = re.compile(r"\s*(text/|application/(json|xml|[\w.+-]+\+(json|xml)|javascript)\b)", re.IGNORECASE)
 _EXCERPT = 120
@@ -26,11 +33,23 @@ def is_media(media: Media, head: bytes) -> bool:
         >>> is_media("video", b"\0\0\0\x20ftypisom"), is_media("video", b"<!doctype html>")
         (True, False)
     """
-    is_iso = len(head) >= HEAD and head[4:8] == b"ftyp"
-    is_picture = is_iso and head[8:12] in _PICTURE_BRANDS
-    if media == "video":
-        return is_iso and not is_picture
-    return is_picture or head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+    return media_type_of(head).startswith("video/" if media == "video" else "image/")
+
+
+def media_type_of(head: bytes) -> str:
+    r"""Tell the media type of a file that begins with *head*, of those that are results.
+
+    Example:
+        >>> media_type_of(b"\xff\xd8\xff\xe0"), media_type_of(b"<html>")
+        ('image/jpeg', 'application/octet-stream')
+    """
+    if len(head) >= HEAD and head[4:8] == b"ftyp":
+        brand = head[8:12]
+        if brand in _PICTURE_BRANDS:
+            return "image/avif" if brand.startswith(b"avi") else "image/heif"
+        return "video/mp4"
+    found = (kind for at, magic, kind in _MAGIC if head.startswith(magic, at))
+    return next(found, "application/octet-stream")
 
 
 def is_page(content_type: str) -> bool:

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Protocol, Self, cast, get_args
 from urllib.parse import urlsplit
 
 import attrs
@@ -34,8 +34,58 @@ def _one_of(choices: Any) -> Any:
     return check
 
 
+class Picture(str):
+    """The URL of a picture that lies on this machine: `file:` at first, then where it is published.
+
+    It is made from a path only. A string never becomes one: it may have been written by a stranger, who would have us
+    publish what is none of theirs.
+
+    Attributes:
+        path: Of the file.
+    """
+
+    __slots__ = ("path",)
+
+    def __new__(cls, url: str, path: str) -> Self:
+        """Keep the path beside the URL."""
+        picture = super().__new__(cls, url)
+        picture.path = path
+        return picture
+
+    path: str
+
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]  # str's own are fewer
+        return str(self), self.path
+
+
+class LocalPath(Protocol):
+    """What a `pathlib.Path` has that is needed here."""
+
+    def absolute(self) -> Self:
+        """Return it with nothing left out in front."""
+        ...
+
+    def as_uri(self) -> str:
+        """Return it as a `file:` URL."""
+        ...
+
+    def __fspath__(self) -> str:
+        """Return it as the system takes it."""
+        ...
+
+
+def _locate(value: str | LocalPath) -> str:
+    """Give a path its URL; whatever else there is stays."""
+    if isinstance(value, str) or not hasattr(value, "as_uri"):
+        return cast("str", value)  # checked next
+    path = value.absolute()
+    return Picture(path.as_uri(), path.__fspath__())
+
+
 def _check_url(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     """Accept only an absolute http or https URL."""
+    if isinstance(value, Picture):
+        return
     if not isinstance(value, str):
         raise TypeError(f"{attribute.name} must be a URL as str, not {type(value).__name__}: {_URLS_ONLY}")
     try:
@@ -48,7 +98,10 @@ def _check_url(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
         raise ValueError(f"{attribute.name} must be an http(s) URL, not {shorten(value)!r}: {_URLS_ONLY}")
 
 
-_URLS_ONLY = "the API fetches the picture itself, so upload it somewhere it can reach and pass that URL"
+_URLS_ONLY = (
+    "the API fetches the picture itself, so upload it somewhere it can reach and pass that URL, "
+    "or pass a pathlib.Path to a client that publishes it, AsyncClient(uploads=...)"
+)
 _LONG = 80  # characters of a refused value worth repeating in a message
 
 
@@ -95,7 +148,8 @@ class ImageToVideo:
     """One video to be made: the body of *Create Image to Video Task*.
 
     Args:
-        image_url: http(s) URL of the source picture; the first frame in first-last frame mode.
+        image_url: http(s) URL of the source picture, or a `pathlib.Path`, which a client with `uploads` publishes; the
+            first frame in first-last frame mode.
         duration: Length of the video in seconds, 5 or 10.
         resolution: `"480p"`, `"720p"` or `"1080p"`.
         model_type: `"Flash"` (faster) or `"Base"` (can make audio).
@@ -114,7 +168,7 @@ class ImageToVideo:
     Source: vendor's page, 1. Create Image to Video Task, Request Body.
     """
 
-    image_url: str = attrs.field(validator=_check_url, repr=_show_url)
+    image_url: str = attrs.field(converter=_locate, validator=_check_url, repr=_show_url)
     duration: Duration = attrs.field(validator=_one_of(Duration), kw_only=True)
     resolution: Resolution = attrs.field(validator=_one_of(Resolution), kw_only=True)
     model_type: ModelType = attrs.field(default="Flash", validator=_one_of(ModelType), kw_only=True)
@@ -123,7 +177,11 @@ class ImageToVideo:
         default=None, validator=attrs.validators.optional(_check_prompt), kw_only=True, repr=_show_prompt
     )
     last_image_url: str | None = attrs.field(
-        default=None, validator=attrs.validators.optional(_check_url), kw_only=True, repr=_show_url
+        default=None,
+        converter=attrs.converters.optional(_locate),
+        validator=attrs.validators.optional(_check_url),
+        kw_only=True,
+        repr=_show_url,
     )
 
     def __attrs_post_init__(self) -> None:

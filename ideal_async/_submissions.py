@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,6 @@ from ._flight import Claim, Flight, ways_out
 from ._models import ImageToVideo
 from ._retry import Failure, Sent
 from ._session import Session
-from ._wire import write_request
 
 if TYPE_CHECKING:
     from ._journal import Entry
@@ -47,12 +47,21 @@ class Submissions:
         session: Sends.
         background: Where a request flies, whatever becomes of its callers.
         books: What became of each request and its credits.
+        write: Makes the body of one send.
 
     Attributes:
         halted_by: The error in which three requests in a row have ended; `None` once the API has spoken again.
     """
 
-    def __init__(self, session: Session, background: Background, books: Books) -> None:
+    def __init__(
+        self,
+        session: Session,
+        background: Background,
+        books: Books,
+        *,
+        write: Callable[[ImageToVideo], Awaitable[dict[str, Any]]],
+    ) -> None:
+        self._write = write
         self._session = session
         self._background = background
         self._books = books
@@ -196,7 +205,7 @@ class Submissions:
     async def _send(self, flight: Flight) -> None:
         try:
             outcome = await self._session.submit(
-                partial(_write_body, flight.purchase.request),
+                partial(self._write, flight.purchase.request),
                 confirm=partial(self._confirm, flight),
                 on_wire=partial(self._on_wire, flight),
             )
@@ -305,7 +314,3 @@ def _drop_tracebacks(error: BaseException) -> None:
     while link is not None and id(link) not in seen:
         seen.add(id(link))
         link.__traceback__, link = None, link.__cause__
-
-
-async def _write_body(request: ImageToVideo) -> dict[str, Any]:
-    return write_request(request)

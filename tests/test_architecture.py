@@ -20,7 +20,7 @@ FLOORS: list[set[str]] = [
     {"_session", "_poller", "_download", "_background", "_journal", "_callbacks"},
     {"_books"},
     {"_flight"},
-    {"_submissions"},
+    {"_submissions", "_photographs", "_delivery"},
     {"_client"},
     {"_batch"},
     {""},  # the face: ideal_async itself

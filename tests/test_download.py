@@ -620,7 +620,7 @@ async def test_an_id_is_not_downloaded(tmp_path: Path) -> None:
     """A task is, since it knows its URLs."""
     async with client_of(Service()) as client:
         with pytest.raises(TypeError, match="a Task is downloaded, not int: wait for it first"):
-            await client.download(ID, tmp_path / "x")  # type: ignore[arg-type]  # that is the point
+            await client.download(ID, tmp_path / "x")  # type: ignore[call-overload]  # that is the point
 
 
 async def test_one_path_is_written_by_one_download(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -116,6 +117,20 @@ def test_a_local_file_or_a_broken_url_is_refused_with_the_fix(name: str, url: st
     """The API takes URLs only, and an error from it would come after the queue."""
     with pytest.raises(ValueError, match=rf"{name} must be an http\(s\) URL.*upload it somewhere"):
         ask(**{name: url})
+
+
+def test_a_path_is_a_picture_of_this_machine() -> None:
+    """A client with `uploads` publishes it. It has to be a path: a string may come from a stranger."""
+    room = ask(Path("my room.jpg"), last_image_url=Path("/photos/night.jpg"))
+    assert room.image_url == (Path.cwd() / "my room.jpg").as_uri()
+    assert room.last_image_url == "file:///photos/night.jpg"
+    assert "my%20room.jpg" in repr(room)
+    again = pickle.loads(pickle.dumps(room))  # noqa: S301 - our own
+    assert again == room
+    assert again.image_url.path == room.image_url.path == str(Path.cwd() / "my room.jpg")  # type: ignore[attr-defined]
+    assert attrs.evolve(room, duration=10).image_url is room.image_url
+    with pytest.raises(ValueError, match=r"pass a pathlib.Path to a client that publishes it, AsyncClient\(uploads"):
+        ask(room.image_url.replace("room", "room"))
 
 
 @pytest.mark.parametrize(

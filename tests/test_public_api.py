@@ -95,7 +95,8 @@ def test_the_signatures_of_a_client_are_settled(name: str, signature: str) -> No
             ideal_async.AsyncClient,
             (
                 "(api_key=None, *, base_url=None, http_client=None, transport=None, max_requests_at_once=10, "
-                "retry=None, pacing=None, journal=None, account=None, budget=None, prices=None, observer=None)"
+                "retry=None, pacing=None, journal=None, account=None, budget=None, prices=None, observer=None, "
+                "uploads=None)"
             ),
         ),
     ],

@@ -36,7 +36,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _RETRY: Any = {"max_retries": 5, "retry_timeout": timedelta(seconds=120)}
 
 
-class StoreFailed(Exception):
+class StoreFailed(OSError):
     """What a store said, on one line and without signatures."""
 
 

@@ -1,0 +1,125 @@
+"""Results that go on from this machine: brought to the disk first, resumed and checked, then handed over whole."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import anyio
+
+from ._download import Downloads
+from ._errors import DownloadFailed
+from ._media import HEAD, Media, media_type_of
+from ._models import Task
+from ._part import is_result
+
+#: Results handed over at once; they share the threads of the journal.
+DELIVERIES_AT_ONCE = 4
+
+LeaveLoop = Callable[..., Awaitable[Any]]
+T = TypeVar("T")
+
+
+@runtime_checkable
+class Target(Protocol):
+    """Where a result goes that is no path: what `AsyncClient.download` takes. Its methods block, and run in threads.
+
+    *mark* names a result wherever it comes from; what a method raises as an `OSError` becomes a `DownloadFailed`.
+    """
+
+    def holds(self, mark: str, /) -> bool:
+        """Tell whether that result is there already."""
+        ...
+
+    def local(self, mark: str, /) -> Path:
+        """Tell where on this machine it is collected; the same in every run, so that it can be resumed."""
+        ...
+
+    def deliver(self, file: Path, media_type: str, mark: str, /) -> None:
+        """Take the file over, whole or not at all."""
+        ...
+
+
+class Deliveries:
+    """Brings results to where they are wanted.
+
+    Args:
+        downloads: Brings them to this machine.
+        fetch: Looks at a task, whose URL may be fresh then.
+        origin: Of the API: a bucket may hold what a sandbox made, whose ids are not those of the service.
+        leave_loop: Runs a blocking function outside of the event loop.
+    """
+
+    def __init__(
+        self, downloads: Downloads, *, fetch: Callable[[int], Awaitable[Task]], origin: str, leave_loop: LeaveLoop
+    ) -> None:
+        self._downloads = downloads
+        self._fetch = fetch
+        self._origin = origin
+        self._leave_loop = leave_loop
+        self._slots = anyio.CapacityLimiter(DELIVERIES_AT_ONCE)
+
+    async def bring(self, task: Task, target: Path | Target, media: Media) -> None:
+        """Bring a result of *task* to *target*.
+
+        Raises:
+            DownloadFailed: It is not there; calling again goes on.
+            ValueError: The task has no such result.
+        """
+        url = _url_of(task, media)
+        if not url:
+            raise ValueError(f"task {task.id} ({task.status}) has no {media}: wait for it first")
+        if isinstance(target, Path):
+            await self._download(task, url, target, media, f"{task.id}/{media}")
+        else:
+            await self._deliver(task, url, target, media, f"{self._origin} {task.id}/{media}")
+
+    async def _download(self, task: Task, url: str, path: Path, media: Media, identity: str) -> None:
+        async def refresh() -> str | None:
+            return _url_of(await self._fetch(task.id), media)
+
+        await self._downloads.download(url, path, media=media, identity=identity, task_id=task.id, refresh=refresh)
+
+    async def _deliver(self, task: Task, url: str, target: Target, media: Media, mark: str) -> None:
+        """Hand a result over, unless it is there."""
+        local: Path | None = None
+        try:
+            if await self._call(target.holds, mark):
+                return
+            path = local = await self._call(target.local, mark)
+            if not await self._leave_loop(is_result, path, media):  # else it came in an earlier run, and stayed here
+                await self._download(task, url, path, media, mark)
+            media_type = media_type_of(await self._leave_loop(_head, path))
+            await self._call(target.deliver, path, media_type, mark)
+        except OSError as error:
+            kept = 0 if local is None else await self._leave_loop(_size, local)
+            rest = (
+                f"{kept} bytes are kept, call again to resume" if kept else "nothing is kept, call again to start over"
+            )
+            raise DownloadFailed(
+                f"the {media} was not delivered to {target}: {error}; {rest}",
+                path=str(target),
+                received=kept,
+                task_id=task.id,
+            ) from error
+
+    async def _call(self, function: Callable[..., T], *args: object) -> T:
+        async with self._slots:
+            return await self._leave_loop(function, *args)  # type: ignore[no-any-return]  # what the seam runs
+
+
+def _url_of(task: Task, media: Media) -> str | None:
+    if task.output is None:
+        return None
+    return task.output.result_url if media == "video" else task.output.cover
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
