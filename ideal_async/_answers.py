@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import attrs
+
 from ._errors import (
     ApiError,
     ContentRejected,
@@ -28,7 +30,7 @@ from ._errors import (
 from ._identity import redact_text
 from ._models import Task
 from ._retry import TOO_MANY_REQUESTS, Failure, Sent
-from ._wire import is_id, read_id, read_task, read_task_id
+from ._wire import is_absolute, is_id, read_id, read_task, read_task_id
 
 #: Vendor's page, Error Code Reference.
 ERRORS: dict[int, type[ApiError]] = {
@@ -55,6 +57,8 @@ LONGEST_MESSAGE = 500
 LONGEST_EXCERPT = 200
 #: Characters of a body that an excerpt is taken from.
 _LOOKED_AT = 4000
+#: Seconds for which a task that succeeded may go without the URL of its video.
+LATE_RESULT = 60.0
 #: Digits in a row that may be a task's id in free text: the page's have 19, and a time in milliseconds has 13.
 _LIKE_AN_ID = re.compile(r"(?<!\d)\d{15,20}(?!\d)")
 #: Families of encodings that keep JSON's own characters where they are; others can be slow, or are no text at all.
@@ -301,21 +305,26 @@ def read_look(answer: Answer, task_id: int) -> Task | Failure:
     Source: vendor's page, 2. Get Task Result.
     """
     envelope = answer.envelope
-    if envelope is not None and envelope.code == 0:
-        try:
-            task = read_task(envelope.data, http_status=answer.http_status)
-        except UnexpectedAnswer as error:
-            return Failure(Sent.ANSWERED, error.about(task_id))
-        if task.id == task_id:
-            return task
-    return Failure(Sent.ANSWERED, _look_error(envelope, answer, task_id).about(task_id))
-
-
-def _look_error(envelope: Envelope | None, answer: Answer, task_id: int) -> IdealError:
     if envelope is None:
-        return foreign_error(answer)
-    if envelope.code == 0:  # a cache that does not read the query?
-        return UnexpectedAnswer(["another task's id @ $.data.id"], http_status=answer.http_status)
-    if envelope.code == PROHIBITED_CONTENT:
-        return TaskFailed(envelope.message, task=None, task_id=task_id)
-    return api_error(envelope, answer)
+        error = foreign_error(answer)
+    elif envelope.code == PROHIBITED_CONTENT:
+        error = TaskFailed(envelope.message, task=None, task_id=task_id)
+    elif envelope.code != 0:
+        error = api_error(envelope, answer)
+    else:
+        return _read_task(envelope.data, answer, task_id)
+    return Failure(Sent.ANSWERED, error.about(task_id))
+
+
+def _read_task(data: Any, answer: Answer, task_id: int) -> Task | Failure:
+    try:
+        task = read_task(data, task_id=task_id, http_status=answer.http_status)
+    except UnexpectedAnswer as error:
+        return Failure(Sent.ANSWERED, error.about(task_id))
+    if task.output is not None and is_absolute(task.output.result_url):
+        return task
+    if not task.succeeded:
+        return attrs.evolve(task, output=None)
+    problem = "required field missing" if task.output is None else "no absolute http(s) URL"
+    late = UnexpectedAnswer([f"{problem} @ $.data.output.resultUrl"], http_status=answer.http_status, task_id=task_id)
+    return Failure(Sent.ANSWERED, late, passes=True, limit=LATE_RESULT)

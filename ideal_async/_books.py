@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 import anyio
 
 from ._errors import BudgetExceeded, JournalFailed
-from ._models import ImageToVideo, Task, TaskStatus, shorten
+from ._models import ImageToVideo, Task, shorten
 from ._observer import Fate, Observer
 from ._pricing import PRICES, Budget, Ledger, Prices, price
 
@@ -363,7 +363,7 @@ def is_refunded(task: Task | None) -> bool:
 
     Source: vendor's page, Credits Deduction.
     """
-    return task is None or task.status == TaskStatus.FAILED
+    return task is None or task.refunded is True
 
 
 def _open_and_call(journal: "JournalStore", function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -347,7 +347,7 @@ class AsyncClient:
             finally:
                 self._poller.leave(task_id, waiter)
             if not task.succeeded:
-                raise TaskFailed("the service says Failed; the credits are refunded", task=task, task_id=task_id)
+                raise TaskFailed.of(task)
             return task
 
     @asynccontextmanager

@@ -13,7 +13,7 @@
     │  └─ RateLimited         HTTP 429: slow down
     ├─ UnexpectedAnswer       the answer to a look breaks the vendor's contract: report it
     ├─ SubmissionUnknown      sent, and no usable answer came: find out before paying again
-    ├─ TaskFailed             the task ended without a video; its credits are refunded
+    ├─ TaskFailed             the task ended without a video; `.refunded` tells what is known of its credits
     ├─ WaitTimeout            still running, still paid: wait again
     ├─ BudgetExceeded         nothing was sent: raise the budget
     ├─ JournalFailed          mend the disk; `.task_id` tells whether something was paid
@@ -187,17 +187,26 @@ class SubmissionUnknown(IdealError):
 
 
 class TaskFailed(IdealError):
-    """The task ended without a video; the service refunds its credits.
+    """The task ended without a video.
 
     Attributes:
         task: The last look; `None` if the API answered 9038 (prohibited content) instead of a task.
         reason: What is known about why.
+        refunded: The service promises its credits back (`Failed`, and 9038); `None`: it says nothing of that, so they
+            stay counted as spent.
     """
 
     def __init__(self, reason: str, *, task: Task | None, task_id: int) -> None:
         super().__init__(f"task {task_id} failed: {reason}", task_id=task_id)
         self.task = task
         self.reason = reason
+        self.refunded = True if task is None else task.refunded
+
+    @classmethod
+    def of(cls, task: Task) -> Self:
+        """Return the error of a task that ended without a video."""
+        credits_ = "the credits are refunded" if task.refunded else "whether its credits come back is not known"
+        return cls(f"the service says {task.status}; {credits_}", task=task, task_id=task.id)
 
 
 class WaitTimeout(IdealError):

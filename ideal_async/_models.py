@@ -287,7 +287,8 @@ class Task:
 
     Attributes:
         id: 64-bit task id.
-        status: A `TaskStatus`, or the plain string where the API sent one we do not know (such a task still runs).
+        status: A `TaskStatus`, or the plain string where the API sent one we do not know. Such a task still runs,
+            unless the word means an end, such as `"Cancelled"`, and there is no output.
         percentage: 0 to 100.
         wait_number: Tasks ahead in the queue; 0 means it is being processed.
         input: The parameters as the API repeats them.
@@ -314,5 +315,29 @@ class Task:
 
     @property
     def done(self) -> bool:
-        """Nothing will change any more: `Success` or `Failed`."""
-        return self.status in (TaskStatus.SUCCESS, TaskStatus.FAILED)
+        """Nothing will change any more: `Success`, `Failed`, or another word for an end."""
+        return self.status in (TaskStatus.SUCCESS, TaskStatus.FAILED) or self._ended_otherwise
+
+    @property
+    def refunded(self) -> bool | None:
+        """Whether the service gives the credits back: it promises so for `Failed` only; `None`: it says nothing of it.
+
+        Source: vendor's page, Credits Deduction.
+        """
+        return None if self._ended_otherwise else self.status == TaskStatus.FAILED
+
+    @property
+    def _ended_otherwise(self) -> bool:
+        known = isinstance(self.status, TaskStatus)
+        return not known and self.output is None and _WORD.sub("", self.status.casefold()) in _ENDS
+
+
+_WORD = re.compile(r"[\W_]+")
+#: Words, without blanks, with which other services say that a task has ended without a result.
+_ENDS = frozenset(
+    {
+        *("fail", "failed", "failure", "error", "errored", "invalid", "timeout", "timedout", "expired"),
+        *("cancel", "canceled", "cancelled", "aborted", "terminated", "killed", "stopped", "revoked"),
+        *("rejected", "refused", "denied", "blocked", "banned", "deleted", "removed"),
+    }
+)

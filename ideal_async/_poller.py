@@ -15,7 +15,7 @@ from ._errors import ConnectionFailed, IdealError, TaskFailed, Unauthorized
 from ._forecast import Forecast, Track
 from ._models import Task, TaskStatus
 from ._observer import Observer
-from ._retry import Failure, Retry, is_outage
+from ._retry import Failure, Retry
 from ._schedule import Agenda
 from ._waiter import Waiter
 from ._watched import LastLooks, Watched, fail
@@ -34,6 +34,11 @@ _PATIENCE = 0.5
 #: event loop, 2 ms of CPU in all.
 _REPLAN_STEPS = 50
 _STEPS_IN_TURN = 500
+
+#: Of the statuses and kinds that nobody knows, this many are remembered: they come from outside, and may never end.
+_ODDITIES = 64
+#: Characters of the words that a kind is made of.
+_LONGEST_WORD = 40
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -76,6 +81,8 @@ class Poller:
         self._closed = False
         self._last_looks = LastLooks(forecast.pacing.min_interval)
         self._odd_statuses: set[str] = set()
+        self._kinds: set[Hashable] = set()
+        self._checked: int | None = None  # the task that alone is looked at, because the API said that the key is wrong
 
     def __repr__(self) -> str:
         return f"<Poller: {len(self._watched)} tasks, {self._in_flight} looks in flight>"
@@ -135,6 +142,8 @@ class Poller:
     def _forget(self, task_id: int) -> None:
         del self._watched[task_id]
         self._agenda.discard(task_id)
+        if task_id == self._checked:
+            self._check_key(next(iter(self._watched), None))
         if self._observer is not None:
             self._observer.waiting(-1)
 
@@ -150,7 +159,7 @@ class Poller:
             while (patience := self._patience()) < math.inf and (look := self._take(patience)) is not None:
                 self._in_flight += 1
                 self._start_soon(self._look_while_due, *look)
-            due = self._agenda.next_due()
+            due = self._next_due()
             self._wake = anyio.Event()
             with anyio.CancelScope(deadline=math.inf if due is None else due + patience):
                 await self._wake.wait()
@@ -161,13 +170,28 @@ class Poller:
 
     def _take(self, patience: float = 0.0) -> tuple[int, Watched, float] | None:
         """Take the most overdue task off the agenda if it is overdue by *patience*, with the seconds it is."""
-        now, due = anyio.current_time(), self._agenda.next_due()
-        task_id = None if due is None or due + patience > now else self._agenda.pop(due)
-        if due is None or task_id is None:
+        now, due = anyio.current_time(), self._next_due()
+        if due is None or due + patience > now:
             return None
+        task_id = self._checked if self._checked is not None else self._agenda.pop(due)
+        if task_id is None:
+            return None
+        self._agenda.discard(task_id)
         watched = self._watched[task_id]
         watched.looking = True
         return task_id, watched, now - due
+
+    def _next_due(self) -> float | None:
+        return self._agenda.next_due() if self._checked is None else self._agenda.due(self._checked)
+
+    def _check_key(self, task_id: int | None) -> None:
+        """Look at one task alone, in a while, while the others wait; `None`: the key is right, all go on."""
+        self._checked = task_id
+        if task_id is not None:
+            watched, now = self._watched[task_id], anyio.current_time()
+            if not watched.looking:
+                self._agenda.put(task_id, now + self._forecast.pacing.min_interval)
+        self._wake.set()
 
     async def _look_while_due(self, task_id: int, watched: Watched, late: float) -> None:
         """Look at a task, then at whatever else is due: a burst needs no task of the event loop for each look."""
@@ -191,6 +215,10 @@ class Poller:
         if self._observer is not None:
             self._observer.looked(task_id, outcome.error if isinstance(outcome, Failure) else outcome, late)
         watched.looked_at = now = anyio.current_time()
+        if not isinstance(outcome, Failure):
+            outcome = watched.confirm(outcome)
+        if task_id == self._checked and not (isinstance(outcome, Failure) and isinstance(outcome.error, Unauthorized)):
+            self._check_key(None)
         try:
             if _is_end(outcome) or self._watched.get(task_id) is not watched:
                 pass  # the end comes later; or everybody left meanwhile
@@ -208,8 +236,11 @@ class Poller:
         status = task.status
         if not isinstance(status, TaskStatus) and status not in self._odd_statuses:
             self._odd_statuses.add(status)
-            logger.warning("unknown task status %r: taken for a running task", status[:40])
-        if not watched.kind_known and task.input.kind is not None:
+            if len(self._odd_statuses) <= _ODDITIES:
+                logger.warning("unknown task status %r: taken for a running task", status[:40])
+            else:
+                self._odd_statuses.remove(status)
+        if not watched.kind_known and self._is_kind(task.input.kind):
             # A task that was not submitted here tells only now what it is.
             self._forecast.drop(watched.track)
             watched.kind_known = True
@@ -222,6 +253,8 @@ class Poller:
             now=now,
             roll=random.random(),
         )
+        if watched.result_url is not None:
+            delay = self._forecast.pacing.min_interval  # the next look tells whether it has succeeded
         interval = watched.interval(self._forecast.pacing)
         self._schedule(task_id, now + (delay if interval is None else min(delay, interval)))
         eta = self._forecast.eta(watched.track, now=now)
@@ -237,21 +270,36 @@ class Poller:
         watched.looking = False
         error = failure.error
         if isinstance(error, Unauthorized):
-            self.fail_all(error)  # the key is everybody's
+            if task_id == self._checked:
+                self.fail_all(error)  # the key is everybody's
+                return
+            self._schedule(task_id, now + self._forecast.pacing.min_interval)
+            if self._checked is None:  # a single one may be a hiccup: one task is looked at alone before all waits end
+                logger.warning("the API says that the key is wrong (%s): looking once more before all waits end", error)
+                self._check_key(task_id)
             return
-        if watched.failures == 0:
-            watched.failing_since = now
-        if watched.outage is not is_outage(error):
-            watched.outage, watched.failures = not watched.outage, 0
-        watched.failures += 1
-        elapsed, roll = now - watched.failing_since, random.random()
-        delay = self._retry.look_delay(failure, attempt=watched.failures, elapsed=elapsed, roll=roll)
+        watched.note_failure(failure, now)
+        delay = self._retry.look_delay(
+            failure,
+            attempt=watched.failures,
+            elapsed=now - watched.failing_since,
+            alike=now - watched.alike_since,
+            roll=random.random(),
+        )
         if delay is not None:
             logger.debug("look at %d: %s, again in %.1f s", task_id, type(error).__name__, delay)
             self._schedule(task_id, now + max(delay, self._forecast.pacing.min_interval))
             return
         self._drop(task_id, watched)
         watched.fail(error, task_id)
+
+    def _is_kind(self, kind: tuple[str, str, int, bool] | None) -> bool:
+        """Tell whether to learn from a task of this kind."""
+        if kind is None or max(len(str(word)) for word in kind) > _LONGEST_WORD:
+            return False
+        if len(self._kinds) < _ODDITIES:
+            self._kinds.add(kind)
+        return kind in self._kinds
 
     async def _end(self, task_id: int, watched: Watched, outcome: Task | Failure, now: float) -> None:
         """Take in the end of a task; it counts even when nobody waits any more."""

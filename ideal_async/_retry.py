@@ -51,15 +51,17 @@ class Failure:
     Attributes:
         sent: What became of it.
         error: What to tell.
-        outage: Seconds for which looks that fail like this are ridden out, at most.
+        passes: It ends by itself, while an answer to the question may be final.
+        limit: Seconds for which it is ridden out, at most.
     """
 
-    __slots__ = ("error", "outage", "sent")
+    __slots__ = ("error", "limit", "passes", "sent")
 
-    def __init__(self, sent: Sent, error: IdealError) -> None:
+    def __init__(self, sent: Sent, error: IdealError, *, passes: bool | None = None, limit: float = math.inf) -> None:
         self.sent = sent
         self.error = error
-        self.outage = math.inf
+        self.passes = is_outage(error) if passes is None else passes
+        self.limit = limit
 
     @property
     def retry_after(self) -> float | None:
@@ -115,20 +117,23 @@ class Retry:
             return None
         return self.pause(attempt=attempt, roll=roll, retry_after=failure.retry_after)
 
-    def look_delay(self, failure: Failure, *, attempt: int, elapsed: float, roll: float) -> float | None:
+    def look_delay(
+        self, failure: Failure, *, attempt: int, elapsed: float, roll: float, alike: float | None = None
+    ) -> float | None:
         """Tell the delay before the next look; `None`: this wait is over.
 
         Args:
             failure: Of the last look.
-            attempt: How many looks failed like this in a row, from 1: an outage, or an answer of the service.
+            attempt: How many looks failed like this in a row, from 1.
             elapsed: Seconds since the first failed look.
             roll: A number in [0, 1).
+            alike: Seconds since the first that failed like this; by default *elapsed*.
         """
         error = failure.error
         if isinstance(error, Unauthorized | InvalidRequest):
             return None  # the same question brings the same answer
-        if is_outage(error):
-            if elapsed >= min(self.outage, failure.outage):
+        if failure.passes:
+            if elapsed >= self.outage or (elapsed if alike is None else alike) >= failure.limit:
                 return None  # an outage ends; the job it hides goes on meanwhile
         elif attempt >= _FEW:
             return None

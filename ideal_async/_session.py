@@ -263,7 +263,7 @@ class Session:
         self._key.redact_error(error)
         if isinstance(error, NotTheApi):
             if not self._heard:
-                outcome.outage = STRANGERS_ONLY
+                outcome.limit = STRANGERS_ONLY
             if not self._warned:
                 self._warned = True
                 logger.warning("%s", error)

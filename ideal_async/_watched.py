@@ -2,9 +2,13 @@
 
 from collections import OrderedDict
 
+import attrs
+
 from ._errors import IdealError
 from ._forecast import Pacing, Track
-from ._models import Task
+from ._identity import redact_url
+from ._models import Task, TaskStatus
+from ._retry import Failure
 from ._waiter import Waiter
 
 
@@ -12,8 +16,8 @@ class Watched:
     """One task and those who wait for it."""
 
     __slots__ = (
-        *("failing_since", "failures", "kind_known", "last", "looked_at", "looking"),
-        *("outage", "track", "waiters"),
+        *("alike_since", "failing_since", "failures", "kind_known", "last", "looked_at", "looking"),
+        *("result_url", "track", "trouble", "waiters"),
     )
 
     def __init__(self, track: Track, *, kind_known: bool) -> None:
@@ -22,9 +26,29 @@ class Watched:
         self.waiters: list[Waiter] = []
         self.last: Task | None = None
         self.looked_at: float | None = None
-        self.looking = self.outage = False
+        self.looking = False
+        self.trouble: object = None
         self.failures = 0
-        self.failing_since = 0.0
+        self.failing_since = self.alike_since = 0.0
+        self.result_url: str | None = None
+
+    def note_failure(self, failure: Failure, now: float) -> None:
+        """Count the failures in a row that are alike, and remember when they began."""
+        if self.failures == 0:
+            self.failing_since, self.trouble = now, None
+        trouble = failure.passes, failure.limit
+        if trouble != self.trouble:
+            self.trouble, self.alike_since, self.failures = trouble, now, 0
+        self.failures += 1
+
+    def confirm(self, task: Task) -> Task:
+        """Return a look; one with a status that nobody knows has succeeded when its result was there before."""
+        if isinstance(task.status, TaskStatus) or task.output is None:
+            self.result_url = None
+            return task
+        url, known = redact_url(task.output.result_url), self.result_url  # it may be signed anew for each look
+        self.result_url = url
+        return attrs.evolve(task, status=TaskStatus.SUCCESS) if url == known else task
 
     def interval(self, pacing: Pacing) -> float | None:
         """Return the seconds between looks that the most curious waiter asks for."""

@@ -162,7 +162,7 @@ class OpenTelemetry(Observer):
     def ended(self, task_id: int, task: Task | None, credits: int | None) -> None:
         """Count what comes back."""
         del task_id
-        if credits is not None and (task is None or not task.succeeded):
+        if credits is not None and (task is None or task.refunded):
             self._credits.add(credits, {"ideal_async.outcome": "refunded"})
 
     def braked(self, seconds: float) -> None:

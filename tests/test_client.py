@@ -689,7 +689,7 @@ async def test_an_outage_is_ridden_out() -> None:
     [
         (answer(None, 1011, "no such task"), InvalidRequest),
         (answer(None, 5002), Unauthorized),
-        (answer({"id": ID, "status": 7}), UnexpectedAnswer),
+        (answer({"percentage": 7}), UnexpectedAnswer),
         (answer({"id": 1.5, "status": "Success"}), UnexpectedAnswer),
         (answer({"id": ID, "status": "Success", "output": None}), UnexpectedAnswer),
         (httpx.Response(200, html="<h1>Welcome</h1>"), NotTheApi),

@@ -91,7 +91,7 @@ def test_a_look_rides_out_an_outage(error: IdealError, sent: Sent) -> None:
     failure = Failure(sent, error)
     assert Retry(outage=600).look_delay(failure, attempt=1000, elapsed=599.9, roll=0.5) is not None
     assert Retry(outage=600).look_delay(failure, attempt=1, elapsed=600.0, roll=0.5) is None
-    failure.outage = 60.0
+    failure.limit = 60.0
     assert Retry(outage=600).look_delay(failure, attempt=1, elapsed=59.9, roll=0.5) is not None
     assert Retry(outage=600).look_delay(failure, attempt=1, elapsed=60.0, roll=0.5) is None
 

@@ -461,7 +461,7 @@ async def test_a_look_that_answers_prohibited_content_is_a_failed_task() -> None
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    "reply", [answer(None, 1011), answer({"id": ID}), httpx.Response(200), httpx.Response(503), httpx.ReadError("lost")]
+    "reply", [answer(None, 1011), answer({}), httpx.Response(200), httpx.Response(503), httpx.ReadError("lost")]
 )
 async def test_whatever_goes_wrong_with_a_look_names_its_task(reply: Any) -> None:
     """So that the id is in the exception, whoever catches it."""
