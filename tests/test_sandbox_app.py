@@ -578,6 +578,8 @@ async def test_the_holder_sees_the_course_of_a_task() -> None:
         await customer.order()
         task_id = await customer.order(lastImageUrl="https://example.com/night.jpg")
         await customer.result(task_id)
+        queued = (await customer.http.get("/sandbox/task", params={"taskId": str(task_id)})).json()["data"]
+        assert [event["event"] for event in queued["timeline"]] == ["created", "fault", "fault", "request", "request"]
         await anyio.sleep(20)
         await customer.result(task_id)
         with pytest.raises(httpx.RemoteProtocolError):
@@ -608,7 +610,7 @@ async def test_the_holder_sees_the_course_of_a_task() -> None:
 async def test_the_course_of_a_real_video(real_time: None) -> None:
     """When it was rendered, or why it was not, and what came back."""
     del real_time  # clips are rendered in threads
-    with Sandbox(speed=1e9) as sandbox:
+    with Sandbox(speed=1e9, faults="download 1: packed gzip") as sandbox:
         async with customer_of(sandbox) as customer:
             ids = [
                 await customer.order(resolution="480p"),
@@ -617,6 +619,12 @@ async def test_the_course_of_a_real_video(real_time: None) -> None:
             for task_id in ids:
                 while (await customer.look(task_id))["status"] not in {"Success", "Failed"}:  # noqa: ASYNC110 - as a customer
                     await anyio.sleep(0.05)
+            packed, plain = [
+                (await customer.http.get(f"/output/{ids[0]}/video_cover.jpg", headers={"range": "bytes=5-1004"}))
+                for _ in range(2)
+            ]
+            assert packed.headers["content-encoding"] == "gzip"
+            assert packed.content == plain.content != b""
             courses = [
                 [
                     (event["event"], event["detail"])
@@ -805,6 +813,18 @@ def test_a_sandbox_answers_questions_outside_of_any_loop() -> None:
     assert repr(sandbox) == "<Sandbox credits=10005 tasks=0>"
     sandbox.close()
     assert sandbox.allow_private is None
+    sandbox.allow_private = False
+    assert sandbox.allow_private is False
+
+
+async def test_a_sandbox_that_nobody_has_asked_yet_has_no_clock() -> None:
+    """In a loop as outside of one: time begins with the first request."""
+    sandbox = Sandbox(render=False)
+    await anyio.sleep(100)
+    assert (sandbox.credits, sandbox.created) == (10_000, [])
+    async with customer_of(sandbox) as customer:
+        await customer.order()
+    assert sandbox.created[0].created_at == 0
 
 
 async def test_time_goes_on_in_another_event_loop(real_time: None) -> None:

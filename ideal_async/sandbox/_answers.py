@@ -78,8 +78,8 @@ def is_within(world: World, task: Task, seconds: float) -> bool:
 
 
 def hide_url(output: dict[str, Any], form: UrlForm) -> None:
-    """A result URL that is not there yet; a relative one is."""
+    """A result URL that is not there yet."""
     if form == "missing":
         del output["resultUrl"]
-    elif form != "relative":
+    else:
         output["resultUrl"] = {"empty": "", "null": None}[form]

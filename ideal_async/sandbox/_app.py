@@ -69,11 +69,12 @@ class SandboxApp:
 
         """
         request = read_head(scope, receive)
-        answer = None
         try:
             answer = check_hosts(request, self._hosts) or await self._answer(self._route, request)
-        finally:
-            self._log.note(self._service.clock(), request, answer)
+        except Dropped:
+            self._log.note(self._service.clock(), request, None)
+            raise
+        self._log.note(self._service.clock(), request, answer)
         return answer
 
     async def _answer(self, respond: Callable[[Request], Awaitable[Answer]], request: Request) -> Answer:

@@ -45,6 +45,9 @@ EXPIRED = Answer(
     "application/xml",
 )
 
+Rewriting = Show | Hide | Say | Id | Envelope
+Change = Rewriting | Garble | Truncate | Bomb | Pack | Cut | Drip | Endless
+
 #: From what is said to how it is written, packed and sent, whatever the order in the script.
 _STAGES = (Say, Show, Hide, Id, Envelope, Garble, Truncate, Bomb, Pack, Cut, Drip, Endless)
 
@@ -66,7 +69,7 @@ async def disturb(effects: list[CallEffect], work: Callable[[], Awaitable[Answer
         if isinstance(stop, Drop):
             raise Dropped
         answer = EXPIRED if isinstance(stop, Expire) else respond(stop)
-    changes = [effect for kind in _STAGES for effect in effects if isinstance(effect, kind)]
+    changes: list[Change] = [effect for kind in _STAGES for effect in effects if isinstance(effect, kind)]
     if isinstance(answer.body, Path) and any(isinstance(effect, Pack | Bomb) for effect in changes):
         answer = await anyio.to_thread.run_sync(partial(read_part, answer))
     for effect in changes:
@@ -74,7 +77,7 @@ async def disturb(effects: list[CallEffect], work: Callable[[], Awaitable[Answer
     return answer
 
 
-def change(answer: Answer, effect: CallEffect) -> Answer:  # noqa: PLR0911 - one line for each effect
+def change(answer: Answer, effect: Change) -> Answer:  # noqa: PLR0911 - one line for each effect
     """The *answer* with one flaw more."""
     match effect:
         case Truncate():
@@ -85,17 +88,15 @@ def change(answer: Answer, effect: CallEffect) -> Answer:  # noqa: PLR0911 - one
             return attrs.evolve(answer, rate=effect.rate)
         case Endless():
             return attrs.evolve(answer, endless=True)
-        case Pack() if isinstance(answer.body, bytes):
-            return packed(answer, pack(answer.body, effect.codings), effect.codings)
-        case Bomb() if isinstance(answer.body, bytes):
-            body = bomb(answer.body, effect.mebibytes, once=effect.once)
+        case Pack():
+            return packed(answer, pack(cast("bytes", answer.body), effect.codings), effect.codings)
+        case Bomb():
+            body = bomb(cast("bytes", answer.body), effect.mebibytes, once=effect.once)
             return packed(answer, body, ("gzip",) if effect.once else ("gzip", "gzip"))
-        case Garble() if isinstance(answer.body, bytes):
-            return attrs.evolve(answer, body=garble(answer.body, effect.flaw))
-        case Show() | Hide() | Say() | Id() | Envelope():
-            return rewrite(answer, effect)
+        case Garble():
+            return attrs.evolve(answer, body=garble(cast("bytes", answer.body), effect.flaw))
         case _:
-            return answer
+            return rewrite(answer, effect)
 
 
 def respond(effect: Respond) -> Answer:
@@ -140,7 +141,7 @@ def retry_after(value: float | str) -> dict[str, str]:
     return {"retry-after": value if isinstance(value, str) else plain(value)}
 
 
-def rewrite(answer: Answer, effect: Show | Hide | Say | Id | Envelope) -> Answer:
+def rewrite(answer: Answer, effect: Rewriting) -> Answer:
     """Say something else in a JSON answer; an error answer has no fields, and a page none at all."""
     try:
         envelope = cast("dict[str, Any]", json.loads(cast("bytes", answer.body)))
@@ -168,7 +169,7 @@ def rewrite_data(data: dict[str, Any], effect: Show | Hide | Say | Id) -> None:
             for name in effect.names:
                 fields, last = owner(data, name)
                 fields.pop(last, None)
-        case Id():
+        case _:
             data["id"] = write_id(data["id"], effect.form)
 
 

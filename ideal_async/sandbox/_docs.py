@@ -126,8 +126,8 @@ def _write_fields(rows: list[tuple[str, dict[str, Any], bool]]) -> str:
 
 
 def _kind(field: dict[str, Any]) -> str:
-    kind = field.get("type", "")
-    return " or ".join(kind) if isinstance(kind, list) else str(kind)
+    kinds: str | list[str] = field.get("type", "")
+    return kinds if isinstance(kinds, str) else " or ".join(kinds)
 
 
 def _about(field: dict[str, Any]) -> str:

@@ -37,18 +37,15 @@ def bomb(body: bytes, mebibytes: int, *, once: bool) -> bytes:
 def garble(body: bytes, flaw: Flaw) -> bytes:
     """A JSON *body* with this flaw in its message or in the whole; another body stays as it is."""
     try:
-        envelope: Any = json.loads(body)
+        fields = cast("dict[str, Any]", json.loads(body))
     except ValueError:
         return body
     if flaw == "utf-16":
         return body.decode("utf-8").encode("utf-16")
     if flaw == "bom":
         return b"\xef\xbb\xbf" + body
-    if not isinstance(envelope, dict):
-        return body
-    fields = cast("dict[str, Any]", envelope)
     if flaw == "long":
         return write_json(fields | {"message": "x" * LONG})
     flawed = {"latin-1": "crédit".encode("latin-1"), "newline": b"\n", "surrogate": b"\\ud83d"}[flaw]
-    marked = write_json(fields | {"message": f"{fields.get('message')} @flaw@"})
+    marked = write_json(fields | {"message": f"{fields['message']} @flaw@"})
     return marked.replace(b"@flaw@", flawed)

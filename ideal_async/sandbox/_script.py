@@ -211,10 +211,6 @@ def _read_respond(said: dict[str, str | None]) -> Respond:
     )
 
 
-def _read_late_url(found: Found) -> LateUrl:
-    return LateUrl(float(found[1]), cast("Any", found[2] or "empty"))
-
-
 def _read_fields(text: str) -> dict[str, Any]:
     pairs = (field.partition("=") for field in text.split())
     return {name: read_value(value) for name, _, value in pairs}

@@ -1,6 +1,6 @@
 """The sandbox in process, as an httpx transport: whatever the host, no socket is opened."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -58,7 +58,7 @@ class SandboxTransport(httpx.AsyncBaseTransport):
 
 
 @contextmanager
-def _patience(seconds: float | None) -> Iterator[None]:
+def _patience(seconds: float | None) -> Generator[None]:
     try:
         with anyio.fail_after(seconds):
             yield
