@@ -11,7 +11,7 @@ from ideal_async import AsyncClient, Budget, Entry, Journal, Task, is_result
 from ._connection import Connection
 from ._endings import verdict
 from ._files import alone_in
-from ._gallery import write_gallery
+from ._gallery import live_gallery, write_gallery
 from ._job import Board, Job
 from ._names import check_names
 from ._plan import attempt_of, plan
@@ -136,7 +136,8 @@ def _make(
     interrupted = False
 
     async def work() -> None:
-        async with client, show(board, quiet=wishes.quiet, verbose=wishes.verbose):
+        page = live_gallery(board, wishes.out) if wishes.open_page else nullcontext()
+        async with client, show(board, quiet=wishes.quiet, verbose=wishes.verbose), page:
             await run.make_all(max_in_flight=wishes.max_in_flight, timeout=wishes.timeout)
 
     try:

@@ -1,70 +1,107 @@
-"""A page beside the videos: covers that play, filters, costs, and a timeline of the whole batch."""
+"""A page beside the videos: covers that play, filters, costs, and the course of the whole batch."""
 
 import time
+import webbrowser
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import anyio
+import anyio.to_thread
 from jinja2 import Environment, StrictUndefined
 
+from ._chart import draw
 from ._files import anew
 from ._job import Board, Job
-from ._progress import clock
+from ._progress import clock, left_in_words
 from ._terminal import printable
 
-#: Height of the timeline in pixels, for few and for many jobs; and of one job where there is room.
-LOWEST, HIGHEST, ROW = 48, 320, 12
-#: Width of the timeline in its own units; the page stretches it.
-WIDTH = 1000
-#: Labels below the timeline.
-TICKS = 6
+#: Characters of an error that are read at a glance; the rest is folded away.
+GLANCE = 140
+#: Seconds between two pages of a batch that runs; a longer one is written less often, so that it costs little.
+RENEWAL = 3.0
+#: Times as long as a page takes to write, at least, until the next one: two percent of the time.
+REST = 50.0
+#: Running jobs that the page of a running batch names.
+MOST_RUNNING = 12
+#: Why a job has no video, and in which order the page tells: what needs somebody comes first.
+WITHOUT = {"unknown": 0, "failed": 1, "refused": 2, "unfinished": 3, "waiting": 4}
 
 
-#: What jobs do for a while, and how the page calls it. The service does not tell when it was done: the sandbox does.
-PHASES = {
-    "queue": "queued",
-    "render": "rendering",
-    "fail": "rendering, failed",
-    "find": "until found",
-    "save": "downloading",
-}
+def write_gallery(board: Board, folder: Path, *, title: str = "Videos", live: bool = False) -> Path:
+    """Write `index.html` into *folder*, where the files of the jobs are; return its path.
 
-
-def write_gallery(board: Board, folder: Path, *, title: str = "Videos") -> Path:
-    """Write `index.html` into *folder*, where the files of the jobs are; return its path."""
+    Args:
+        board: What is shown.
+        folder: Of the files.
+        title: Of the page.
+        live: It renews itself.
+    """
     page = folder / "index.html"
     with anew(page) as file:
-        file.write(render(board.jobs, title=title, now=time.time(), charged=board.charged, refunded=board.refunded))
+        file.write(render(board, title=title, now=time.time(), live=live))
     return page
 
 
-def render(jobs: Sequence[Job], *, title: str, now: float, charged: int, refunded: int) -> str:
-    """Write the page of *jobs*.
+@asynccontextmanager
+async def live_gallery(board: Board, folder: Path) -> AsyncGenerator[None]:
+    """Open the page of a batch in a browser, and keep it up to date while the block runs."""
+    page = write_gallery(board, folder, live=True)
+    async with anyio.create_task_group() as group:
+        group.start_soon(_keep, board, folder)
+        # A browser of the terminal stays until somebody leaves it.
+        group.start_soon(
+            partial(anyio.to_thread.run_sync, webbrowser.open, page.resolve().as_uri(), abandon_on_cancel=True)
+        )
+        yield
+        group.cancel_scope.cancel()
+
+
+async def _keep(board: Board, folder: Path) -> None:
+    while True:
+        began = time.perf_counter()
+        with suppress(OSError):  # a full disk stops no video; at the end it is tried again, and told
+            write_gallery(board, folder, live=True)
+        await anyio.sleep(max(RENEWAL, REST * (time.perf_counter() - began)))
+
+
+def render(board: Board, *, title: str, now: float, live: bool = False) -> str:
+    """Write the page of a batch.
 
     Args:
-        jobs: In the order of the page.
+        board: What is shown.
         title: Of the page.
         now: When it is written, seconds since 1970.
-        charged: Credits.
-        refunded: Credits.
+        live: It renews itself.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(files("ideal_async.cli").joinpath("gallery.html").read_text("utf-8"))
-    kinds = Counter(kind_of(job) for job in jobs)
-    states = Counter(job.state for job in jobs)
+    jobs = board.jobs
+    ended = [job for job in jobs if job not in board.running]
+    without = sorted((job for job in ended if job.video is None), key=lambda job: WITHOUT.get(job.state, 0))
+    running = sorted(board.running, key=lambda job: (-job.share(now), job.index))
     return template.render(
         title=title,
         written=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now)),
-        cards=[_card(job) for job in jobs],
-        kinds=sorted(kinds.items()),
-        states=states.most_common(),
-        done=states["done"],
-        charged=f"{charged:,}",
-        refunded=f"{refunded:,}" if refunded else "",
-        chart=_chart(jobs),
+        videos=[_card(job) for job in ended if job.video is not None],
+        without=[_card(job) for job in without if not live or job.state != "waiting"],
+        running=[(printable(job.key), job.state, round(100 * job.share(now))) for job in running[:MOST_RUNNING]],
+        more_running=max(0, len(running) - MOST_RUNNING),
+        to_send=board.counts["waiting"] if live else 0,
+        left=left_in_words(board.seconds_left(now)),
+        live=live,
+        jobs=len(jobs),
+        kinds=sorted(Counter(kind_of(job) for job in ended).items()),
+        states=Counter(job.state for job in ended).most_common(),
+        done=board.counts["done"],
+        charged=f"{board.charged:,}",
+        refunded=f"{board.refunded:,}" if board.refunded else "",
+        chart=draw(jobs),
     )
 
 
@@ -85,66 +122,72 @@ def kind_of(job: Job) -> str:
 
 
 def _card(job: Job) -> dict[str, Any]:
+    error = printable(job.error or "")
     return {
-        "key": printable(job.key),
+        "index": job.index,
         "state": job.state,
+        "words": STATES.get(job.state, job.state),
+        "key": printable(job.key),
         "kind": kind_of(job),
         "prompt": printable(job.request.prompt or ""),
-        "credits": job.credits,
-        "refunded": job.state == "failed",
-        "paid": job.task_id is not None,
+        "price": _price(job),
         "task_id": job.task_id,
         "video": job.video and quote(job.video.name),
+        "file": job.video and printable(job.video.name),
         "cover": job.cover and quote(job.cover.name),
         "size": f"{job.width} x {job.height}" if job.width and job.height else "",
-        "error": printable(job.error or ""),
+        "glance": error if len(error) <= GLANCE else f"{error[:GLANCE].rstrip()}…",
+        "rest": "" if len(error) <= GLANCE else error,
         "times": list(_times(job)),
     }
 
 
+STATES = {"unknown": "in doubt", "waiting": "not sent"}
+
+
+def _price(job: Job) -> str:
+    """Say what a job has cost, as far as anybody knows."""
+    credits = f"{job.credits} credit{'' if job.credits == 1 else 's'}"
+    if job.state == "unknown":
+        return f"{credits}, perhaps charged: look into your account"
+    if job.task_id is None:
+        return "nothing charged"
+    return f"{credits}, refunded" if job.state == "failed" else credits
+
+
 def _times(job: Job) -> Iterable[tuple[str, str]]:
-    """Say how long a job was in each phase that is known."""
-    for phase, begin, end in _spans(job):
-        yield PHASES[phase], clock(end - begin) if end - begin >= 60 else f"{end - begin:.1f} s"  # noqa: PLR2004 - a minute
+    """Say how long a job was in each phase: what was seen bounds what is known."""
+    queued, found = job.queued_at, job.found_at
+    waited = job.waited_at or queued
+    if queued is None or waited is None:
+        return
+    if job.started_at is not None:
+        yield "queued", _between(waited - queued, job.started_at - queued)
+    end = job.ended_at or found
+    if end is not None and job.started_at is not None:
+        least = (job.ended_at or job.seen_at or job.started_at) - job.started_at
+        yield "rendering", _between(least, end - waited)
+    elif end is not None:
+        yield "queued and rendering", _between(0.0 if job.ended_at is None else end - queued, end - queued)
+    if found is not None:
+        last = job.ended_at or job.seen_at or job.started_at or waited
+        yield "to find its end", _between(found - last if job.ended_at is not None else 0.0, found - last)
+        if job.downloaded_at is not None:
+            yield "downloading", _span(job.downloaded_at - found)
 
 
-def _spans(job: Job) -> Iterable[tuple[str, float, float]]:
-    """Tell the phases of a job, as far as its moments are known; a clock that was set back makes none negative."""
-    begin = job.queued_at
-    work = "fail" if job.state == "failed" else "render"
-    for phase, end in (
-        ("queue", job.started_at),
-        (work, job.ended_at),
-        (work if job.ended_at is None else "find", job.found_at),
-        ("save", job.downloaded_at),
-    ):
-        if begin is not None and end is not None:
-            yield phase, begin, max(begin, end)
-            begin = max(begin, end)
+def _between(least: float, most: float) -> str:
+    """Write a time that is known to lie between two others.
+
+    >>> _between(0, 5.1), _between(3.2, 5.1), _between(5.1, 5.12)
+    ('at most 5.1 s', '3.2 s to 5.1 s', '5.1 s')
+    """
+    low, high = _span(least), _span(most)
+    if low == high:
+        return high
+    return f"at most {high}" if low == _span(0) else f"{low} to {high}"
 
 
-def _chart(jobs: Sequence[Job]) -> dict[str, Any] | None:
-    """Draw each job as a line of its phases, in the order they were queued; `None` when nothing was."""
-    rows = sorted((job for job in jobs if job.queued_at is not None), key=lambda job: job.queued_at or 0.0)
-    spans = [list(_spans(job)) for job in rows]
-    if not any(spans):
-        return None
-    first = min(span[0][1] for span in spans if span)
-    seconds = max(max(span[-1][2] for span in spans if span) - first, 1.0)
-    height = min(HIGHEST, max(LOWEST, ROW * len(rows)))
-    step = height / len(rows)
-    paths: dict[str, list[str]] = {phase: [] for phase in PHASES}
-    for number, phases in enumerate(spans):
-        for phase, begin, end in phases:
-            left, right = ((moment - first) / seconds * WIDTH for moment in (begin, end))
-            paths[phase].append(f"M{left:.1f} {(number + 0.5) * step:.2f}H{max(right, left + 0.8):.1f}")
-    return {
-        "height": height,
-        "width": WIDTH,
-        "stroke": f"{max(0.5, step * 0.82):.2f}",
-        "phases": [(name, label, "".join(paths[name])) for name, label in PHASES.items() if paths[name]],
-        "ticks": [clock(seconds * number / (TICKS - 1)) for number in range(TICKS)],
-        "rows": [job.index for job in rows],
-        "seconds": clock(seconds),
-        "count": len(rows),
-    }
+def _span(seconds: float) -> str:
+    # A clock that was set back makes no time negative.
+    return clock(seconds) if seconds >= 60 else f"{max(0.0, seconds):.1f} s"  # noqa: PLR2004 - a minute

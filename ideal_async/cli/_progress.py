@@ -35,8 +35,8 @@ STYLES: dict[State, str] = {
     "unfinished": "yellow",
     "downloading": "green",
     "rendering": "",
-    "queued": "bright_black",
-    "waiting": "bright_black",
+    "queued": "dim",
+    "waiting": "dim",
 }
 #: How the states are called where jobs are counted, and whether that is said also when there are none.
 NAMES: tuple[tuple[State, str, bool], ...] = (
@@ -128,7 +128,7 @@ def _bar(board: Board, now: float, width: int, *, ascii_only: bool) -> Text:
     for count, mark, style in parts:
         reached += count
         bar.append(mark * (int(reached / total * width) - len(bar)), style)
-    bar.append((" " if ascii_only else "─") * (width - len(bar)), "bright_black")
+    bar.append((" " if ascii_only else "─") * (width - len(bar)), "dim")
     return bar
 
 

@@ -17,7 +17,7 @@ from ._rows import FORMULA
 #: A spreadsheet counts in 15 digits; a longer number must be text to stay itself.
 EXACT = 10**15 - 1
 #: The moments of a job, in their order.
-TIMES = ("queued_at", "waited_at", "started_at", "found_at", "downloaded_at")
+TIMES = ("queued_at", "waited_at", "started_at", "seen_at", "found_at", "downloaded_at")
 
 
 def record_of(job: Job) -> dict[str, Any]:

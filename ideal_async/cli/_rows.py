@@ -34,7 +34,7 @@ _SHORTENED = "urlshortened"
 REPORTED = frozenset(
     (
         *("line", "status", "taskid", "credits", "video", "cover", "width", "height", "error", "looks"),
-        *("queuedat", "waitedat", "startedat", "foundat", "downloadedat", _SHORTENED),
+        *("queuedat", "waitedat", "startedat", "seenat", "foundat", "downloadedat", _SHORTENED),
     )
 )
 #: A cell that begins with one of these may be run as a formula; a ' before it makes it text (OWASP, CSV Injection).
