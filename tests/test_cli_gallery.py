@@ -1,12 +1,14 @@
 """The page beside the videos: what it says, what it draws, and what somebody does with it in a real browser."""
 
 import re
+import webbrowser
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from ideal_async import ImageToVideo
@@ -164,7 +166,7 @@ async def test_the_live_page_costs_little(tmp_path: Path, monkeypatch: pytest.Mo
     """It is opened once and written every few seconds; a disk that is full stops nothing."""
     opened: list[str] = []
     written: list[float] = []
-    monkeypatch.setattr(_gallery.webbrowser, "open", opened.append)
+    monkeypatch.setattr(webbrowser, "open", opened.append)
 
     def write(*_: object, **__: object) -> Path:
         written.append(anyio.current_time())
@@ -173,7 +175,7 @@ async def test_the_live_page_costs_little(tmp_path: Path, monkeypatch: pytest.Mo
         return tmp_path / "index.html"
 
     monkeypatch.setattr(_gallery, "write_gallery", write)
-    monkeypatch.setattr(_gallery.anyio.to_thread, "run_sync", lambda function, *args, **_: run_now(function, *args))
+    monkeypatch.setattr(anyio.to_thread, "run_sync", lambda function, *args, **_: run_now(function, *args))
     async with live_gallery(Board([job(0, "queued")], START), tmp_path):
         await anyio.sleep(10 * _gallery.RENEWAL)
     assert opened == [(tmp_path / "index.html").as_uri()]
@@ -244,7 +246,7 @@ def test_a_page_of_a_thousand(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_somebody_looks_at_the_videos(chromium: Any, tmp_path: Path) -> None:
-    """Arrow keys work at once, among the covers and in the player, with prompt, price and file; filters can be empty."""
+    """Arrow keys work at once, among the covers and in the player, with prompt, price, file; no match is said."""
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys
 
