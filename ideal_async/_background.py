@@ -104,6 +104,10 @@ class Background:
             # Reached without `aclose` too, when the event loop is torn down around us.
             await self._end()
 
+    def add(self, service: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run one more service from the start to the end; before the start."""
+        self._services = (*self._services, service)
+
     def _serve(self) -> None:
         for service in self._services:
             self.start_soon(service)

@@ -13,7 +13,7 @@ that a refund is booked once, to whom it belongs, whoever sees the end first.
 
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import anyio
 
+from ._adoption import check_adoption
 from ._errors import BudgetExceeded, JournalFailed
 from ._models import ImageToVideo, Task, shorten
 from ._observer import Fate, Observer
@@ -56,17 +57,18 @@ class Purchase:
         reserved: Its credits are set aside.
         paid: This client spent its credits, not an earlier one.
         task_id: The paid task.
+        followed: Somebody waits for its end, delivers it, and then writes it down.
         created_at: When the task was created, on this event loop's clock in seconds.
     """
 
-    __slots__ = ("created_at", "credits", "intent", "key", "paid", "request", "reserved", "task_id")
+    __slots__ = ("created_at", "credits", "followed", "intent", "key", "paid", "request", "reserved", "task_id")
 
     def __init__(self, request: ImageToVideo, key: str | None, credits: int | None) -> None:
         self.request = request
         self.key = key
         self.credits = credits
         self.intent: Intent | None = None
-        self.reserved = self.paid = False
+        self.reserved = self.paid = self.followed = False
         self.task_id: int | None = None
         self.created_at = 0.0
 
@@ -117,6 +119,7 @@ class Books:
         self._observer = observer
         self._running: OrderedDict[int, Purchase] = OrderedDict()
         self._doubts: dict[str, Purchase] = {}
+        self._follow: Callable[[Purchase], None] | None = None
         self._asked = anyio.Event()
         self._asked_at = 0.0
 
@@ -199,9 +202,12 @@ class Books:
         logger.info("%stask %d submitted: %s credits", purchase.name, task_id, purchase.credits)
         self._register(purchase)
         self._observe("submitted", purchase)
-        if self.journal is None:
-            return None
-        return await self._write(purchase, partial(_submitted, self.journal, task_id))
+        failed = None
+        if self.journal is not None:
+            failed = await self._write(purchase, partial(_submitted, self.journal, task_id))
+        if self._follow is not None:
+            self._follow(purchase)
+        return failed
 
     async def refused(self, purchase: Purchase, reason: str) -> None:
         """The API said no: nothing was created."""
@@ -279,14 +285,36 @@ class Books:
         if purchase is not None and paid and is_refunded(task):
             for ledger in self._ledgers:
                 ledger.refund(purchase.amount)
-        if self.journal is None:
-            return
-        settle = partial(self.journal.settle, self._origin, task_id, task, reason=reason, account=self._account)
+        if self.journal is not None and not (purchase is not None and purchase.followed):
+            await self.settle(task_id, task, reason)
+
+    async def settle(self, task_id: int, task: Task | None, reason: str | None) -> None:
+        """Write the end of a task into the journal; who follows it does so once it is delivered."""
+        journal = cast("JournalStore", self.journal)
+        settle = partial(journal.settle, self._origin, task_id, task, reason=reason, account=self._account)
         try:
             await self._ask(settle)
         except Exception:  # noqa: BLE001 - whatever it is, the video is there and paid
             # Better a row that stays open, to be looked at again, than an error here.
             logger.warning("the journal could not note the end of task %d", task_id)
+
+    def follow_with(self, follow: "Callable[[Purchase], None]") -> None:
+        """Call *follow* with each task that is running from now on; it writes their ends down."""
+        self._follow = follow
+
+    async def take_over(self) -> "Sequence[Entry]":
+        """Return the running tasks that nobody alive follows: from now on they are this client's."""
+        journal = self._journal_or_raise("follow=True")
+        await self._ask(journal.sweep)
+        return await self._ask(partial(journal.follow, account=self._account), self._origin)
+
+    async def let_go(self) -> None:
+        """Follow nothing any more, so that another process may."""
+        if self.journal is not None and self._follow is not None:
+            try:
+                await self._ask(partial(self.journal.unfollow, account=self._account), self._origin)
+            except Exception as error:  # noqa: BLE001 - the end of this process says the same
+                logger.warning("the journal could not be told that nobody follows: %s", type(error).__name__)
 
     def close(self) -> None:
         """This client follows nothing any more."""
@@ -304,6 +332,34 @@ class Books:
             return False
         entry = await self.lookup(key)
         return entry is not None and entry.state != "refused"
+
+    async def adopt(self, key: str, task_id: int, task: Task | None, *, force: bool) -> "Entry":
+        """A doubt is confirmed: its key has become this task, which is what was asked for.
+
+        Raises:
+            ValueError: The key is not in doubt, the task is not what was asked for, or it cannot be told.
+        """
+        journal = self._journal_or_raise("adopt")
+        from ._journal import JournalControl
+
+        if not isinstance(journal, JournalControl):
+            raise TypeError(f"{type(journal).__name__} cannot adopt: it lacks the verbs of a person")
+        entry = await self.lookup(key)
+        if entry is None:
+            raise ValueError(f"the journal has no key {key!r} of this API and account: nothing to adopt")
+        check_adoption(entry.request, task, task_id, force=force)
+        entry = await self._ask(
+            partial(journal.adopt, origin=self._origin, account=self._account, force=force), key, task_id
+        )
+        purchase = self._doubts.pop(key, None)
+        if purchase is None:
+            purchase = Purchase(entry.request, key, entry.credits)
+        else:  # this client holds what it costs
+            purchase.paid = True
+            for ledger in self._ledgers:
+                ledger.charge(purchase.amount, held=True)
+        self.recall(purchase, entry)
+        return entry
 
     async def unsettled(self) -> AsyncGenerator["Entry"]:
         """Go through what the journal has not seen the end of: submissions in doubt, then tasks that run."""

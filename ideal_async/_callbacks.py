@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import attrs
@@ -33,6 +33,8 @@ class Submission:
     index: int | None = None
 
 
+T = TypeVar("T")
+
 OnSubmit = Callable[[Submission], Awaitable[None] | None]
 OnProgress = Callable[[Task], Awaitable[None] | None]
 
@@ -44,26 +46,32 @@ async def run_callback(callback: Callable[..., Any], *args: object) -> None:
         await result
 
 
-async def run_shielded(callback: OnSubmit, submission: Submission) -> Exception | None:
-    """Run `on_submit` to its end, whoever leaves meanwhile, and return what it raised: that is its caller's."""
+async def run_shielded(callback: Callable[[T], Awaitable[None] | None], value: T, *, about: str) -> Exception | None:
+    """Run a callback about paid work to its end, whoever leaves meanwhile, and return what it raised.
+
+    Args:
+        callback: Of the user.
+        value: What it is called with.
+        about: Its name and what it is about, for the error's words.
+    """
     import asyncio  # not at the top, where it would be a sixth of what importing the package costs
 
     error: Exception
     try:
         # Shielded, but not for ever: a callback that waits for somebody who has left must not hold the client.
         with anyio.fail_after(CALLBACK_LIMIT, shield=True):
-            await run_callback(callback, submission)
+            await run_callback(callback, value)
     except Exception as raised:  # noqa: BLE001 - handed on to the caller
         error = raised
     except asyncio.CancelledError as raised:
         if _is_cancelled():
             raise
         # It awaited something that somebody else had cancelled: its own affair, not ours.
-        error = RuntimeError("on_submit was cancelled by what it waited for")
+        error = RuntimeError(f"{about.partition(' ')[0]} was cancelled by what it waited for")
         error.__cause__ = raised
     else:
         return None
-    error.add_note(f"raised by on_submit for task {submission.task_id}, which is paid and goes on")
+    error.add_note(f"raised by {about}, which is paid and goes on")
     return error
 
 

@@ -2,9 +2,11 @@
 
 import math
 import os
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
@@ -19,6 +21,7 @@ from ._callbacks import OnProgress, OnSubmit, run_callback
 from ._credentials import check_base_url, check_key
 from ._errors import ConnectionFailed, TaskFailed
 from ._flight import Flight
+from ._follow import OnEnd, follower_of
 from ._forecast import Forecast, Pacing
 from ._identity import origin_of
 from ._models import ImageToVideo, Task
@@ -41,6 +44,8 @@ BASE_URL = "https://api.ideal.house"
 REQUESTS_AT_ONCE = 10
 #: Blocking calls in flight: journal writes, which share a commit, and chunks of downloads on their way to the disk.
 THREADS_AT_ONCE = 16
+#: Looks of `fetch` that are kept for those who accept some age, about two kilobytes each.
+FETCHED = 1000
 
 _UNOBSERVED = nullcontext(ignore)
 
@@ -68,6 +73,10 @@ class AsyncClient:
         account: A name for the account of the key, where a journal serves several accounts: each has keys of its own.
         budget: A limit in credits, shared with other clients if you like.
         prices: Another price table. What has no price can be submitted all the same, unless there is a budget.
+        follow: Wait for every task that is submitted, also when nobody awaits it, and take over the tasks in the
+            journal whose follower has died, so that any number of processes look once. Needs *journal*.
+        on_end: Called with the `Entry` of each followed task when it has ended, sync or async: the place to deliver it.
+            The end is written down behind it, so a crash or an exception calls it again: at least once a task.
         observer: Hears what this client does; may serve other clients too.
         uploads: Where pictures of this machine are published, such as `ideal_async.buckets.Bucket`: with it the
             pictures of an `ImageToVideo` may be `pathlib.Path`s. Their URLs are signed just before each send.
@@ -101,6 +110,8 @@ class AsyncClient:
         account: str | None = None,
         budget: Budget | None = None,
         prices: Prices | None = None,
+        follow: bool = False,
+        on_end: OnEnd | None = None,
         observer: Observer | None = None,
         uploads: Uploads | None = None,
         _leave_loop: LeaveLoop | None = None,
@@ -152,6 +163,10 @@ class AsyncClient:
         self._background = Background(self._poller.run, self._books.run, on_end=self._on_end)
         self._photographs = Photographs(uploads, leave_loop=self._leave_loop)
         self._submissions = Submissions(session, self._background, self._books, write=self._photographs.write)
+        follower = follower_of(self._books, self._poller, self._background, follow=follow, on_end=on_end)
+        if follower is not None:
+            self._background.add(follower.run)
+        self._fetched: OrderedDict[int, tuple[float, Task]] = OrderedDict()
         from ._delivery import Deliveries
         from ._download import Downloads  # at the top, who only imports this package would pay for it
 
@@ -189,6 +204,7 @@ class AsyncClient:
         """Runs in the event loop of the client, whoever closes it from where."""
         self._poller.fail_all()
         self._books.close()
+        await self._books.let_go()
         await self._transports.aclose()
 
     @property
@@ -261,8 +277,13 @@ class AsyncClient:
     def _observe(self, name: Call, task_id: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
         return _UNOBSERVED if self._observer is None else self._observer.call(name, task_id)
 
-    async def fetch(self, task_id: int) -> Task:
-        """Look at a task once, whatever its status.
+    async def fetch(self, task_id: int, *, max_age: float | None = None) -> Task:
+        """Look at a task once, whatever its status; callers that ask at the same time share one look.
+
+        Args:
+            task_id: Of any task of this account.
+            max_age: Seconds; a look of this client that is not older is given back instead, so that a page that is
+                reloaded costs no request. `None`: always look.
 
         Raises:
             ConnectionFailed: The API could not be reached, even after some repetitions.
@@ -273,16 +294,29 @@ class AsyncClient:
         Source: vendor's page, 2. Get Task Result.
         """
         await self._background.open()
-        outcome = await self._background.run(self._session.look_again, _check_id(task_id))
+        _check_id(task_id)
+        if max_age is not None and (known := self._last_look(task_id, max_age)) is not None:
+            return known
+        outcome = await self._background.run(self._session.look_again, task_id)
         if outcome is None:
             raise ConnectionFailed("the client was closed during the look", task_id=task_id)
         if isinstance(outcome, Failure):
             if isinstance(outcome.error, TaskFailed):
                 await self._books.ended(task_id, None, outcome.error.reason)
             raise outcome.error
+        self._fetched[task_id] = anyio.current_time(), outcome
+        self._fetched.move_to_end(task_id)
+        if len(self._fetched) > FETCHED:
+            self._fetched.popitem(last=False)
         if outcome.done:
             await self._books.ended(task_id, outcome)
         return outcome
+
+    def _last_look(self, task_id: int, max_age: float) -> Task | None:
+        """Return the newest look that the poller or a `fetch` made in the last *max_age* seconds."""
+        looks = [look for look in (self._poller.last_look(task_id), self._fetched.get(task_id)) if look is not None]
+        at, task = max(looks, key=itemgetter(0), default=(-math.inf, None))
+        return task if at >= anyio.current_time() - max_age else None
 
     async def wait(self, task_id: int, *, timeout: float | None = None, on_progress: OnProgress | None = None) -> Task:
         """Wait until a task succeeded.
@@ -418,6 +452,50 @@ class AsyncClient:
         """
         await self._background.open()
         return await self._books.lookup(key)
+
+    async def adopt(self, key: str, task_id: int, *, force: bool = False) -> "Entry":
+        """Confirm a doubt: the request that was sent under *key* has become this task.
+
+        The task is looked at and compared with what was asked for; then the key is `submitted`, or settled if the task
+        has ended, and what a budget held for it is spent.
+
+        Args:
+            key: In the state `unknown`.
+            task_id: The task that you found in your account.
+            force: Also if the service does not repeat what was asked for, or another key is in doubt with an equal
+                request; never if it repeats something else.
+
+        Returns:
+            The entry as it is now.
+
+        Raises:
+            RuntimeError: This client has no journal.
+            ValueError: The key is not in doubt, another key has that task, or it is not what was asked for.
+            ApiError: There is no such task.
+            ConnectionFailed: The API could not be reached.
+            JournalFailed: The journal cannot be written.
+
+        Example:
+            >>> async def confirm(client, key, task_id):
+            ...     entry = await client.adopt(key, task_id)
+            ...     return await client.wait(entry.task_id)
+        """
+        await self._background.open()
+        task, reason = None, None
+        outcome = await self._background.run(self._session.look_again, _check_id(task_id))
+        if outcome is None:
+            raise ConnectionFailed("the client was closed during the look", task_id=task_id)
+        if not isinstance(outcome, Failure):
+            task = outcome
+        elif isinstance(outcome.error, TaskFailed):
+            reason = outcome.error.reason
+        else:
+            raise outcome.error
+        entry = await self._books.adopt(key, task_id, task, force=force)
+        if task is None or task.done:
+            await self._books.ended(task_id, task, reason)
+            return await self._books.lookup(key) or entry
+        return entry
 
     async def unsettled(self) -> AsyncGenerator["Entry"]:
         """Go through what the journal has not seen the end of: submissions in doubt, then tasks that run.

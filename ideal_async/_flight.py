@@ -80,7 +80,7 @@ class Flight:
             return
         paid, self.told = purchase.paid and not self.told, True
         submission = Submission(purchase.task_id, purchase.key, purchase.request, paid)
-        claim.error = await run_shielded(claim.on_submit, submission)
+        claim.error = await run_shielded(claim.on_submit, submission, about=f"on_submit for task {purchase.task_id}")
 
     def doubt(self, why: str, *, has_journal: bool) -> SubmissionUnknown:
         """Say all that a person needs to find out what became of it, and both ways out."""

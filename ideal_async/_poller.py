@@ -111,6 +111,13 @@ class Poller:
             if planned is None or looked_at + interval < planned:
                 self._schedule(task_id, looked_at + interval)
 
+    def last_look(self, task_id: int) -> tuple[float, Task] | None:
+        """Return when a task that somebody waits for was seen running, and the look; `None`: not yet."""
+        watched = self._watched.get(task_id)
+        if watched is None or watched.last is None or watched.looked_at is None:
+            return None
+        return watched.looked_at, watched.last
+
     def _begin(self, task_id: int, kind: Hashable, submitted_at: float | None, now: float) -> Watched:
         """Begin to look at a task."""
         track = self._forecast.track(kind, now=now, submitted_at=submitted_at)

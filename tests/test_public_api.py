@@ -60,7 +60,7 @@ def test_every_public_name_explains_itself(name: str) -> None:
 
 SIGNATURES: dict[str, str] = {
     "submit": "(request, *, key=None, on_submit=None)",
-    "fetch": "(task_id)",
+    "fetch": "(task_id, *, max_age=None)",
     "wait": "(task_id, *, timeout=None, on_progress=None)",
     "generate": "(request, *, key=None, timeout=None, on_submit=None, on_progress=None)",
     "watch": "(task_id, *, timeout=None, max_interval=None)",
@@ -95,8 +95,8 @@ def test_the_signatures_of_a_client_are_settled(name: str, signature: str) -> No
             ideal_async.AsyncClient,
             (
                 "(api_key=None, *, base_url=None, http_client=None, transport=None, max_requests_at_once=10, "
-                "retry=None, pacing=None, journal=None, account=None, budget=None, prices=None, observer=None, "
-                "uploads=None)"
+                "retry=None, pacing=None, journal=None, account=None, budget=None, prices=None, "
+                "follow=False, on_end=None, observer=None, uploads=None)"
             ),
         ),
     ],

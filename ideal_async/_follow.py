@@ -1,0 +1,149 @@
+"""Somebody follows every paid task to its end, also when nobody awaits it, and whichever process paid it."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import anyio
+import attrs
+
+from ._background import Background
+from ._books import Books, Purchase
+from ._callbacks import run_shielded
+from ._errors import ApiError, IdealError, TaskFailed
+from ._models import Task
+from ._poller import Poller
+from ._waiter import Waiter
+
+if TYPE_CHECKING:
+    from ._journal import Entry
+
+logger = logging.getLogger("ideal_async")
+
+OnEnd = Callable[["Entry"], Awaitable[None] | None]
+
+#: Seconds between two questions for tasks whose follower has died: a restart takes about as long.
+TAKE_OVER_EVERY = 15.0
+#: Seconds before a task is looked at again whose looks or whose delivery failed: an outage outlasts `Retry.outage`.
+TRY_AGAIN = 60.0
+
+
+class Follower:
+    """Waits for each task that this client submits, and takes over those whose follower is dead.
+
+    The end is written into the journal behind `on_end`: what could not be delivered is delivered again, by this process
+    or by whoever takes the task over.
+
+    Args:
+        books: Knows the running tasks, and the journal.
+        poller: Looks.
+        background: Where it runs.
+        on_end: Called with the entry of each task that has ended, sync or async, at least once.
+    """
+
+    def __init__(self, books: Books, poller: Poller, background: Background, on_end: OnEnd | None) -> None:
+        self._books = books
+        self._poller = poller
+        self._background = background
+        self._on_end = on_end
+        self._followed: set[int] = set()
+        books.follow_with(self.follow)
+
+    def follow(self, purchase: Purchase) -> None:
+        """Wait for a running task, unless it is followed already."""
+        task_id = purchase.task_id
+        if task_id is not None and task_id not in self._followed:
+            purchase.followed = True
+            self._followed.add(task_id)
+            self._background.start_soon(self._follow, task_id, purchase)
+
+    async def run(self) -> None:
+        """Take over what nobody follows, now and every so often; until cancelled."""
+        while True:
+            try:
+                for entry in await self._books.take_over():
+                    purchase = Purchase(entry.request, entry.key, entry.credits)
+                    self._books.recall(purchase, entry)
+                    self.follow(purchase)
+            except Exception as error:  # noqa: BLE001 - the journal may be out of reach for a while
+                logger.warning("the journal could not be asked for tasks to follow: %s", type(error).__name__)
+            await anyio.sleep(TAKE_OVER_EVERY)
+
+    async def _follow(self, task_id: int, purchase: Purchase) -> None:
+        """Wait for a task and deliver it, however often either has to be tried."""
+        try:
+            while (end := await self._wait_for_end(task_id, purchase)) is None:  # noqa: ASYNC110 - as below
+                await anyio.sleep(TRY_AGAIN)
+            if end is _DENIED:
+                return
+            while not await self._deliver(task_id, purchase, end):  # noqa: ASYNC110 - nobody says when it will work
+                await anyio.sleep(TRY_AGAIN)
+        finally:
+            self._followed.discard(task_id)
+
+    async def _wait_for_end(self, task_id: int, purchase: Purchase) -> "_End | None":
+        """Return how a task ended; `None`: it could not be looked at, which is to be tried again."""
+        waiter = Waiter()
+        self._poller.join(task_id, waiter, kind=purchase.request.kind, submitted_at=purchase.created_at)
+        try:
+            return _End(await waiter.next_look(task_id), None)
+        except TaskFailed as error:
+            return _End(None, error.reason)
+        except ApiError as error:
+            logger.warning("task %d is followed no more (%s); its row stays open", task_id, type(error).__name__)
+            return _DENIED
+        except IdealError as error:
+            logger.warning("task %d could not be looked at: %s", task_id, type(error).__name__)
+            return None
+        finally:
+            self._poller.leave(task_id, waiter)
+
+    async def _deliver(self, task_id: int, purchase: Purchase, end: "_End") -> bool:
+        """Call `on_end`, then write the end down; `False`: to be tried again."""
+        if self._on_end is not None:
+            entry = await self._entry_of(purchase, end)
+            if entry is not None:
+                with self._background.waited_for():
+                    error = await run_shielded(self._on_end, entry, about=f"on_end for task {task_id}")
+                if error is not None:
+                    logger.error("on_end failed, it is called again in %g s", TRY_AGAIN, exc_info=error)
+                    return False
+        with anyio.CancelScope(shield=True):
+            await self._books.settle(task_id, end.task, end.reason)
+        return True
+
+    async def _entry_of(self, purchase: Purchase, end: "_End") -> "Entry | None":
+        """Return what the journal is about to say, with the URLs as they came: their signatures are needed now."""
+        entry = None if purchase.key is None else await self._books.lookup(purchase.key)
+        if entry is None:  # it was pruned meanwhile
+            return None
+        succeeded = end.task is not None and end.task.succeeded
+        return attrs.evolve(entry, state="succeeded" if succeeded else "failed", task=end.task, reason=end.reason)
+
+
+@attrs.frozen
+class _End:
+    """How a task ended: its last look, or the reason that came in place of one."""
+
+    task: Task | None
+    reason: str | None
+
+
+_DENIED = _End(None, None)
+
+
+def follower_of(
+    books: Books, poller: Poller, background: Background, *, follow: bool, on_end: OnEnd | None
+) -> Follower | None:
+    """Return who follows, if somebody is asked to.
+
+    Raises:
+        ValueError: It has no journal, or there is an `on_end` that nobody would call.
+    """
+    if not follow:
+        if on_end is not None:
+            raise ValueError("on_end is called for followed tasks: pass follow=True as well")
+        return None
+    if books.journal is None:
+        raise ValueError("follow=True needs a journal, which knows what is to be followed: journal=Journal(path)")
+    return Follower(books, poller, background, on_end)

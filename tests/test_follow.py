@@ -1,0 +1,234 @@
+"""Somebody follows every paid task to its end, also when nobody awaits it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import httpx
+import pytest
+from fakes import ID, ROOM, Service, answer, client_of, look
+
+from ideal_async import AsyncClient, Entry, Journal, Retry
+from ideal_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+async def inline(function: Any, *args: object) -> Any:
+    """Stay in the event loop: threads and virtual time do not mix."""
+    await anyio.lowlevel.checkpoint()
+    return function(*args)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal(tmp_path / "orders.journal") as journal:
+        yield journal
+
+
+def states(journal: Journal) -> dict[str, str]:
+    return {entry.key: entry.state for entry in journal.entries()}
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_what_nobody_awaits_is_delivered(journal: Journal, kind: str) -> None:
+    """A backend submits and returns; the end comes by itself, with URLs that can be fetched now."""
+    ended: list[Entry] = []
+
+    async def later(entry: Entry) -> None:
+        await anyio.sleep(1)
+        ended.append(entry)
+
+    on_end = ended.append if kind == "sync" else later
+    with Sandbox(render=False, faults="task 2: fail") as sandbox:
+        async with AsyncClient(
+            "sandbox", transport=sandbox.transport, journal=journal, follow=True, on_end=on_end, _leave_loop=inline
+        ) as client:
+            for key in "ab":
+                await client.submit(ROOM, key=key)
+            await anyio.sleep(3600)
+            entry = await client.lookup("a")
+    assert sorted((entry.key, entry.state) for entry in ended) == [("a", "succeeded"), ("b", "failed")]
+    assert states(journal) == {"a": "succeeded", "b": "failed"}
+    assert entry is not None
+    assert entry.state == "succeeded"
+
+
+async def test_an_end_is_written_down_behind_its_delivery(journal: Journal) -> None:
+    """What could not be delivered is tried again, and is not forgotten by a restart."""
+    calls: list[str] = []
+
+    def fail(entry: Entry) -> None:
+        calls.append(entry.state)
+        assert states(journal) == {"a": "submitted"}
+        raise LookupError("the bucket is gone")
+
+    service = Service(submit=answer(ID), look=look("Success"))
+    more: dict[str, Any] = {"journal": journal, "follow": True, "_leave_loop": inline}
+    async with client_of(service, on_end=fail, **more) as client:
+        await client.submit(ROOM, key="a")
+        await anyio.sleep(150)
+    assert calls == ["succeeded"] * 3  # at once, and after a minute each
+    assert states(journal) == {"a": "submitted"}
+    delivered: list[Entry] = []
+    async with client_of(service, on_end=delivered.append, **more):
+        await anyio.sleep(30)
+    assert [(entry.key, entry.task and entry.task.id) for entry in delivered] == [("a", ID)]
+    assert states(journal) == {"a": "succeeded"}
+
+
+async def test_who_waits_hears_of_the_end_at_once(journal: Journal) -> None:
+    """A slow delivery holds up no waiter."""
+
+    async def slowly(_: Entry) -> None:
+        await anyio.sleep(100)
+
+    service = Service(submit=answer(ID), look=look("Success"))
+    async with client_of(service, journal=journal, follow=True, on_end=slowly, _leave_loop=inline) as client:
+        begun = anyio.current_time()
+        await client.generate(ROOM, key="a")
+        assert anyio.current_time() - begun < 60
+        assert states(journal) == {"a": "submitted"}
+        await anyio.sleep(1)
+    assert states(journal) == {"a": "succeeded"}  # closing waits for a delivery under way
+
+
+async def test_several_clients_on_one_journal_look_once(journal: Journal, tmp_path: Path) -> None:
+    """A task has one follower; when that one lets go, another takes it over."""
+    service = Service(submit=answer(ID), look=look())
+    ended: list[Entry] = []
+    more: dict[str, Any] = {"follow": True, "on_end": ended.append, "_leave_loop": inline}
+    with Journal(tmp_path / "orders.journal") as second, Journal(tmp_path / "other.journal") as other:
+        async with client_of(service, journal=second, **more):
+            async with client_of(service, journal=journal, **more) as client:
+                await client.submit(ROOM, key="a")
+                await anyio.sleep(100)
+                looks = len(service.looks)
+            alone = Service(submit=answer(ID), look=look())
+            async with client_of(alone, journal=other, **more) as client:
+                await client.submit(ROOM, key="a")
+                await anyio.sleep(100)
+            assert looks == pytest.approx(len(alone.looks), abs=2)
+            await anyio.sleep(100)
+            assert len(service.looks) > looks  # it was taken over
+
+
+async def test_what_the_api_denies_is_followed_no_more(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
+    """Its row stays open, and the log says so; an outage is ridden out instead."""
+    service = Service(submit=answer(ID), look=answer(code=1011, message="no such task"))
+    async with client_of(service, journal=journal, follow=True, _leave_loop=inline) as client:
+        await client.submit(ROOM, key="a")
+        await anyio.sleep(1000)
+    assert len(service.looks) == 1
+    assert "is followed no more (InvalidRequest)" in caplog.text
+    assert states(journal) == {"a": "submitted"}
+
+
+async def test_an_outage_is_outlasted(journal: Journal) -> None:
+    """Longer than a wait would."""
+    down = True
+
+    def respond(_: httpx.Request) -> Any:
+        return httpx.ConnectError("down") if down else look("Success")
+
+    service = Service(submit=answer(ID), look=respond)
+    async with client_of(service, journal=journal, follow=True, retry=Retry(outage=30), _leave_loop=inline) as client:
+        await client.submit(ROOM, key="a")
+        await anyio.sleep(300)
+        assert states(journal) == {"a": "submitted"}
+        down = False
+        await anyio.sleep(300)
+        assert states(journal) == {"a": "succeeded"}
+
+
+async def test_prohibited_content_is_delivered_with_its_reason(journal: Journal) -> None:
+    """9038 comes in place of a task."""
+    ended: list[Entry] = []
+    service = Service(submit=answer(ID), look=answer(code=9038, message="prohibited"))
+    async with client_of(service, journal=journal, follow=True, on_end=ended.append, _leave_loop=inline) as client:
+        await client.submit(ROOM, key="a")
+        await anyio.sleep(100)
+    assert [(entry.state, entry.task) for entry in ended] == [("failed", None)]
+    assert "prohibited" in str(ended[0].reason)
+
+
+async def test_a_journal_out_of_reach_is_asked_again(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
+    """A follower outlives a database that is down for a while."""
+    asked = 0
+
+    class Down(Journal):
+        def follow(self, origin: str, *, account: str = "") -> Any:
+            nonlocal asked
+            asked += 1
+            if asked < 3:
+                raise OSError(5, "down")
+            return super().follow(origin, account=account)
+
+        def unfollow(self, *_: Any, **__: Any) -> None:
+            raise OSError(5, "down")
+
+    journal.__class__ = Down
+    async with client_of(Service(), journal=journal, follow=True, _leave_loop=inline):
+        await anyio.sleep(100)
+    journal.__class__ = Journal
+    assert asked == 7
+    assert "could not be asked for tasks to follow" in caplog.text
+    assert "nobody follows" in caplog.text
+
+
+async def test_a_pruned_key_has_no_delivery(journal: Journal) -> None:
+    """A person has forgotten it; there is no entry to hand over."""
+    ended: list[Entry] = []
+
+    class Pruned(Journal):
+        def find(self, *_: Any, **__: Any) -> None:
+            return None
+
+    journal.__class__ = Pruned
+    service = Service(submit=answer(ID), look=look("Success"))
+    async with client_of(service, journal=journal, follow=True, on_end=ended.append, _leave_loop=inline) as client:
+        await client.submit(ROOM, key="a")
+        await anyio.sleep(100)
+    journal.__class__ = Journal
+    assert ended == []
+    assert states(journal) == {"a": "succeeded"}
+
+
+async def test_what_makes_no_sense_is_refused(journal: Journal) -> None:
+    """At construction, with the fix."""
+    with pytest.raises(ValueError, match="follow=True needs a journal"):
+        client_of(Service(), follow=True)
+    with pytest.raises(ValueError, match="pass follow=True as well"):
+        client_of(Service(), journal=journal, on_end=print)
+
+
+async def test_a_page_that_is_reloaded_costs_no_look(journal: Journal) -> None:
+    """`fetch(max_age=)` gives the poller's last look, or an earlier fetch, while it is fresh enough."""
+    service = Service(submit=answer(ID), look=look(percentage=30))
+    async with client_of(service, journal=journal, follow=True, _leave_loop=inline) as client:
+        await client.submit(ROOM, key="a")
+        await anyio.sleep(60)
+        looks = len(service.looks)
+        assert (await client.fetch(ID, max_age=60)).percentage == 30
+        assert len(service.looks) == looks
+    async with client_of(service) as client:
+        looks = len(service.looks)
+        for _ in range(100):
+            await client.fetch(ID, max_age=10)
+        assert len(service.looks) == looks + 1
+        await anyio.sleep(11)
+        await client.fetch(ID, max_age=10)
+        await client.fetch(ID)
+        assert len(service.looks) == looks + 3
+
+
+async def test_fetched_looks_are_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest goes first."""
+    monkeypatch.setattr("ideal_async._client.FETCHED", 2)
+    service = Service(look=lambda request: look(task_id=int(request.url.params["taskId"])))
+    async with client_of(service) as client:
+        for task_id in (1, 2, 3, 3, 2, 1):
+            await client.fetch(task_id, max_age=10)
+    assert service.looks == [1, 2, 3, 1]
