@@ -10,7 +10,10 @@
         assert task.output.width == 854
         assert ideal_sandbox.credits == 10_000 - 10
 
-Works with anyio's pytest plugin, which is there wherever this package is, on asyncio and trio; and with pytest-asyncio.
+Works with anyio's pytest plugin, which is there wherever this package is, on asyncio and trio; and with pytest-asyncio,
+where the fixtures live in the event loop of the test, whatever its `loop_scope`. In pytest-asyncio's auto mode tests
+bear no mark of anyio's: that mode runs every asynchronous test itself.
+
 pytest loads this file at its start through `pytest_ideal_async`, so that a run which needs none of this imports neither
 this package nor httpx: everything but pytest is imported when a fixture is used.
 """
@@ -18,7 +21,7 @@ this package nor httpx: everything but pytest is imported when a fixture is used
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -38,6 +41,19 @@ _TRIO_CLOCK = (
     "trio.testing.MockClock(autojump_threshold=0)}), or leave anyio_backend as anyio brings it"
 )
 _NO_PLUGIN = "ideal_client is asynchronous: mark the test with @pytest.mark.anyio (or use pytest-asyncio)"
+_TWO_PLUGINS = (
+    "in its auto mode pytest-asyncio runs every asynchronous test itself, those marked anyio too: set asyncio_mode = "
+    '"strict" in pytest\'s configuration, or take the mark @pytest.mark.anyio away'
+)
+
+#: What pytest-asyncio's `loop_scope` may be.
+_LOOP_SCOPES: tuple[Literal["function", "class", "module", "package", "session"], ...] = (
+    "function",
+    "class",
+    "module",
+    "package",
+    "session",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -96,12 +112,17 @@ def _is_virtual(request: pytest.FixtureRequest) -> bool:
 
 
 def _runner(request: pytest.FixtureRequest) -> str:
-    """Whose test this is: fixtures must run in the event loop of the test."""
+    """Whose test this is, and in which of its event loops it runs: so must its fixtures."""
+    marker = request.node.get_closest_marker("asyncio")
     if "anyio_backend" in request.fixturenames:
+        if marker is not None:
+            pytest.fail(_TWO_PLUGINS, pytrace=False)
         return "anyio"
-    if request.config.pluginmanager.has_plugin("ideal_async.asyncio"):
-        return "asyncio"
-    pytest.fail(_NO_PLUGIN, pytrace=False)
+    if not request.config.pluginmanager.has_plugin("ideal_async.asyncio"):
+        pytest.fail(_NO_PLUGIN, pytrace=False)
+    named = {} if marker is None else marker.kwargs
+    scope = named.get("loop_scope") or named.get("scope") or request.config.getini("asyncio_default_test_loop_scope")
+    return f"asyncio_{scope}"
 
 
 @pytest.fixture
@@ -119,21 +140,26 @@ async def _ideal_virtual_time_anyio() -> AsyncGenerator[None]:
 
 
 def _for_pytest_asyncio() -> ModuleType:
-    """Make the same two once more: pytest-asyncio runs only fixtures that it made."""
+    """Make the same two once more for each scope of an event loop: pytest-asyncio runs only fixtures that it made."""
     import pytest_asyncio
 
-    @pytest_asyncio.fixture
-    async def ideal_client(request: pytest.FixtureRequest, ideal_sandbox: "Sandbox") -> "AsyncGenerator[AsyncClient]":
-        async with _open_client(ideal_sandbox, virtual=_is_virtual(request)) as client:
-            yield client
-
-    @pytest_asyncio.fixture
-    async def ideal_virtual_time() -> AsyncGenerator[None]:
-        with _jumping():
-            yield
-
     plugin = ModuleType("ideal_async.asyncio")
-    plugin.__dict__.update(_ideal_client_asyncio=ideal_client, _ideal_virtual_time_asyncio=ideal_virtual_time)
+    for scope in _LOOP_SCOPES:
+
+        @pytest_asyncio.fixture(loop_scope=scope)
+        async def ideal_client(
+            request: pytest.FixtureRequest, ideal_sandbox: "Sandbox"
+        ) -> "AsyncGenerator[AsyncClient]":
+            async with _open_client(ideal_sandbox, virtual=_is_virtual(request)) as client:
+                yield client
+
+        @pytest_asyncio.fixture(loop_scope=scope)
+        async def ideal_virtual_time() -> AsyncGenerator[None]:
+            with _jumping():
+                yield
+
+        vars(plugin)[f"_ideal_client_asyncio_{scope}"] = ideal_client
+        vars(plugin)[f"_ideal_virtual_time_asyncio_{scope}"] = ideal_virtual_time
     return plugin
 
 

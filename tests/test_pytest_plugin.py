@@ -185,6 +185,36 @@ async def test_real_time(ideal_client):
     result.assert_outcomes(passed=2)
 
 
+@pytest.mark.parametrize("fixtures", ["function", "session"])
+@pytest.mark.parametrize("tests", ["function", "module", "session"])
+def test_the_client_lives_in_the_event_loop_of_the_test(project: pytest.Pytester, tests: str, fixtures: str) -> None:
+    """Whatever loop pytest-asyncio was told to use, for all tests or for one."""
+    project.makeini(
+        f"[pytest]\nasyncio_default_test_loop_scope = {tests}\nasyncio_default_fixture_loop_scope = {fixtures}\n"
+    )
+    marks = ["", *(f'(loop_scope="{scope}")' for scope in ("function", "class", "module", "package", "session"))]
+    pasted = PASTED.partition("@pytest.mark.anyio")[2]
+    project.makepyfile(
+        "import pytest\nfrom ideal_async import ImageToVideo\n"
+        + "\n".join(
+            f"@pytest.mark.asyncio{mark}" + pasted.replace("paid_once", f"paid_once_{number}")
+            for number, mark in enumerate(marks)
+        )
+    )
+    result = project.runpytest_inprocess("-p", "ideal_async.pytest_plugin", "-p", "pytest_asyncio")
+    result.assert_outcomes(passed=len(marks))
+
+
+def test_two_runners_for_one_test_are_told_apart(project: pytest.Pytester) -> None:
+    """pytest-asyncio's auto mode takes what is marked for anyio; the message names the setting."""
+    project.makepyfile(PASTED)
+    result = project.runpytest_inprocess(
+        "-p", "ideal_async.pytest_plugin", "-p", "pytest_asyncio", "--asyncio-mode=auto"
+    )
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(['*set asyncio_mode = "strict"*'])
+
+
 def test_without_a_runner_the_message_names_one(project: pytest.Pytester) -> None:
     """A test that is not marked is told how."""
     project.makepyfile("def test_forgotten(ideal_client): ...")
