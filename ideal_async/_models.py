@@ -209,9 +209,16 @@ class ImageToVideo:
 
         Query strings do not count, since presigned URLs change at every start of a program.
         """
-        fields = attrs.asdict(self.redacted)
-        body = {vendor_name(name): value for name, value in fields.items() if value is not None and value is not False}
+        values = {name: getattr(self, field) for field, name in _REQUEST_NAMES.items()}
+        body = {
+            name: redact_url(value) if name.endswith("Url") else value
+            for name, value in values.items()
+            if value is not None and value is not False
+        }
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
+
+
+_REQUEST_NAMES = {field.name: vendor_name(field.name) for field in attrs.fields(ImageToVideo)}
 
 
 class TaskStatus(StrEnum):

@@ -489,6 +489,6 @@ def test_a_failing_checkpoint_costs_nobody_anything(commits: GroupCommit, path: 
     commits.write(insert(1))
     assert "PRAGMA wal_checkpoint(TRUNCATE)" in writer(commits).statements
     assert writer(commits).statements[-1] == "PRAGMA busy_timeout = 5"
-    commits._path = f"{path}-elsewhere"
+    commits._log = f"{path}-elsewhere"
     commits.write(insert(2))
     assert numbers(commits) == [1, 2]

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import attrs
 
+from .schema import OPEN
 from .transitions import IsAlive, Row, find, sweep
 
 #: Seconds after which the answer to a request will not come any more: twice what a POST may take.
@@ -102,8 +103,8 @@ def adopt(
     if others:
         raise ValueError(f"task {task_id} is that of key {others[0][0]!r} already: look for another one")
     doubts: list[Any] = db.execute(
-        """
-        SELECT key FROM entries WHERE state = 'unknown' AND fingerprint = :fingerprint
+        f"""
+        SELECT key FROM entries WHERE state = 'unknown' AND {OPEN} AND fingerprint = :fingerprint
             AND origin = :origin AND account = :account AND key <> :key ORDER BY id
         """,
         {**found.name, "fingerprint": found.fingerprint},

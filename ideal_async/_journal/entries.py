@@ -14,6 +14,10 @@ from ideal_async._models import ImageToVideo, Task, TaskInput, TaskStatus, Video
 State = Literal["intended", "submitted", "succeeded", "failed", "refused", "unknown"]
 STATES: tuple[State, ...] = get_args(State)
 
+# ASCII, because an answer may hold half a surrogate pair, and UTF-8 cannot. What is no JSON becomes its text.
+_JSON = json.JSONEncoder(separators=(",", ":"), default=str)
+_REQUEST_FIELDS = tuple(field.name for field in attrs.fields(ImageToVideo))
+
 #: What `decode_entry` reads, in this order.
 COLUMNS = (
     *("key", "request", "state", "task_id", "credits", "created_at", "updated_at", "task"),
@@ -96,7 +100,13 @@ def decode_entry(row: Sequence[Any]) -> Entry:
 
 def encode_request(request: ImageToVideo) -> str:
     """Write a request as JSON, by our own names."""
-    return _encode(attrs.asdict(request))
+    values = {name: getattr(request, name) for name in _REQUEST_FIELDS}
+    for name in ("image_url", "last_image_url"):
+        if values[name] is not None:
+            values[name] = redact_url(values[name])
+    if request.prompt is not None:
+        values["prompt"] = redact_text(request.prompt)
+    return _JSON.encode(values)
 
 
 def encode_task(task: Task) -> str:
@@ -121,8 +131,7 @@ def encode_time(when: datetime) -> str:
 
 
 def _encode(value: Any) -> str:
-    # ASCII, because an answer may hold half a surrogate pair, and UTF-8 cannot. What is no JSON becomes its text.
-    return json.dumps(_redact(value), separators=(",", ":"), default=str)
+    return _JSON.encode(_redact(value))
 
 
 def _redact(value: Any, name: str = "") -> Any:

@@ -16,8 +16,13 @@ from ideal_async._errors import JournalFailed
 #: Marks a file as ours in its header (`file` and the sqlite3 shell show it): "IdHv".
 APPLICATION_ID = 0x49644876
 
-#: The states that cost, or may have cost, credits; as SQL.
-COUNTED = "('intended', 'submitted', 'succeeded', 'unknown')"
+#: A row that costs, or may have cost, credits. Comparisons: SQLite makes a table of every longer list, at every write.
+COUNTED = "state <> 'failed' AND state <> 'refused'"
+#: A row that is not over. A query for one such state that also says this uses their index.
+OPEN = "state <> 'succeeded' AND state <> 'failed' AND state <> 'refused'"
+_NEW_COUNTS, _OLD_COUNTS = (
+    f"({row}.state <> 'failed' AND {row}.state <> 'refused' AND {row}.credits > 0)" for row in ("NEW", "OLD")
+)
 _ADD = """
     INSERT INTO spending VALUES (NEW.origin, NEW.account, substr(NEW.created_at, 1, 15), NEW.credits)
     ON CONFLICT (origin, account, period) DO UPDATE SET credits = credits + excluded.credits;
@@ -94,8 +99,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "DROP TABLE entries",  # with its indexes
         "ALTER TABLE entries_of_accounts RENAME TO entries",
-        "CREATE INDEX states ON entries (state)",
-        "CREATE INDEX tasks ON entries (task_id) WHERE task_id IS NOT NULL",
+        f"CREATE INDEX open ON entries (state, task_id) WHERE {OPEN}",  # small, however long the journal is
         "CREATE INDEX late_answers ON entries (late_for) WHERE late_for IS NOT NULL",
         "CREATE INDEX times ON entries (created_at)",
         # What was or may have been paid, by the ten minutes: a limit need not read every row, and outlives pruned ones.
@@ -110,24 +114,24 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         f"""
         INSERT INTO spending SELECT origin, account, substr(created_at, 1, 15), sum(credits) FROM entries
-        WHERE state IN {COUNTED} GROUP BY 1, 2, 3
+        WHERE {COUNTED} GROUP BY 1, 2, 3
         """,
         f"""
-        CREATE TRIGGER spend_at_once AFTER INSERT ON entries WHEN NEW.state IN {COUNTED} AND NEW.credits > 0
+        CREATE TRIGGER spend_at_once AFTER INSERT ON entries WHEN {_NEW_COUNTS}
         BEGIN {_ADD} END
         """,
         f"""
         CREATE TRIGGER spend AFTER UPDATE OF state ON entries
-        WHEN OLD.state NOT IN {COUNTED} AND NEW.state IN {COUNTED} AND NEW.credits > 0
+        WHEN {_NEW_COUNTS} AND NOT {_OLD_COUNTS}
         BEGIN {_ADD} END
         """,
         f"""
         CREATE TRIGGER refund AFTER UPDATE OF state ON entries
-        WHEN OLD.state IN {COUNTED} AND NEW.state NOT IN {COUNTED} AND OLD.credits > 0
+        WHEN {_OLD_COUNTS} AND NOT {_NEW_COUNTS}
         BEGIN {_SUBTRACT} END
         """,
         f"""
-        CREATE TRIGGER withdraw AFTER DELETE ON entries WHEN OLD.state IN ('intended', 'unknown') AND OLD.credits > 0
+        CREATE TRIGGER withdraw AFTER DELETE ON entries WHEN OLD.state <> 'succeeded' AND {_OLD_COUNTS}
         BEGIN {_SUBTRACT} END
         """,
         "CREATE TABLE properties (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",

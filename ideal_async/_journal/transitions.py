@@ -16,13 +16,14 @@ from ideal_async._errors import BudgetExceeded
 from .contract import Cap, Intent
 from .copies import doubts_since
 from .entries import COLUMNS, State, encode_time
-from .schema import COUNTED
+from .schema import COUNTED, OPEN
 
 #: Whether the owner of that id lives and is still busy with that attempt.
 IsAlive = Callable[[str, str], bool]
-#: The columns of an entry, then its attempt.
+#: The columns of an entry, then its attempt and its id.
 Row = Sequence[Any]
 
+SETTLED = {"succeeded", "failed", "refused"}
 _SELECT = f"SELECT {', '.join(COLUMNS)}, attempt, id FROM entries"
 #: The row of an intent, whatever attempt it holds.
 _KEY = "origin = :origin AND account = :account AND key = :key"
@@ -64,7 +65,7 @@ def read_page(
     where = "WHERE id > ? AND origin = ifnull(?, origin) AND account = ifnull(?, account)"
     values: list[object] = [after, origin, account]
     if state is not None:
-        where += " AND state = ?"
+        where += " AND state = ?" if state in SETTLED else f" AND state = ? AND {OPEN}"
         values.append(state)
     return db.execute(f"{_SELECT} {where} ORDER BY id LIMIT ?", [*values, size]).fetchall()
 
@@ -128,10 +129,6 @@ def withdraw(db: sqlite3.Connection, intent: Intent, now: str) -> None:
 def submit(db: sqlite3.Connection, intent: Intent, task_id: int, now: str, follower: str | None) -> None:
     """Write down the id that came for an intent, early or late."""
     here = {**_names(intent), "task_id": str(task_id), "now": now, "follower": follower}
-    # Its own row only: a sandbox that was started anew gives the same ids once more.
-    same = "SELECT 1 FROM entries WHERE task_id = :task_id AND origin = :origin AND attempt = :attempt"
-    if db.execute(same, here).fetchone():
-        return
     found = db.execute(
         f"""
         UPDATE entries SET state = 'submitted', task_id = :task_id, owner = NULL, follower = :follower, reason = NULL,
@@ -140,7 +137,14 @@ def submit(db: sqlite3.Connection, intent: Intent, task_id: int, now: str, follo
         """,
         here,
     ).rowcount
-    if not found:  # the key was released, and sent again or pruned: what is paid gets an entry all the same
+    # Its own rows only: a sandbox that was started anew gives the same ids once more.
+    same = f"""
+        SELECT 1 FROM entries WHERE {_ATTEMPT} AND task_id = :task_id
+        UNION ALL SELECT 1 FROM entries
+        WHERE late_for = :key AND origin = :origin AND account = :account AND attempt = :attempt AND task_id = :task_id
+    """
+    if not found and db.execute(same, here).fetchone() is None:
+        # The key was released, and sent again or pruned: what is paid gets an entry all the same.
         key = f"{intent.key}~{task_id}"
         while find(db, intent.origin, intent.account, key):  # a caller's own, by a bad joke
             key += "~"
@@ -183,9 +187,9 @@ def settle(
 ) -> None:
     """Write down how a task ended."""
     db.execute(
-        """
+        f"""
         UPDATE entries SET state = ?, task = ?, reason = ?, follower = NULL, updated_at = ?
-        WHERE task_id = ? AND origin = ? AND account = ? AND state = 'submitted'
+        WHERE task_id = ? AND origin = ? AND account = ? AND state = 'submitted' AND {OPEN}
         """,
         (state, task, reason, now, str(task_id), origin, account),
     )
@@ -193,7 +197,7 @@ def settle(
 
 def sweep(db: sqlite3.Connection, is_alive: IsAlive, now: str) -> int:
     """Mark as unknown what dead owners were about to send."""
-    rows = db.execute("SELECT owner, attempt FROM entries WHERE state = 'intended'").fetchall()
+    rows = db.execute(f"SELECT owner, attempt FROM entries WHERE state = 'intended' AND {OPEN}").fetchall()
     dead = [attempt for owner, attempt in rows if not is_alive(owner, attempt)]
     for attempt in dead:
         _mark_unknown(db, attempt, now)
@@ -203,7 +207,7 @@ def sweep(db: sqlite3.Connection, is_alive: IsAlive, now: str) -> int:
 def follow(db: sqlite3.Connection, origin: str, account: str, owner: str, is_alive: Callable[[str], bool]) -> list[Row]:
     """Make *owner* the follower of the submitted tasks that have none alive, and return them."""
     here = {"origin": origin, "account": account, "owner": owner}
-    open_ = "state = 'submitted' AND origin = :origin AND account = :account"
+    open_ = f"state = 'submitted' AND {OPEN} AND origin = :origin AND account = :account"
     followers = db.execute(f"SELECT DISTINCT follower FROM entries WHERE {open_}", here).fetchall()
     dead = [follower for (follower,) in followers if follower is None or not is_alive(follower)]
     if not dead:
@@ -218,9 +222,9 @@ def follow(db: sqlite3.Connection, origin: str, account: str, owner: str, is_ali
 def unfollow(db: sqlite3.Connection, origin: str, account: str, owner: str) -> None:
     """Let go of what *owner* follows."""
     db.execute(
-        """
+        f"""
         UPDATE entries SET follower = NULL
-        WHERE state = 'submitted' AND origin = ? AND account = ? AND follower = ?
+        WHERE state = 'submitted' AND {OPEN} AND origin = ? AND account = ? AND follower = ?
         """,
         (origin, account, owner),
     )
@@ -232,7 +236,7 @@ def sum_credits(db: sqlite3.Connection, origin: str, account: str, keys: Iterabl
         f"""
         WITH wanted AS (SELECT value FROM json_each(:keys))
         SELECT ifnull(sum(credits), 0) FROM entries
-        WHERE state IN {COUNTED} AND created_at >= ifnull(:since, '') AND id IN (
+        WHERE {COUNTED} AND created_at >= ifnull(:since, '') AND id IN (
             SELECT id FROM entries WHERE origin = :origin AND account = :account AND key IN wanted
             UNION SELECT id FROM entries WHERE late_for IN wanted AND origin = :origin AND account = :account
         )
@@ -256,7 +260,7 @@ def sum_spending(db: sqlite3.Connection, origin: str, account: str, since: str |
         f"""
         SELECT ifnull(sum(credits), 0) FROM entries
         WHERE created_at >= substr(:since, 1, 15) AND created_at < :since
-            AND origin = :origin AND account = :account AND state IN {COUNTED}
+            AND origin = :origin AND account = :account AND {COUNTED}
         """,
         here,
     ).fetchone()
@@ -279,7 +283,8 @@ def _names(intent: Intent) -> dict[str, object]:
 
 def _mark_unknown(db: sqlite3.Connection, attempt: str, now: str) -> None:
     db.execute(
-        "UPDATE entries SET state = 'unknown', updated_at = ? WHERE attempt = ? AND state = 'intended'", (now, attempt)
+        f"UPDATE entries SET state = 'unknown', updated_at = ? WHERE attempt = ? AND state = 'intended' AND {OPEN}",
+        (now, attempt),
     )
 
 
