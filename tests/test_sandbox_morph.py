@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from ideal_async.sandbox._flow import Flow, fit, match
-from ideal_async.sandbox._morph import morph
-from ideal_async.sandbox._pictures import Bytes, Floats, blur, sample, to_rgb
+from ideal_async.sandbox._morph import ROWS, _brightness, morph
+from ideal_async.sandbox._passage import Way
+from ideal_async.sandbox._pictures import Bytes, Floats, blur, read, sample, to_rgb
 from ideal_async.sandbox._plate import Plate
+from ideal_async.sandbox._rooms import photograph
 
 pytestmark = pytest.mark.slow
 WIDTH, HEIGHT = 342, 192
@@ -168,3 +170,73 @@ def test_fit_is_not_misled() -> None:
     flow_x[20:45, 20:55] += 9
     whole = fit(Flow(flow_x, flow_y))
     assert whole == pytest.approx(np.array([[1.1, -0.05, 2], [0.05, 1.1, -1]]), abs=0.12)
+
+
+def blue_and_orange() -> tuple[Bytes, Bytes]:
+    """Two places that have nothing in common, each of one colour, with detail."""
+    one, other = view(landscape(1)).astype(int), view(landscape(2)).astype(int)
+    first, last = (picture.mean(axis=2, keepdims=True) / 2 for picture in (one, other))
+    return (first + np.array([0, 20, 110])).astype(np.uint8), (last + np.array([110, 70, 0])).astype(np.uint8)
+
+
+def orange(frame: Bytes) -> Floats:
+    """How much of each pixel is of the second place, 0 to 1."""
+    result: Floats = np.clip((frame[..., 0].astype(float) - frame[..., 2] + 110) / 220, 0, 1)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("way", "axis", "first_side"),
+    [(Way(), 1, 0), (Way(backwards=True), 1, -1), (Way(upright=True), 0, 0), (Way(True, True), 0, -1)],
+)
+def test_from_one_place_to_another_the_camera_goes_on(way: Way, axis: int, first_side: int) -> None:
+    """Half way the frame shows the first place on the side it came from, the last on the other, and no double image."""
+    first, last = blue_and_orange()
+    one, other = (Plate.lay(picture, WIDTH, HEIGHT, 3) for picture in (first, last))
+    frames = [shown(frame) for frame in morph(one, other, 9, way)]
+    share = np.moveaxis(orange(frames[4]), axis, 0)
+    share = share if first_side == 0 else share[::-1]
+    assert share[: len(share) // 4].mean() < 0.1
+    assert share[-len(share) // 4 :].mean() > 0.9
+    mixed = [float(((of > 0.25) & (of < 0.75)).mean()) for of in map(orange, frames)]
+    assert max(mixed) < 0.35
+    assert difference(frames[0], first) < 4
+    assert difference(frames[-1], last) < 4
+
+
+def test_no_edge_passes_by() -> None:
+    """Where two places meet the light changes no faster than it does within them."""
+    first, last = (np.full((HEIGHT, WIDTH, 3), grey, np.uint8) for grey in (60, 200))
+    for frame in morphed(first, last, 9)[1:-1]:
+        assert np.abs(np.diff(frame[..., 1].astype(int), axis=1)).max() < 8
+
+
+def test_what_is_near_hurries_ahead() -> None:
+    """On the way, what is low in the picture is farther on than what is high: the camera has parallax."""
+    first, last = blue_and_orange()
+    first[10:22, 160:172] = first[-22:-10, 160:172] = 255
+    frame = morphed(first, last, 9)[3]
+    bright = frame.min(axis=2) > 200
+    high, low = (float(np.nonzero(half)[1].mean()) for half in (bright[: HEIGHT // 2], bright[HEIGHT // 2 :]))
+    assert high - low > 3
+
+
+def room(name: str) -> Floats:
+    """One of the sandbox's own rooms, as small as pictures are compared."""
+    plate = Plate.lay(read(photograph(name), 854, 480), 854, 480, 3)
+    return _brightness(plate, 480 // ROWS)
+
+
+@pytest.mark.parametrize("one", ["living-day", "bedroom-night"])
+@pytest.mark.parametrize("other", ["bath-day", "loft-night", "dining-night"])
+def test_two_rooms_are_two_places(one: str, other: str) -> None:
+    """However alike their walls stand, nothing of one room is followed into another."""
+    assert match(*(room(name) for name in (one, other))) is None
+
+
+@pytest.mark.parametrize("name", ["living", "bath", "loft", "study"])
+def test_a_room_by_day_and_by_night_is_one_place(name: str) -> None:
+    """Only the light differs."""
+    found = match(*(room(f"{name}-{time}") for time in ("day", "night")))
+    assert found is not None
+    assert found.still

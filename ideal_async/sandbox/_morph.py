@@ -1,4 +1,4 @@
-"""From a first picture to a last one: along what moved between them, or by a dissolve where nothing corresponds."""
+"""From a first picture to a last one: along what moved between them, or on from one place to the other."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # (numpy's stubs leave what is taken from an array of floats unknown)
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ideal_async.sandbox._camera import ease
 from ideal_async.sandbox._flow import Flow, Match, fit, match
+from ideal_async.sandbox._passage import RIGHT, Way, mix, pass_on
 from ideal_async.sandbox._pictures import Bytes, Floats, blur, resize
 from ideal_async.sandbox._plate import Plate, plane
 
@@ -22,26 +23,25 @@ ROWS = 96
 TILE = 4
 #: How much earlier than the mean, as a share of the time, the places that change most do so in a dissolve.
 SPREAD = 0.3
-#: Enlargement that a dissolve ends or begins with: it hides that nothing else moves.
-PUSH = 1.16
-
 #: Columns and rows, from the centre, in output pixels.
 Places = tuple[Floats, Floats]
 Affine = NDArray[np.floating[Any]]  # shape (3, 3), of (x, y, 1)
 
 
-def morph(first: Plate, last: Plate, frames: int) -> Iterator[av.VideoFrame]:
-    """Go from exactly the first picture to exactly the last."""
+def morph(first: Plate, last: Plate, frames: int, way: Way = RIGHT) -> Iterator[av.VideoFrame]:
+    """Go from exactly the first picture to exactly the last; from one place to another, the camera goes this way."""
     step = first.height // ROWS
     before, after = _brightness(first, step), _brightness(last, step)
     change = blur(after - before, 3)
     change -= change.mean()
     turns = change / (np.abs(change).max() + np.float32(1))
     found = match(before, after)
-    if found and not found.still:
-        mixed = _travel(first, last, found, turns)
+    if found is None:
+        mixed = pass_on(first, last, turns, way)
+    elif found.still:
+        mixed = _dissolve(first, last, turns)
     else:
-        mixed = _dissolve(first, last, turns, still=found is not None)
+        mixed = _travel(first, last, found, turns)
     for index in range(frames):
         yield first.develop(mixed(ease(index / max(1, frames - 1))))
 
@@ -80,7 +80,7 @@ def _travel(first: Plate, last: Plate, found: Match, turns: Floats) -> Callable[
         going, coming = _seen(first, *before) * (1 - share), _seen(last, *after) * share
         scale = 1 / math.sqrt(abs(np.linalg.det((1 - t) * np.eye(3) + t * there)))
         pieces = first.pick(*before, scale, TILE), last.pick(*after, scale * larger, TILE)
-        return _mixed(*pieces, coming / (going + coming))
+        return mix(*pieces, coming / (going + coming))
 
     return at
 
@@ -122,19 +122,15 @@ def _seen(plate: Plate, x: Floats, y: Floats) -> Floats:
     return np.clip(inside / np.float32(12), np.float32(0.02), 1)
 
 
-def _dissolve(first: Plate, last: Plate, turns: Floats, *, still: bool) -> Callable[[float], Bytes]:
-    """Mix the pictures while the camera pushes into the first and comes back out of the last, or only breathes."""
+def _dissolve(first: Plate, last: Plate, turns: Floats) -> Callable[[float], Bytes]:
+    """Mix two pictures of the same view while the camera only breathes."""
     u, v = first.grid()
     turns = resize(turns, v.size, u.size)
 
     def at(t: float) -> Bytes:
-        breath = 1 / (1 + 0.05 * math.sin(math.pi * t) ** 2)
-        scales = (breath, breath) if still else (PUSH**-t, PUSH ** (t - 1))
-        before, after = (
-            plate.pick(u * np.float32(scale), v * np.float32(scale), scale)
-            for plate, scale in zip((first, last), scales, strict=True)
-        )
-        return _mixed(before, after, _share(t, turns))
+        scale = 1 / (1 + 0.05 * math.sin(math.pi * t) ** 2)
+        before, after = (plate.pick(u * np.float32(scale), v * np.float32(scale), scale) for plate in (first, last))
+        return mix(before, after, _share(t, turns))
 
     return at
 
@@ -144,12 +140,3 @@ def _share(t: float, turns: Floats) -> Floats:
     part = np.clip(np.float32((1 + 2 * SPREAD) * t - SPREAD) - np.float32(SPREAD) * turns, 0, 1)
     result: Floats = part * part * (3 - 2 * part)
     return result
-
-
-def _mixed(before: Bytes, after: Bytes, share: Floats) -> Bytes:
-    """Mix pieces in whole numbers: sixteen bits are twice as fast as floats, and 128 shades of mixing are enough."""
-    mix = np.subtract(after, before, dtype=np.int16)
-    mix *= (share * np.float32(128)).astype(np.int16)
-    mix >>= 7
-    mix += before
-    return mix.astype(np.uint8)

@@ -19,6 +19,7 @@ from ideal_async.sandbox._camera import fly
 from ideal_async.sandbox._direction import direct
 from ideal_async.sandbox._framing import shape, surround
 from ideal_async.sandbox._morph import morph
+from ideal_async.sandbox._passage import Way
 from ideal_async.sandbox._pictures import BadImage, Bytes, read, to_jpeg
 from ideal_async.sandbox._plate import FRAMES, Plate
 from ideal_async.sandbox._scenery import enliven
@@ -131,10 +132,12 @@ def _render(scene: Scene, folder: pathlib.Path) -> Clip:
 
 def _shoot(scene: Scene, width: int, height: int, frames: int) -> Iterator[av.VideoFrame]:
     first = _picture(scene.image, "first", width, height)
+    move = direct(scene.prompt)
     if scene.last_image is not None:
         last = _picture(scene.last_image, "last", width, height)
-        return morph(Plate.lay(first, width, height, 3), Plate.lay(last, width, height, 3), frames)
-    move, fine = direct(scene.prompt), FINE[scene.resolution]
+        way = Way(upright=bool(move.y), backwards=min(move.x, move.y, move.orbit) < 0)
+        return morph(Plate.lay(first, width, height, 3), Plate.lay(last, width, height, 3), frames, way)
+    fine = FINE[scene.resolution]
     border = max(0.0, (1 / move.zoom - 1) / 2)
     plate = Plate.lay(surround(first, border) if border else first, width, height, fine, border)
     return fly(plate, move, frames, enliven(plate, scene.prompt))
