@@ -30,6 +30,7 @@ from ._errors import (
 from ._forecast import Pacing
 from ._identity import redact_url
 from ._models import Eta, ImageToVideo, Task, TaskInput, TaskStatus, VideoOutput
+from ._names import safe_name
 from ._observer import Observer
 from ._pricing import PRICES, Budget, Ledger, Prices, estimate
 from ._retry import Retry
@@ -42,15 +43,18 @@ _LATER = {
     "Intent": "_journal",
     "Journal": "_journal",
     "JournalStore": "_journal",
+    "Failed": "_batch",
+    "Made": "_batch",
     "Outcome": "_batch",
     "Outcomes": "_batch",
+    "Unsaved": "_batch",
     "batch": "_batch",
     "is_result": "_part",
     "resume": "_batch",
 }
 
 if TYPE_CHECKING:
-    from ._batch import Outcome, Outcomes, batch, resume
+    from ._batch import Failed, Made, Outcome, Outcomes, Unsaved, batch, resume
     from ._journal import Busy, Cap, Entry, Intent, Journal, JournalStore
     from ._part import is_result
 else:  # not for a checker, which would believe any name
@@ -80,6 +84,7 @@ __all__ = [
     "DownloadFailed",
     "Entry",
     "Eta",
+    "Failed",
     "IdealError",
     "ImageToVideo",
     "Intent",
@@ -88,6 +93,7 @@ __all__ = [
     "JournalFailed",
     "JournalStore",
     "Ledger",
+    "Made",
     "NotTheApi",
     "Observer",
     "OutOfCredits",
@@ -107,6 +113,7 @@ __all__ = [
     "TaskStatus",
     "Unauthorized",
     "UnexpectedAnswer",
+    "Unsaved",
     "UploadFailed",
     "VideoOutput",
     "WaitTimeout",
@@ -115,4 +122,5 @@ __all__ = [
     "is_result",
     "redact_url",
     "resume",
+    "safe_name",
 ]

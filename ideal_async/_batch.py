@@ -1,20 +1,31 @@
 """Many videos: a bounded window over a stream of requests, outcomes as they complete."""
 
 import math
+import os
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from functools import partial
 from inspect import isasyncgen
+from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import anyio
 import anyio.abc
 import attrs
 
 from ._callbacks import OnSubmit, Submission, run_callback
-from ._client import AsyncClient, background_of
-from ._errors import BudgetExceeded, ConnectionFailed, IdealError, OutOfCredits, SubmissionUnknown, Unauthorized
+from ._client import AsyncClient, background_of, deliveries_of
+from ._delivery import Folder
+from ._errors import (
+    BudgetExceeded,
+    ConnectionFailed,
+    DownloadFailed,
+    IdealError,
+    OutOfCredits,
+    SubmissionUnknown,
+    Unauthorized,
+)
 from ._flight import ways_out
 from ._journal import Entry
 from ._models import ImageToVideo, Task
@@ -24,7 +35,7 @@ Item = ImageToVideo | tuple[str | None, ImageToVideo]
 
 @attrs.frozen
 class Outcome:
-    """What became of one request of a batch: either *task* or *error* is set.
+    """What became of one request of a batch: a `Made`, a `Failed`, or, where results are saved, an `Unsaved`.
 
     Attributes:
         index: Of the request, from 0.
@@ -32,7 +43,18 @@ class Outcome:
         request: What was asked for.
         task_id: The paid task, as far as there is one.
         task: The finished task.
-        error: Why there is none.
+        error: Why there is none, or why its video was not saved.
+        file: Where its video is, if it was to be saved: a `pathlib.Path`, or a name in a bucket.
+
+    Example:
+        >>> def tell(outcome):
+        ...     match outcome:
+        ...         case Made(task=task, file=file):
+        ...             return f"{task.id} is in {file}"
+        ...         case Unsaved(error=error):
+        ...             return f"made, but not saved: {error}; the same batch again saves it, and costs nothing"
+        ...         case Failed(error=error):
+        ...             return f"not made: {error}"
     """
 
     index: int
@@ -41,6 +63,35 @@ class Outcome:
     task_id: int | None = None
     task: Task | None = None
     error: Exception | None = None
+    file: Any = None
+
+
+@attrs.frozen
+class Made(Outcome):
+    """The video is made, and saved if it was to be."""
+
+    task_id: int = attrs.field(kw_only=True)
+    task: Task = attrs.field(kw_only=True)
+    error: None = attrs.field(default=None, init=False)
+
+
+@attrs.frozen
+class Unsaved(Outcome):
+    """The video is made and paid, but was not saved: the same batch again saves it and pays nothing."""
+
+    task_id: int = attrs.field(kw_only=True)
+    task: Task = attrs.field(kw_only=True)
+    error: Exception = attrs.field(kw_only=True)
+    file: None = attrs.field(default=None, init=False)
+
+
+@attrs.frozen
+class Failed(Outcome):
+    """There is no video (yet): the error says why, and whether a task was paid."""
+
+    task: None = attrs.field(default=None, init=False)
+    error: Exception = attrs.field(kw_only=True)
+    file: None = attrs.field(default=None, init=False)
 
 
 @attrs.frozen
@@ -77,6 +128,7 @@ class Outcomes:
         max_in_flight: int,
         deadline: float | None,
         on_submit: OnSubmit | None,
+        save: "Folder | None" = None,
     ) -> None:
         if max_in_flight < 1:
             raise ValueError(f"max_in_flight must be 1 or more, not {max_in_flight}")
@@ -87,6 +139,7 @@ class Outcomes:
         self._jobs = jobs
         self._deadline = deadline
         self._on_submit = on_submit
+        self._save = save
         self._broken_by: Exception | None = None
         self._halted_before: Exception | None = None
         self._window = anyio.Semaphore(max_in_flight)
@@ -94,7 +147,7 @@ class Outcomes:
         self._scope = anyio.CancelScope()
         self._over: anyio.Event | None = None
         # Unbounded by itself: the window counts outcomes until they are read.
-        self._send, self._receive = anyio.create_memory_object_stream[Outcome](math.inf)
+        self._send, self._receive = anyio.create_memory_object_stream[Made | Unsaved | Failed](math.inf)
 
     async def __aenter__(self) -> Self:
         if self._over is not None:
@@ -120,7 +173,7 @@ class Outcomes:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Outcome:
+    async def __anext__(self) -> "Made | Unsaved | Failed":
         if self._over is None:
             raise RuntimeError("nothing runs yet: read the outcomes inside of `async with batch(...) as outcomes:`")
         try:
@@ -169,32 +222,52 @@ class Outcomes:
 
     async def _do(self, index: int, job: _Job) -> None:
         """One job, whose end is always an outcome."""
-        outcome = Outcome(index, job.key, job.request)
+        task_id: int | None = None
 
         async def on_submit(submission: Submission) -> None:
-            nonlocal outcome
-            outcome = attrs.evolve(outcome, task_id=submission.task_id)
+            nonlocal task_id
+            task_id = submission.task_id
             self.submitted += submission.paid
             if self._on_submit is not None:
                 await run_callback(self._on_submit, attrs.evolve(submission, key=job.key, index=index))
 
         left = None if self._deadline is None else max(0.0, self._deadline - anyio.current_time())
+        outcome: Made | Unsaved | Failed
         try:
             task = await job.run(on_submit, left)
-            outcome = attrs.evolve(outcome, task_id=task.id, task=task)
+            outcome = await self._keep(index, job, task)
         except anyio.get_cancelled_exc_class():
             if not self._scope.cancel_called:  # the client is being closed: nobody else will say so
-                closed = ConnectionFailed(_CLOSED, task_id=outcome.task_id)
-                self._send.send_nowait(attrs.evolve(outcome, error=closed))
+                closed = ConnectionFailed(_CLOSED, task_id=task_id)
+                self._send.send_nowait(Failed(index, job.key, job.request, task_id, error=closed))
             raise
         except Exception as error:  # noqa: BLE001 - one failed job never stops the others
-            task_id = error.task_id if isinstance(error, IdealError) else None
-            outcome = attrs.evolve(outcome, error=error, task_id=task_id or outcome.task_id)
+            known = error.task_id if isinstance(error, IdealError) else None
+            outcome = Failed(index, job.key, job.request, known or task_id, error=error)
             if self._closes_the_intake(error):
                 self.stopped_by = self.stopped_by or error
                 self._intake.cancel()  # also when the next request is still to come, perhaps never
         with suppress(anyio.BrokenResourceError):  # the block was left this very moment
             self._send.send_nowait(outcome)
+
+    async def _keep(self, index: int, job: _Job, task: Task) -> Made | Unsaved:
+        """Save a video where it is wanted; whatever goes wrong with that, it is made and paid."""
+        named = partial(Made, index, job.key, job.request, task_id=task.id, task=task)
+        if self._save is None:
+            return named()
+        try:
+            with anyio.fail_after(None if self._deadline is None else self._deadline - anyio.current_time()):
+                return named(file=await deliveries_of(self._client).keep(task, self._save, job.key))
+        except TimeoutError:
+            error: Exception = DownloadFailed(
+                "the batch's deadline passed before the video was saved; call again to go on",
+                path=str(self._save),
+                received=0,
+                task_id=task.id,
+            )
+        except Exception as raised:  # noqa: BLE001 - of the network, the disk, or a bucket of the user's own
+            error = raised
+        return Unsaved(index, job.key, job.request, task_id=task.id, task=task, error=error)
 
     def _closes_the_intake(self, error: Exception) -> bool:
         """After one of these nothing further can succeed."""
@@ -211,6 +284,7 @@ def batch(
     max_in_flight: int = 200,
     timeout: float | None = None,
     on_submit: OnSubmit | None = None,
+    save: "str | os.PathLike[str] | Folder | None" = None,
 ) -> AbstractAsyncContextManager[Outcomes]:
     """Generate many videos; leaving the block early stops submitting and detaches from what runs.
 
@@ -224,6 +298,9 @@ def batch(
         max_in_flight: Jobs submitted and not yet read, at most.
         timeout: Seconds for the whole batch; what runs then ends as `WaitTimeout`, and nothing more is read.
         on_submit: Called with a `Submission` as soon as the task id of a job is known, sync or async.
+        save: A folder, or a bucket or a folder in it, for the videos: `outcome.file` tells where each is. They are
+            named by key and task id, and what is there already is not brought again. What cannot be saved is an
+            `Unsaved`; with a journal the same batch again saves it and pays nothing.
 
     Returns:
         A context manager for `Outcomes`, an async iterator. What *requests* raised, or a `TypeError` for something in
@@ -234,14 +311,14 @@ def batch(
 
     Example:
         >>> async def save_all(client, requests):
-        ...     async with batch(client, requests) as outcomes:
+        ...     async with batch(client, requests, save="videos") as outcomes:
         ...         async for outcome in outcomes:
-        ...             if outcome.task is not None:
-        ...                 await client.download(outcome.task, f"{outcome.index}.mp4")
+        ...             print(outcome.key, outcome.file or outcome.error)
     """
     deadline = None if timeout is None else anyio.current_time() + timeout
     jobs = _to_generate(client, requests)
-    return Outcomes(client, jobs, max_in_flight=max_in_flight, deadline=deadline, on_submit=on_submit)
+    folder = Path(save) if isinstance(save, str | os.PathLike) else save
+    return Outcomes(client, jobs, max_in_flight=max_in_flight, deadline=deadline, on_submit=on_submit, save=folder)
 
 
 def resume(client: AsyncClient, *, max_in_flight: int = 50) -> AbstractAsyncContextManager[Outcomes]:

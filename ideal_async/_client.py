@@ -36,7 +36,7 @@ from ._transports import DOWNLOADS_AT_ONCE, Transports
 from ._waiter import Waiter
 
 if TYPE_CHECKING:
-    from ._delivery import Target
+    from ._delivery import Deliveries, Target
     from ._journal import Entry, JournalStore
 
 BASE_URL = "https://api.ideal.house"
@@ -567,6 +567,11 @@ async def _in_thread(threads: anyio.CapacityLimiter, function: Callable[..., T],
 def background_of(client: AsyncClient) -> Background:
     """Return the client's own task, for what else must outlive its caller."""
     return client._background  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # the face has two halves
+
+
+def deliveries_of(client: AsyncClient) -> "Deliveries":
+    """Return what brings results of a client to where they are wanted."""
+    return client._deliveries  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # as above
 
 
 def _check_id(task_id: int) -> int:

@@ -1,6 +1,7 @@
 """Results that go on from this machine: brought to the disk first, resumed and checked, then handed over whole."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -10,6 +11,7 @@ from ._download import Downloads
 from ._errors import DownloadFailed
 from ._media import HEAD, Media, media_type_of
 from ._models import Task
+from ._names import name_of_video
 from ._part import is_result
 
 #: Results handed over at once; they share the threads of the journal.
@@ -39,6 +41,14 @@ class Target(Protocol):
         ...
 
 
+class Folder(Protocol):
+    """What has places for results: a `pathlib.Path`, a bucket, a folder in one."""
+
+    def __truediv__(self, name: str, /) -> "Path | Target":
+        """Return the place of that name."""
+        ...
+
+
 class Deliveries:
     """Brings results to where they are wanted.
 
@@ -57,6 +67,21 @@ class Deliveries:
         self._origin = origin
         self._leave_loop = leave_loop
         self._slots = anyio.CapacityLimiter(DELIVERIES_AT_ONCE)
+
+    async def keep(self, task: Task, folder: Folder, key: str | None) -> Path | Target:
+        """Save the video of *task* in *folder*, unless it is there, and tell where it is.
+
+        Raises:
+            DownloadFailed: It is not there; calling again goes on.
+            OSError: There can be no such folder.
+        """
+        place = folder / name_of_video(key, task.id)
+        if isinstance(place, Path):
+            if await self._leave_loop(is_result, place):
+                return place
+            await self._leave_loop(partial(place.parent.mkdir, parents=True, exist_ok=True))
+        await self.bring(task, place, "video")
+        return place
 
     async def bring(self, task: Task, target: Path | Target, media: Media) -> None:
         """Bring a result of *task* to *target*.

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "ideal_async"
 #: Each room may import only from the floors below its own. The sandbox is a house of its own.
 FLOORS: list[set[str]] = [
     {"_identity"},
-    {"_models", "_ranges", "_media", "_schedule"},
+    {"_models", "_ranges", "_media", "_names", "_schedule"},
     {"_errors", "_forecast"},
     {"_wire", "_retry", "_pricing", "_observer", "_waiter", "_transports", "_credentials", "_part"},
     {"_answers", "_adoption"},
@@ -56,6 +56,7 @@ PURE = {
         "_errors",
         "_wire",
         "_media",
+        "_names",
         "_answers",
         "_retry",
         "_pricing",

@@ -117,9 +117,9 @@ async def live_through(kinds: Mapping[str, str], jobs: int, folder: Path, *, see
                 async with batch(client, rooms(jobs), max_in_flight=500) as outcomes:
                     async for outcome in outcomes:
                         said[str(outcome.key)] = outcome
-                for key, outcome in list(said.items())[:save]:
-                    if outcome.task is not None and key not in saved:
-                        saved[key] = await save_one(client, outcome, folder / f"{key}.mp4")
+                for key, known in list(said.items())[:save]:
+                    if known.task is not None and key not in saved:
+                        saved[key] = await save_one(client, known, folder / f"{key}.mp4")
             if len(said) == jobs and all(
                 isinstance(o.error, None | TaskFailed | SubmissionUnknown) for o in said.values()
             ):

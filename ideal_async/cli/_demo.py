@@ -9,13 +9,12 @@ from urllib.parse import quote, unquote, urlsplit
 
 import attrs
 
-from ideal_async import AsyncClient, ImageToVideo
+from ideal_async import AsyncClient, ImageToVideo, safe_name
 from ideal_async.sandbox import Sandbox, serve
 
 from ._files import alone_in
 from ._gallery import write_gallery
 from ._job import Board, Job
-from ._plan import safe_name
 from ._progress import clock, show
 from ._results import Results
 from ._run import Run, run_unless_interrupted

@@ -4,10 +4,10 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from string import Formatter
 
-from ideal_async import Entry, ImageToVideo
+from ideal_async import Entry, ImageToVideo, safe_name
 
 from ._job import Job
-from ._plan import safe_name, stem_of
+from ._plan import stem_of
 from ._terminal import Refused
 
 #: By its key for people, by its id so that no two can meet.

@@ -10,21 +10,17 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
-from ideal_async import ImageToVideo
+from ideal_async import ImageToVideo, safe_name
 
 from ._job import Job
 from ._rows import Problem, Row
 
 #: Characters of a key; it names rows of a journal and files.
 LONGEST_KEY = 200
-#: Bytes of the part of a file name that comes from a key. File systems take 255, and `-ID.mp4.part.json` needs 40.
-LONGEST_NAME = 120
 #: What no URL holds, and nobody sees: blanks, zero-width characters, a byte order mark in the middle.
 _BLANK = re.compile("[\\s\x00-\x1f\x7f\u00ad\u180e\u200b-\u200f\u2060\ufeff]")
 #: Ends the keys of repeated jobs: see `attempt_of`.
 AGAIN = re.compile(r"~\d+$", re.ASCII)
-#: Names that Windows keeps for itself, whatever their suffix.
-DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
 
 
 def plan(rows: Iterable[Row | Problem], defaults: Mapping[str, Any]) -> tuple[list[Job], list[Problem]]:
@@ -136,20 +132,6 @@ def derive_key(request: ImageToVideo) -> str:
 def stem_of(url: str) -> str:
     """Tell the name of a URL's file without its suffix."""
     return PurePosixPath(unquote(urlsplit(url).path, errors="replace")).stem
-
-
-def safe_name(text: str) -> str:
-    """Make a file name of any text: one part of a path, on any system.
-
-    >>> safe_name("../../etc/passwd"), safe_name("Küche 3"), safe_name("con"), safe_name("")
-    ('etc_passwd', 'Küche 3', '_con', 'job')
-    """
-    name = re.sub(r"[^\w .-]+", "_", unicodedata.normalize("NFC", text))
-    name = re.sub(r"_*(?:\.{2,}_*)+", "_", name).strip("._ -")
-    while len(name.encode()) > LONGEST_NAME:
-        name = name[:-1]
-    name = name.rstrip("._ -") or "job"
-    return f"_{name}" if name.partition(".")[0].lower() in DEVICES else name
 
 
 def attempt_of(key: str, known: Mapping[str, Any]) -> tuple[str, int]:

@@ -1,0 +1,164 @@
+"""A batch that saves: each outcome has its file, in a folder or a bucket; what cannot be saved is no failed video."""
+
+from pathlib import Path
+from typing import Any, assert_type
+
+import anyio
+import httpx
+import pytest
+from fakes import BASE_URL, KEY, ROOM, Service, answer, look
+from test_delivery import Bin
+from test_download import CONTENT, inline, left_over
+
+from ideal_async import AsyncClient, DownloadFailed, Failed, Journal, Made, Outcome, Retry, Unsaved, batch
+
+pytestmark = pytest.mark.anyio
+
+
+class Studio(Service):
+    """Makes a video of each request; *broken* are the ids whose files cannot be had."""
+
+    def __init__(self) -> None:
+        super().__init__(submit=self._submit, look=self._look, file=self._file)
+        self.made = 0
+        self.broken: set[int] = set()
+        self.files: list[int] = []
+        self.pause = 0.0
+
+    def _submit(self, _: httpx.Request) -> httpx.Response:
+        self.made += 1
+        return answer(self.made)
+
+    def _look(self, request: httpx.Request) -> httpx.Response:
+        return look("Success", int(request.url.params["taskId"]))
+
+    async def _file(self, request: httpx.Request) -> httpx.Response:
+        task_id = int(Path(request.url.path).stem)
+        self.files.append(task_id)
+        await anyio.sleep(self.pause)
+        if task_id in self.broken:
+            return httpx.Response(200, html="Sign in")
+        return httpx.Response(200, content=CONTENT + bytes([task_id]))
+
+
+class Shelf:
+    """A folder of a bucket in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.bins: dict[str, Bin] = {}
+
+    def __truediv__(self, name: str) -> Bin:
+        return self.bins.setdefault(name, Bin(self._folder))
+
+
+def client_of(service: httpx.AsyncBaseTransport, **more: Any) -> AsyncClient:
+    options: dict[str, Any] = {"_leave_loop": inline, "retry": Retry(attempts=1), **more}
+    return AsyncClient(KEY, base_url=BASE_URL, transport=service, **options)
+
+
+async def run(client: AsyncClient, keys: list[str | None], **options: Any) -> list[Made | Unsaved | Failed]:
+    async with batch(client, [(key, ROOM) for key in keys], **options) as outcomes:
+        return sorted([outcome async for outcome in outcomes], key=lambda outcome: outcome.index)
+
+
+async def test_each_video_is_in_the_folder(tmp_path: Path) -> None:
+    """Which is made where there is none; a file is named by key and task, so that no two can meet."""
+    folder = tmp_path / "videos" / "spring"
+    async with client_of(Studio()) as client:
+        seen = await run(client, ["kitchen/2", "kitchen_2", None], save=str(folder))
+    assert all(isinstance(outcome, Made) for outcome in seen)
+    for outcome, start in zip(seen, ("kitchen_2-", "kitchen_2-", ""), strict=True):
+        assert outcome.file == folder / f"{start}{outcome.task_id}.mp4"
+        assert outcome.file.read_bytes() == CONTENT + bytes([outcome.task_id or 0])
+    assert len(left_over(folder / "any")) == 3
+
+
+async def test_without_a_folder_nothing_is_saved() -> None:
+    """The tasks have their URLs."""
+    async with client_of(studio := Studio()) as client:
+        (outcome,) = await run(client, ["a"])
+    assert isinstance(outcome, Made)
+    assert (outcome.file, studio.files) == (None, [])
+
+
+@pytest.mark.usefixtures("real_time")
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+async def test_the_same_batch_again_brings_what_is_missing_and_pays_nothing(tmp_path: Path, kind: str) -> None:
+    """A video that could not be saved is made and paid: an outcome of its own kind."""
+    studio, save = Studio(), tmp_path / "videos" if kind == "folder" else Shelf(tmp_path)
+    studio.broken.add(2)
+    with Journal(tmp_path / "journal") as journal:
+        async with client_of(studio, journal=journal) as client:
+            first = await run(client, ["a", "b", "c"], save=save, max_in_flight=1)
+        assert [type(outcome) for outcome in first] == [Made, Unsaved, Made]
+        assert isinstance(first[1].error, DownloadFailed)
+        assert (first[1].task_id, first[1].file, first[1].task and first[1].task.id) == (2, None, 2)
+        studio.broken.clear()
+        studio.files.clear()
+        async with client_of(studio, journal=journal) as client:
+            again = await run(client, ["a", "b", "c"], save=save, max_in_flight=1)
+    assert [type(outcome) for outcome in again] == [Made] * 3
+    assert [outcome.file for outcome in again] == [save / f"{key}-{index + 1}.mp4" for index, key in enumerate("abc")]
+    assert (studio.made, studio.files) == (3, [2])
+
+
+async def test_a_saved_page_is_no_video(tmp_path: Path) -> None:
+    """What an earlier version left there under the name is brought anew."""
+    (tmp_path / "a-1.mp4").write_text("<html>Sign in</html>")
+    async with client_of(Studio()) as client:
+        (outcome,) = await run(client, ["a"], save=tmp_path)
+    assert isinstance(outcome, Made)
+    assert outcome.file == tmp_path / "a-1.mp4"
+    assert outcome.file.read_bytes()[4:8] == b"ftyp"
+
+
+async def test_a_folder_that_cannot_be_is_no_failed_video(tmp_path: Path) -> None:
+    """It is told beside the task."""
+    (tmp_path / "videos").write_text("a file")
+    async with client_of(Studio()) as client:
+        (outcome,) = await run(client, ["a"], save=tmp_path / "videos" / "spring")
+    assert isinstance(outcome, Unsaved)
+    assert isinstance(outcome.error, NotADirectoryError)
+
+
+async def test_the_deadline_of_a_batch_holds_for_its_files(tmp_path: Path) -> None:
+    """What was made in time is told as made."""
+    studio = Studio()
+    studio.pause = 3600
+    async with client_of(studio) as client:
+        began = anyio.current_time()
+        (outcome,) = await run(client, ["a"], save=tmp_path, timeout=60)
+        assert anyio.current_time() - began == 60
+    assert isinstance(outcome, Unsaved)
+    assert isinstance(outcome.error, DownloadFailed)
+    assert "deadline passed before the video was saved" in str(outcome.error)
+
+
+async def test_a_checker_knows_what_an_outcome_holds(tmp_path: Path) -> None:
+    """Matching narrows it; so does asking for its class."""
+    async with client_of(Studio()) as client, batch(client, [ROOM], save=tmp_path) as outcomes:
+        async for outcome in outcomes:
+            assert isinstance(outcome, Outcome)
+            match outcome:
+                case Made(task=task):
+                    assert_type(task.id, int)
+                    assert_type(outcome.error, None)
+                case Unsaved():
+                    assert_type(outcome.error, Exception)
+                    assert_type(outcome.task_id, int)
+                case Failed():
+                    assert_type(outcome.task, None)
+
+
+@pytest.mark.parametrize("slow", [10])
+async def test_few_videos_are_brought_at_once(tmp_path: Path, slow: int) -> None:
+    """As many as downloads are; the others wait, and finished outcomes do not wait for them."""
+    studio = Studio()
+    studio.pause = 60.0
+    async with client_of(studio) as client:
+        began = anyio.current_time()
+        seen = await run(client, [str(number) for number in range(2 * slow)], save=tmp_path)
+        took = anyio.current_time() - began
+    assert all(isinstance(outcome, Made) for outcome in seen)
+    assert 120 <= took < 240
