@@ -1,4 +1,4 @@
-"""Sessions: tests, lint, types, package (the default); versions, oldest, soak, bench."""
+"""Sessions: tests, lint, types, package, docs (the default); versions, oldest, soak, bench."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ import nox
 
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["tests", "lint", "types", "package"]
+nox.options.sessions = ["tests", "lint", "types", "package", "docs"]
 nox.options.error_on_external_run = True
 
 # The suite starts hundreds of Pythons: what they import is compiled once, when it is installed or first run.
@@ -26,6 +26,16 @@ FACES = [
 
 #: As many as CI's machine has cores; `worksteal` evens out what takes long.
 PARALLEL = ["-n", "2", "--dist", "worksteal"]
+
+#: pdoc sees only what is in a module already, and some names come when they are first used.
+PDOC = """
+import importlib, pathlib, sys, pdoc
+folder, *modules = sys.argv[1:]
+for module in map(importlib.import_module, modules):
+    vars(module).update({name: getattr(module, name) for name in getattr(module, "__all__", ())})
+pdoc.render.configure(docformat="google")
+pdoc.pdoc(*modules, output_directory=pathlib.Path(folder))
+"""
 
 
 def group(name: str) -> list[str]:
@@ -77,6 +87,24 @@ def package(session: nox.Session) -> None:
     with session.chdir(work):
         session.run("ideal-async", "--help", silent=True)
         session.run("pytest", "-q", "-m", "not slow and not checkout", *FACES)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the reference from the docstrings, into build/docs."""
+    session.install("-e", EXTRAS, *group("docs"))
+    package = Path("ideal_async")
+    # The command line explains itself (--help); the other file is what pytest loads at its start.
+    public = [
+        path.stem
+        for path in sorted(package.iterdir())
+        if (path.suffix == ".py" or (path / "__init__.py").exists())
+        and not path.name.startswith("_")
+        and path.stem not in {"cli", "pytest_ideal_async"}
+    ]
+    modules = [package.name, *(f"{package.name}.{name}" for name in public)]
+    session.run("python", "-W", "error", "-c", PDOC, "build/docs", *modules)
+    session.log("open build/docs/index.html")
 
 
 @nox.session(python=["3.11", "3.12", "3.13", "3.14"])
