@@ -28,3 +28,8 @@ def test_other_names_get_a_room_of_their_own_choice() -> None:
     pictures = [photograph(f"https://example.com/{number}.jpg") for number in range(40)]
     assert pictures == [photograph(str(number)) for number in range(40)]
     assert len(set(pictures)) == len(ROOMS)
+
+
+def test_the_rooms_weigh_less_than_two_megabytes() -> None:
+    """Whoever only wants the client installs them too; the README says what they weigh."""
+    assert sum(len(photograph(f"{kind}-{light}")) for kind in ROOMS for light in ("day", "night")) < 2_000_000
