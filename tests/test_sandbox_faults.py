@@ -14,6 +14,8 @@ from ideal_async.sandbox import (
     Expire,
     Fail,
     Fault,
+    LateFile,
+    LateUrl,
     Percentage,
     Prohibit,
     Respond,
@@ -57,6 +59,10 @@ SECOND = When(((2, 2),))
         ("task: percentage 10 60 30", Fault("task", Percentage((10, 60, 30)))),
         ("task: takes 2.5", Fault("task", Takes(2.5))),
         ("task: never ends", Fault("task", Takes(math.inf))),
+        ("task: url after 12", Fault("task", LateUrl(12.0))),
+        ("task: url never relative", Fault("task", LateUrl(math.inf, "relative"))),
+        ("task: file after 0.5", Fault("task", LateFile(0.5))),
+        ("task: fail as Cancelled", Fault("task", Fail("Cancelled"))),
     ],
 )
 def test_a_line_says_one_fault(line: str, fault: Fault) -> None:

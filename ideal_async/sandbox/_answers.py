@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -42,11 +43,6 @@ class Appearance:
     file_after: float = 0.0
     signed: bool = False
 
-    @property
-    def relative(self) -> bool:
-        """Whether result URLs name no host."""
-        return self.url is not None and self.url.form == "relative"
-
 
 def show_task(
     world: World, task: Task, link: Callable[[int, str], str], appearance: Appearance = Appearance()
@@ -82,4 +78,5 @@ def hide_url(output: dict[str, Any], form: UrlForm) -> None:
     if form == "missing":
         del output["resultUrl"]
     else:
-        output["resultUrl"] = {"empty": "", "null": None}[form]
+        path = urlsplit(output["resultUrl"])._replace(scheme="", netloc="").geturl()
+        output["resultUrl"] = {"empty": "", "null": None, "relative": path}[form]

@@ -16,7 +16,7 @@ IdForm = Literal["text", "rounded", "float", "null"]
 #: What is wrong with the text of an answer: see `_garble`.
 Flaw = Literal["latin-1", "newline", "surrogate", "bom", "utf-16", "long"]
 
-#: What a result URL looks like while it is not there yet, or in an API that knows its own address.
+#: What a result URL looks like while it is not there yet.
 UrlForm = Literal["empty", "null", "missing", "relative"]
 
 
@@ -256,16 +256,16 @@ class Takes:
 
 @attrs.frozen
 class LateUrl:
-    """For *seconds* after its end the task says Success, and its `resultUrl` is empty, null or missing.
+    """For *seconds* after its end the task says Success, but its `resultUrl` is no URL yet; infinity means for ever.
 
-    A "relative" one is there at once, and stays so: a path without a host, as is its cover.
+    It is empty, null, missing, or relative: a path without a host.
     """
 
     seconds: float
     form: UrlForm = "empty"
 
     def __str__(self) -> str:
-        return "url relative" if self.form == "relative" else f"url after {plain(self.seconds)} {self.form}"
+        return f"url {'never' if self.seconds == math.inf else f'after {plain(self.seconds)}'} {self.form}"
 
 
 @attrs.frozen

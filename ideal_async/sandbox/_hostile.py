@@ -121,7 +121,7 @@ HOSTILE: dict[str, str] = {
         task 2%: url after 12
         task 1%: url after 30 null
         task 1%: url after 20 missing
-        task 1%: url relative
+        task 1%: url after 25 relative
         task 2%: file after 8
         task 2%: signed
     """,

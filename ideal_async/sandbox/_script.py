@@ -79,10 +79,9 @@ To downloads alone: `expired` (403). To tasks:
 
     fail [as STATUS]    refunded; under another status it is not     prohibit      ends with 9038
     takes SECONDS       never ends       stuck at N       percentage N N N ...
-    url after SECONDS [empty | null | missing]                  Success comes before its resultUrl
-    url relative                                                resultUrl and cover are paths
-    file after SECONDS                                          404 until then
-    signed                                                      403 unless the URL is on the wire exactly as given
+    url after SECONDS | never [empty | null | missing | relative]   Success comes before its resultUrl
+    file after SECONDS                                              404 until then
+    signed                                                          403 unless the URL is sent exactly as given
 
 `hostile` is the worst day of a service: everything above that still lets every job end, at odds from a seed. Whatever
 is said, `created`, `credits` and `ledger` stay the truth.
@@ -136,10 +135,9 @@ EFFECTS: tuple[tuple[str, Callable[[Found], Effect]], ...] = (
     (rf"takes {SECONDS}", lambda found: Takes(float(found[1]))),
     (r"never ends", lambda _: Takes(math.inf)),
     (
-        rf"url after {SECONDS}(?: (empty|null|missing))?",
-        lambda found: LateUrl(float(found[1]), cast("Any", found[2] or "empty")),
+        rf"url (?:after {SECONDS}|never)(?: (empty|null|missing|relative))?",
+        lambda found: LateUrl(math.inf if found[1] is None else float(found[1]), cast("Any", found[2] or "empty")),
     ),
-    (r"url relative", lambda _: LateUrl(0.0, "relative")),
     (rf"file after {SECONDS}", lambda found: LateFile(float(found[1]))),
     (r"signed", lambda _: Sign()),
 )

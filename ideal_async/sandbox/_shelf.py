@@ -63,7 +63,7 @@ class Shelf:
                 target += "?" + "&".join(fields)
             if appearance.signed:
                 target += SIGNATURE + self._sign(target)
-            return target if appearance.relative else base + target
+            return base + target
 
         return link
 
