@@ -28,6 +28,7 @@ def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--images", type=Path, help="a folder with photographs of yours")
     parser.add_argument("--speed", type=float, default=5.0, help="times the real service's (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="videos made at once; the rest queues (default: 2)")
+    parser.add_argument("--credits", type=int, default=CREDITS, help="on the account (default: %(default)s)")
     return parser.parse_args(arguments)
 
 
@@ -54,12 +55,12 @@ def main(arguments: list[str] | None = None) -> int:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="ideal-async-webdemo-")))
         sandbox = stack.enter_context(
-            Sandbox(speed=options.speed, workers=options.workers, credits=CREDITS, images=options.images)
+            Sandbox(speed=options.speed, workers=options.workers, credits=options.credits, images=options.images)
         )
         service = stack.enter_context(serve(sandbox))
         names = sandbox.images or [f"{room}-{light}.jpg" for room in ROOMS for light in ("day", "night")]
         photos = [(f"https://example.com/{name}", f"{service}/images/{name}") for name in names]
-        budget, board = Budget(CREDITS), Board()
+        budget, board = Budget(options.credits), Board()
         connect = partial(
             AsyncClient,
             sandbox.api_key,

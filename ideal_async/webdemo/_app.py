@@ -1,5 +1,6 @@
 """The application: a page, an order, a stream of changes, the finished files."""
 
+import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.resources import files
@@ -14,9 +15,29 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from ideal_async import PRICES, AsyncClient, Budget, IdealError, ImageToVideo, Task, estimate
+from ideal_async import (
+    PRICES,
+    AsyncClient,
+    Budget,
+    BudgetExceeded,
+    ConnectionFailed,
+    ContentRejected,
+    DownloadFailed,
+    IdealError,
+    ImageToVideo,
+    InvalidRequest,
+    JournalFailed,
+    OutOfCredits,
+    SubmissionUnknown,
+    Task,
+    TaskFailed,
+    Unauthorized,
+    estimate,
+)
 
 from ._jobs import FAILED, READY, Board, Job
+
+logger = logging.getLogger(__name__)
 
 #: Seconds between two looks at most while somebody may be watching; the client never goes below its own minimum.
 LIVELY = 1.0
@@ -29,6 +50,27 @@ PAGE_HEADERS = {
     ),
     "Cache-Control": "no-cache",
 }
+
+
+#: What an error means to somebody who ordered a video; the first line that fits counts.
+WORDS: tuple[tuple[type[Exception], str], ...] = (
+    (ContentRejected, "The service does not make this: another prompt or photograph may do. Nothing was charged."),
+    (InvalidRequest, "The service does not accept this order. Nothing was charged."),
+    (BudgetExceeded, "There are not enough credits left for this one. Nothing was charged."),
+    (OutOfCredits, "There are not enough credits left for this one. Nothing was charged."),
+    (Unauthorized, "The service does not know this account any more. Whoever runs this page can mend it."),
+    (SubmissionUnknown, "No answer came. It may have been charged, so it is not sent again by itself."),
+    (TaskFailed, "The service could not make it; its credits came back."),
+    (DownloadFailed, "The video is made and paid, but could not be fetched. Restart the page's server to try again."),
+    (JournalFailed, "This computer could not write it down. Whoever runs this page can mend it."),
+    (ConnectionFailed, "The service cannot be reached. Nothing was charged; try again in a while."),
+    (OSError, "This computer could not save it. Is the disk full?"),
+)
+
+
+def in_words(error: Exception) -> str:
+    """Say to a person what *error* means for the order."""
+    return next((words for kind, words in WORDS if isinstance(error, kind)), "Something went wrong on our side.")
 
 
 class Demo:
@@ -69,6 +111,8 @@ class Demo:
             raise HTTPException(422, "send an Idempotency-Key, so that an order repeated is an order paid once")
         job = self.board.jobs.get(key)
         if job is None:
+            if credits > self.budget.left:
+                raise HTTPException(402, f"This one costs {credits} credits, and {self.budget.left} are left.")
             picture = dict(self.photos).get(video.image_url, video.image_url)
             self.board.put(job := Job(key, video, credits, picture))
             self.tasks.start_soon(self._make, job)
@@ -85,8 +129,11 @@ class Demo:
                     self.board.put(job)
                     if task.succeeded:
                         await self._fetch(job, task)
-        except IdealError as error:
-            job.stage, job.problem = FAILED, str(error)
+        except (IdealError, OSError) as error:
+            job.stage, job.problem = FAILED, in_words(error)
+        except Exception as error:  # one order takes no other with it
+            logger.exception("an order came to nothing")
+            job.stage, job.problem = FAILED, in_words(error)
         self.board.put(job)
 
     async def _fetch(self, job: Job, task: Task) -> None:

@@ -1,6 +1,7 @@
 """Jobs as the page shows them, and one stream of changes for every page that is open."""
 
 import json
+import secrets
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -74,6 +75,7 @@ class Job:
             "credits": self.credits,
             "made": f"{request.resolution} · {request.duration} s · {request.model_type}"
             + (" · sound" if request.generate_audio else ""),
+            "sound": request.generate_audio,
             "morph": request.last_image_url is not None,
         }
 
@@ -83,6 +85,8 @@ class Board:
 
     def __init__(self) -> None:
         self.jobs: dict[str, Job] = {}
+        #: Names this run of the server: a page that has heard of another one starts anew.
+        self.run = secrets.token_hex(8)
         self._version = 0
         self._changed = anyio.Event()
         self._closed = False
@@ -104,7 +108,8 @@ class Board:
         self._changed = anyio.Event()
 
     async def stream(self) -> AsyncGenerator[str]:
-        """Server-sent events: every job as it stands, then each change; what a slow page misses is conflated."""
+        """Server-sent events: the run, every job as it stands, each change; what a slow page misses is conflated."""
+        yield f"event: run\ndata: {self.run}\n\n"
         seen = 0
         while not self._closed:
             changed, version = self._changed, self._version
