@@ -107,7 +107,7 @@ def docs(session: nox.Session) -> None:
     session.log("open build/docs/index.html")
 
 
-@nox.session(python=["3.11", "3.12", "3.13", "3.14"])
+@nox.session(python=[*nox.project.python_versions(PROJECT), "3.14"])  # the last has no classifier until it has run
 def versions(session: nox.Session) -> None:
     """Run all that is not slow on every Python the package claims to work with."""
     session.install("-e", EXTRAS, *group("tests"))
