@@ -2,6 +2,7 @@
 
 import math
 import os
+import random
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
@@ -153,7 +154,7 @@ class AsyncClient:
         )
         self._poller = Poller(
             session.look,
-            forecast=Forecast(pacing or Pacing()),
+            forecast=Forecast(pacing or Pacing(), phase=random.random()),
             retry=retry,
             looks_at_once=max_requests_at_once,
             start_soon=self._start_soon,

@@ -177,16 +177,31 @@ class Poller:
 
     def _take(self, patience: float = 0.0) -> tuple[int, Watched, float] | None:
         """Take the most overdue task off the agenda if it is overdue by *patience*, with the seconds it is."""
-        now, due = anyio.current_time(), self._next_due()
-        if due is None or due + patience > now:
+        now = anyio.current_time()
+        while (look := self._pop(now - patience)) is not None:
+            task_id, due = look
+            watched = self._watched[task_id]
+            delay = self._reconsider(watched, now)
+            if delay <= 0.0:
+                watched.looking = True
+                return task_id, watched, now - due
+            self._agenda.put(task_id, now + delay)
+        return None
+
+    def _pop(self, now: float) -> tuple[int, float] | None:
+        if self._checked is None:
+            return self._agenda.pop(now)
+        due = self._agenda.due(self._checked)
+        if due is None or due > now:
             return None
-        task_id = self._checked if self._checked is not None else self._agenda.pop(due)
-        if task_id is None:
-            return None
-        self._agenda.discard(task_id)
-        watched = self._watched[task_id]
-        watched.looking = True
-        return task_id, watched, now - due
+        self._agenda.discard(self._checked)
+        return self._checked, due
+
+    def _reconsider(self, watched: Watched, now: float) -> float:
+        """Return how much later a first look can be made, in view of what others have shown since it was planned."""
+        if watched.looked_at is not None or watched.interval(self._forecast.pacing) is not None:
+            return 0.0
+        return self._forecast.reconsider(watched.track, now=now, roll=random.random())
 
     def _next_due(self) -> float | None:
         return self._agenda.next_due() if self._checked is None else self._agenda.due(self._checked)

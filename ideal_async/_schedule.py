@@ -21,7 +21,7 @@ class Agenda:
     >>> agenda.pop(now=10.0) is None
     True
     >>> agenda.pop(now=13.0)
-    7
+    (7, 12.5)
     """
 
     __slots__ = ("_due", "_heap")
@@ -67,11 +67,11 @@ class Agenda:
             heappop(heap)
         return None
 
-    def pop(self, now: float) -> int | None:
-        """Take out and return the most overdue id, None if nothing is due by *now*."""
+    def pop(self, now: float) -> tuple[int, float] | None:
+        """Take out and return the most overdue id and when it was due, None if nothing is due by *now*."""
         at = self.next_due()
         if at is None or at > now:
             return None
         task_id = heappop(self._heap)[1]
         del self._due[task_id]
-        return task_id
+        return task_id, at

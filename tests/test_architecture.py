@@ -30,7 +30,7 @@ FLOORS: list[set[str]] = [
 #: A wing is a package with one door, its `__init__`: nobody reaches past it. Inside, too, imports only go down.
 WINGS: dict[str, list[set[str]]] = {
     "_forecast": [
-        {"settings", "survival", "pooled", "progress"},
+        {"settings", "survival", "pooled", "progress", "pattern"},
         {"history", "inspection"},
         {"track"},
         {"experts"},

@@ -42,7 +42,8 @@ class AgendaAgainstADict(RuleBasedStateMachine):
         if popped is None:
             assert all(due > now for due in self.model.values())
         else:
-            due = self.model.pop(popped)
+            task_id, due = popped
+            assert due == self.model.pop(task_id)
             assert due <= now
             assert due <= min(self.model.values(), default=math.inf)
 
@@ -63,7 +64,7 @@ def test_the_most_overdue_comes_first() -> None:
     agenda = Agenda()
     for task_id, due in [(1, 3.0), (2, 1.0), (3, 2.0)]:
         agenda.put(task_id, due)
-    assert [agenda.pop(10.0) for _ in range(4)] == [2, 3, 1, None]
+    assert [agenda.pop(10.0) for _ in range(4)] == [(2, 1.0), (3, 2.0), (1, 3.0), None]
 
 
 def test_a_look_moved_later_does_not_come_early() -> None:
@@ -74,7 +75,7 @@ def test_a_look_moved_later_does_not_come_early() -> None:
     assert agenda.pop(8.0) is None
     agenda.put(1, 2.0)
     assert agenda.next_due() == 2.0
-    assert agenda.pop(2.0) == 1
+    assert agenda.pop(2.0) == (1, 2.0)
     assert agenda.pop(9.0) is None
     assert agenda.due(1) is None
 
@@ -92,7 +93,7 @@ def test_everything_put_is_popped_once(dues: list[float]) -> None:
     for task_id, due in enumerate(dues):
         agenda.put(task_id, due)
     popped = [agenda.pop(20.0) for _ in dues]
-    assert sorted(task_id for task_id in popped if task_id is not None) == list(range(len(dues)))
+    assert sorted(one[0] for one in popped if one is not None) == list(range(len(dues)))
     assert agenda.pop(math.inf) is None
 
 
@@ -107,4 +108,4 @@ def test_putting_again_and_again_does_not_grow() -> None:
         assert tracemalloc.get_traced_memory()[0] < 20_000
     finally:
         tracemalloc.stop()
-    assert agenda.pop(19_999.0) == 1
+    assert agenda.pop(19_999.0) == (1, 19_999.0)

@@ -60,7 +60,7 @@ def test_any_duration_can_be_learned_and_asked_for(seconds: list[float], x: floa
     for one in seconds:
         durations.learn([(one, 1.0)])
     assert 0.0 <= durations.chance(x) <= 1.0
-    assert 0.0 <= durations.chance_and_mean(x)[1] <= x
+    assert 0.0 <= durations.table.chance_and_mean(x)[1] <= x
 
 
 def test_a_percentage_stands_for_the_middle_of_what_it_was_cut_from() -> None:
@@ -144,7 +144,7 @@ def test_lessons_reach_all_kinds() -> None:
     one = KindHistory(everything)
     for _ in range(10):
         one.learn_duration([(30.0, 1.0)])
-        one.learn_evidence((-2.0, 0.0, 2.0, 0.0), percentages=True)
+        one.learn_evidence((-2.0, 0.0, 2.0, 0.0, 0.0), percentages=True)
     other = KindHistory(everything)
     assert other.usual_durations is everything.durations
     assert one.usual_durations is one.durations
@@ -157,8 +157,8 @@ def test_lessons_reach_all_kinds() -> None:
 def test_one_task_does_not_decide_which_expert_to_believe() -> None:
     """However absurd its life, what one job moves is bounded, and in proportion."""
     history = KindHistory()
-    history.learn_evidence((-300.0, 150.0, 0.0, 0.0), percentages=False)
-    assert history.log_weights == pytest.approx([-3.0, 1.5, 0.0, 0.0])
+    history.learn_evidence((-300.0, 150.0, 0.0, 0.0, 0.0), percentages=False)
+    assert history.log_weights == pytest.approx([-3.0, 1.5, 0.0, 0.0, 0.0])
 
 
 def test_percentages_that_foretell_each_other_are_straight() -> None:
@@ -193,21 +193,21 @@ def test_what_rounding_explains_is_not_held_against_the_line() -> None:
 def test_pooled_evidence_is_that_of_the_others() -> None:
     """A task's own evidence would otherwise count twice."""
     pooled = PooledEvidence()
-    mine, yours = (-1.0, 0.0, 1.0, 0.0), (-0.5, 0.25, 0.5, 0.0)
+    mine, yours = (-1.0, 0.0, 1.0, 0.0, 0.0), (-0.5, 0.25, 0.5, 0.0, 0.0)
     pooled.replace(None, mine)
-    assert pooled.of_others(mine) == (0.0, 0.0, 0.0, 0.0)
+    assert pooled.of_others(mine) == (0.0, 0.0, 0.0, 0.0, 0.0)
     pooled.replace(None, yours)
     assert pooled.of_others(mine) == pytest.approx(yours)
     assert pooled.of_others(yours) == pytest.approx(mine)
     pooled.replace(yours, mine)  # it has seen more meanwhile
     assert pooled.of_others(mine) == pytest.approx(mine)
     pooled.replace(mine, None)
-    assert pooled.of_others(mine) == (0.0, 0.0, 0.0, 0.0)
+    assert pooled.of_others(mine) == (0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def test_a_crowd_counts_no_more_than_ten() -> None:
     """Tasks of one moment have much in common: a hundred of them are not a hundred proofs."""
-    pooled, each = PooledEvidence(), (0.0, 0.0, 1.0, 0.0)
+    pooled, each = PooledEvidence(), (0.0, 0.0, 1.0, 0.0, 0.0)
     for _ in range(101):
         pooled.replace(None, each)
     assert pooled.of_others(each)[2] == pytest.approx(10.0)
@@ -215,8 +215,8 @@ def test_a_crowd_counts_no_more_than_ten() -> None:
 
 def test_the_evidence_of_one_task_is_limited() -> None:
     """A task that has run for hours has much of it; it is scaled down to what one task may say."""
-    assert clip((-1.0, 0.5, 3.0, 0.0)) == (-1.0, 0.5, 3.0, 0.0)
-    assert clip((-300.0, 150.0, 0.0, 0.0)) == pytest.approx((-3.0, 1.5, 0.0, 0.0))
+    assert clip((-1.0, 0.5, 3.0, 0.0, 0.0)) == (-1.0, 0.5, 3.0, 0.0, 0.0)
+    assert clip((-300.0, 150.0, 0.0, 0.0, 0.0)) == pytest.approx((-3.0, 1.5, 0.0, 0.0, 0.0))
 
 
 def test_every_tenth_task_is_a_scout() -> None:

@@ -19,7 +19,7 @@ def lived_in(seconds: list[float]) -> Durations:
 
 
 def history(*seconds: float, age: float = 0.0) -> ConditionalSurvival:
-    return ConditionalSurvival(lived_in(list(seconds)), age)
+    return ConditionalSurvival(lived_in(list(seconds)).table, age)
 
 
 SURVIVALS: dict[str, Survival] = {
@@ -110,6 +110,8 @@ def look(
         informative=informative,
         spread=spread,
         roll=roll,
+        slot=1e-3,
+        offset=0.0,
     )
 
 

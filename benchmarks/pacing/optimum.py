@@ -25,6 +25,10 @@ class Optimal:
         """Wait for the first age."""
         return job.submitted_at, self.after(job.submitted_at, job, now, random)
 
+    def reconsider(self, track: Any, now: float, random: Random) -> float:  # noqa: ARG002
+        """Look."""
+        return 0.0
+
     def after(self, track: Any, job: Job, now: float, random: Random) -> float:  # noqa: ARG002 - a pacer's signature
         """Wait for the next age; past the last one, all jobs of the law were over."""
         age = now - track

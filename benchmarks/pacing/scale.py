@@ -31,9 +31,11 @@ def fill(count: int) -> tuple[Forecast, Agenda, list[Track]]:
             before=one.before + 1e-9 * index,
             since=one.since + 1e-9 * index,
             first=(20.0 + 1e-9 * index, 26),
-            marks=((20.0 + 1e-9 * index, 26), (40.0 + 1e-9 * index, 53)),
-            consistency=one.consistency - 1e-9 * index,
-            evidence=tuple(earned + 1e-9 * index for earned in one.evidence),  # type: ignore[arg-type]  # still four
+            runs=tuple(
+                (percentage, at + 1e-9 * index, at + 1e-9 * index) for percentage, at in ((26, 20.0), (53, 40.0))
+            ),
+            consistency=(one.consistency or 0.0) - 1e-9 * index,
+            evidence=tuple(earned + 1e-9 * index for earned in one.evidence),  # type: ignore[arg-type]  # still five
         )
         for index in range(count)
     ]
@@ -69,7 +71,7 @@ def measure(count: int) -> tuple[float, float, float]:
     for _ in range(decisions):
         start = process_time()
         due = agenda.next_due() or 0.0
-        index = agenda.pop(due) or 0
+        index, _ = agenda.pop(due) or (0, due)
         popped = process_time()
         delay = see(forecast, tracks[index], min(int(due / 0.75), 99), due)
         decided = process_time()

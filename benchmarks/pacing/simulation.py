@@ -34,6 +34,10 @@ class Pacer(Protocol):
         """Return whatever it wants to remember of the job, and the delay."""
         ...
 
+    def reconsider(self, track: Any, now: float, random: Random) -> float:
+        """Return how much later than now a first look that is due should come."""
+        ...
+
     def after(self, track: Any, job: Job, now: float, random: Random) -> float:
         """Look at a job that runs."""
         ...
@@ -58,6 +62,10 @@ class Loop:
         """Sleep first."""
         return None, self.after(None, job, now, random)
 
+    def reconsider(self, track: Any, now: float, random: Random) -> float:  # noqa: ARG002
+        """Look."""
+        return 0.0
+
     def after(self, track: Any, job: Job, now: float, random: Random) -> float:  # noqa: ARG002 - a pacer's signature
         """Sleep again."""
         return self.interval + random.uniform(-self.spread, self.spread)
@@ -81,6 +89,10 @@ class Ours:
         """Track a new job."""
         track = self.forecast.track(job.kind, now=now, submitted_at=now)
         return track, self.forecast.first(track, now=now, roll=random.random())
+
+    def reconsider(self, track: Any, now: float, random: Random) -> float:
+        """Ask again."""
+        return self.forecast.reconsider(track, now=now, roll=random.random())
 
     def after(self, track: Any, job: Job, now: float, random: Random) -> float:
         """Say what the look saw."""
@@ -117,7 +129,11 @@ def live(pacer: Pacer, jobs: Iterable[Job], random: Random) -> list[Toll]:
             tracks[arrived], delay = pacer.first(everyone[arrived], now, random)
             agenda.put(arrived, now + delay)
             arrived += 1
-        elif due is not None and (index := agenda.pop(due)) is not None:
+        elif due is not None and (popped := agenda.pop(due)) is not None:
+            index = popped[0]
+            if not looks[index] and (delay := pacer.reconsider(tracks[index], due, random)) > 0.0:
+                agenda.put(index, due + delay)
+                continue
             looks[index] += 1
             if due < everyone[index].ended_at:
                 agenda.put(index, due + pacer.after(tracks[index], everyone[index], due, random))

@@ -6,7 +6,7 @@ from .history import ConditionalSurvival, Ends, QueuePace
 from .survival import Mixture, ParetoPrior, Survival
 from .track import USUAL, Track
 
-PRIOR, HISTORY, PERCENTAGE, QUEUE = range(4)
+PRIOR, HISTORY, PERCENTAGE, QUEUE, PATTERN = range(5)
 
 #: (weight, expert, survival function); the weights sum to 1.
 Predictions = list[tuple[float, int, Survival]]
@@ -29,14 +29,14 @@ def predict(track: Track, pace: QueuePace) -> Predictions:
     if track.place:
         said.append((0.0, QUEUE, track.by_queue(pace)))
     else:
-        durations = history.usual_durations
-        # History says nothing of ages that none of its tasks has reached, and has little weight while it is short.
-        count = history.durations.count or min(durations.count, _INHERITED_COUNT)
-        if count and durations.chance(age) > _OUTLIVED / count:
-            said.append((math.log(count / (count + _SHY)), HISTORY, ConditionalSurvival(durations, age)))
+        said += _by_history(track, age)
         by_percentage = track.by_percentage()
         if by_percentage is not None:
-            said.append((track.consistency, PERCENTAGE, by_percentage))
+            consistency = history.consistency if track.consistency is None else track.consistency
+            said.append((consistency, PERCENTAGE, by_percentage))
+        by_pattern = track.by_pattern(age) if track.runs and history.pattern.count else None
+        if by_pattern is not None:
+            said.append((_shyness(history.pattern.count), PATTERN, by_pattern))
     own, others, log_weights = track.evidence, history.pooled.of_others(track.evidence), history.log_weights
     odds = [start + log_weights[expert] + others[expert] + own[expert] for start, expert, _ in said]
     top = max(odds)
@@ -47,6 +47,26 @@ def predict(track: Track, pace: QueuePace) -> Predictions:
         (weight * rest + (prior if expert == PRIOR else 0.0), expert, survival)
         for weight, (_, expert, survival) in zip(weights, said, strict=True)
     ]
+
+
+def _by_history(track: Track, age: float) -> Predictions:
+    """Return what ended tasks predict, or while there are none of the kind, those that run.
+
+    They say nothing of ages that none of them has reached, and have little weight while they are few.
+    """
+    history, durations = track.history, track.history.usual_durations
+    running = None if history.durations.count else track.by_running(age)
+    if running is not None:
+        return [(0.0, HISTORY, running)]
+    count = history.durations.count or min(durations.count, _INHERITED_COUNT)
+    if not count or durations.chance(age) <= _OUTLIVED / count:
+        return []
+    return [(_shyness(count), HISTORY, ConditionalSurvival(durations.table, age))]
+
+
+def _shyness(count: float) -> float:
+    """Return the log odds that an expert starts with that has seen *count* tasks."""
+    return math.log(count / (count + _SHY))
 
 
 def update_weights(track: Track, predictions: Predictions, now: float, *, ended: bool) -> None:
@@ -64,7 +84,8 @@ def update_weights(track: Track, predictions: Predictions, now: float, *, ended:
     for _, expert, chance in chances:
         evidence[expert] += math.log(chance / mixture)
     before = track.evidence if track.pooled else None
-    track.evidence = after = (evidence[PRIOR], evidence[HISTORY], evidence[PERCENTAGE], evidence[QUEUE])
+    prior, history, percentage, queue, pattern = evidence
+    track.evidence = after = prior, history, percentage, queue, pattern
     track.pooled = not ended
     track.history.pooled.replace(before, None if ended else after)
 

@@ -1,8 +1,9 @@
 """What is learned from tasks that ended: how long they take, how fast the queue moves, which expert was right."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from .pattern import Pattern
 from .pooled import Evidence, PooledEvidence, clip
 from .progress import Nonlinearity, ProgressCurve, Residuals
 
@@ -12,6 +13,7 @@ Ends = Sequence[tuple[float, float]]
 _CELL = math.log(1.06)  # width of a cell of the histogram: 5 s between two looks tell no finer about a task of 80 s
 _LEAST = 1.0  # seconds; the lower edge of the first cell
 _CELLS = 160  # up to 1.06 ** 160 s, three hours
+_MIDDLES = [_LEAST * math.exp(_CELL * (i + 0.5)) for i in range(_CELLS)]
 _EDGES = [_LEAST * math.exp(_CELL * i) for i in range(_CELLS + 1)]
 _FORGET = 0.985  # a task counts half as much as one that ended 46 tasks later
 _FORGET_EVIDENCE = 0.95  # an expert's log weight from one task counts half as much 14 tasks later
@@ -23,7 +25,7 @@ _PERCENTAGE_STEP = 0.2  # weight of the latest task in the share of tasks that s
 class Durations:
     """How long tasks took: a histogram over the logarithm of seconds, smoothed by a kernel."""
 
-    __slots__ = ("_cells", "_chances", "_gain", "_mean", "_means", "_square", "_total", "count")
+    __slots__ = ("_cells", "_gain", "_mean", "_square", "_table", "_total", "count")
 
     def __init__(self) -> None:
         self.count = 0.0  # of tasks, each weighing less with age: at most 67
@@ -31,8 +33,7 @@ class Durations:
         self._cells = [0.0] * _CELLS
         self._total = 0.0
         self._gain = 1.0  # what a new task weighs; it grows, so that old ones fade without being touched
-        self._chances: list[float] = []  # S at each edge
-        self._means: list[float] = []  # and its integral
+        self._table: Table | None = None
 
     def learn(self, ends: Ends) -> None:
         """Add a task that took so many seconds."""
@@ -59,85 +60,126 @@ class Durations:
                 for i, weight in enumerate(kernel, first):
                     self._cells[min(max(i, 0), _CELLS - 1)] += weight * norm * chance
         self._total = sum(self._cells)
-        self._means = []
+        self._table = None
 
-    def _integrate(self) -> None:
-        left, area = self._total, _LEAST
-        self._chances, self._means = [1.0], [area]
-        for i, cell in enumerate(self._cells):
-            before, left = left, max(left - cell, 0.0)
-            area += (before + left) / (2.0 * self._total) * (_EDGES[i + 1] - _EDGES[i])
-            self._chances.append(left / self._total)
-            self._means.append(area)
+    @property
+    def table(self) -> "Table":
+        """The share of tasks that take longer than some seconds."""
+        if self._table is None:
+            self._table = Table(self._cells)
+        return self._table
 
     def chance(self, seconds: float) -> float:
         """Return the share of tasks that take longer than *seconds*."""
-        if not self._means:
-            self._integrate()
-        if seconds <= _LEAST:
-            return 1.0
-        i = int(math.log(seconds / _LEAST) / _CELL)
-        if i >= _CELLS:
-            return 0.0
-        before = self._chances[i]
-        return before + (self._chances[i + 1] - before) * (seconds - _EDGES[i]) / (_EDGES[i + 1] - _EDGES[i])
-
-    def chance_and_mean(self, seconds: float) -> tuple[float, float]:
-        """Return that share and its integral from 0 to *seconds*."""
-        if not self._means:
-            self._integrate()
-        if seconds <= _LEAST:
-            return 1.0, seconds
-        i = int(math.log(seconds / _LEAST) / _CELL)
-        if i >= _CELLS:
-            return 0.0, self._means[_CELLS]
-        edge, before = _EDGES[i], self._chances[i]
-        chance = before + (self._chances[i + 1] - before) * (seconds - edge) / (_EDGES[i + 1] - edge)
-        return chance, self._means[i] + (before + chance) / 2.0 * (seconds - edge)
+        return self.table.chance(seconds)
 
     @property
     def mean(self) -> float:
         """The mean duration, seconds."""
-        return self.chance_and_mean(_EDGES[-1])[1]
+        return self.table.chance_and_mean(_EDGES[-1])[1]
+
+    def posterior(self, age: float, likelihood: Callable[[float], float]) -> "Table | None":
+        """Return the durations of tasks older than *age*, weighted by *likelihood*; None if there are none."""
+        first = max(int(math.log(max(age, _LEAST) / _LEAST) / _CELL), 0)
+        least = 1e-4 * self._total
+        cells: list[float] = []
+        for i in range(first, _CELLS):
+            cell = self._cells[i]
+            if cell < least:
+                if cells:
+                    cells.append(0.0)
+                else:
+                    first += 1
+                continue
+            cells.append(cell * likelihood(_MIDDLES[i]))
+        while cells and not cells[-1]:
+            cells.pop()
+        return Table(cells, first) if sum(cells) > 1e-6 * self._total else None
+
+
+class Table:
+    """A survival function of durations, linear between the edges of the cells."""
+
+    __slots__ = ("_chances", "_first", "_means")
+
+    def __init__(self, cells: Sequence[float], first: int = 0) -> None:
+        self._first = first
+        left = total = sum(cells)
+        area = _EDGES[first]
+        self._chances, self._means = [1.0], [area]
+        for i, cell in enumerate(cells, first + 1):
+            before, left = left, max(left - cell, 0.0)
+            area += (before + left) / (2.0 * total) * (_EDGES[i] - _EDGES[i - 1])
+            self._chances.append(left / total)
+            self._means.append(area)
+
+    def chance(self, seconds: float) -> float:
+        """Return the share of tasks that take longer than *seconds*."""
+        if seconds <= _EDGES[self._first]:
+            return 1.0
+        cell = int(math.log(seconds / _LEAST) / _CELL)
+        i = cell - self._first
+        if i >= len(self._chances) - 1:
+            return 0.0
+        before, edge = self._chances[i], _EDGES[cell]
+        return before + (self._chances[i + 1] - before) * (seconds - edge) / (_EDGES[cell + 1] - edge)
+
+    def chance_and_mean(self, seconds: float) -> tuple[float, float]:
+        """Return that share and its integral from 0 to *seconds*."""
+        if seconds <= _EDGES[self._first]:
+            return 1.0, seconds
+        cell = int(math.log(seconds / _LEAST) / _CELL)
+        i = cell - self._first
+        if i >= len(self._chances) - 1:
+            return 0.0, self._means[-1]
+        before, edge = self._chances[i], _EDGES[cell]
+        chance = before + (self._chances[i + 1] - before) * (seconds - edge) / (_EDGES[cell + 1] - edge)
+        return chance, self._means[i] + (before + chance) / 2.0 * (seconds - edge)
 
 
 class ConditionalSurvival:
-    """The survival function of a task of *age* seconds that is like those which took *durations*."""
+    """The survival function of a task of *age* seconds that is like those in *table*."""
 
-    __slots__ = ("_age", "_chance", "_durations", "_mean")
+    __slots__ = ("_age", "_chance", "_mean", "_table")
 
-    def __init__(self, durations: Durations, age: float) -> None:
-        self._durations, self._age = durations, age
-        self._chance, self._mean = durations.chance_and_mean(age)
+    def __init__(self, table: Table, age: float) -> None:
+        self._table, self._age = table, age
+        self._chance, self._mean = table.chance_and_mean(age)
 
     def chance(self, x: float) -> float:
         """Return S(x)."""
-        return self._durations.chance(self._age + x) / self._chance
+        return self._table.chance(self._age + x) / self._chance
 
     def chance_and_mean(self, x: float) -> tuple[float, float]:
         """Return S(x) and its integral from 0 to *x*."""
-        chance, mean = self._durations.chance_and_mean(self._age + x)
+        chance, mean = self._table.chance_and_mean(self._age + x)
         return chance / self._chance, (mean - self._mean) / self._chance
 
 
 _SLOWEST = 3600.0  # seconds a place: a queue that stands still would otherwise predict no end at all
 _STANDSTILL = 1e-9  # places; a divisor that is not zero
+_BUSY_STEP = 0.1
 _FORGET_PLACES = 0.98  # about the last fifty moves of the queue count
 
 
 class QueuePace:
     """How fast the queue moves. There is one for all kinds: they share the service's workers."""
 
-    __slots__ = ("_places", "_seconds")
+    __slots__ = ("_places", "_seconds", "busy")
 
     def __init__(self) -> None:
         # Ten seconds a place, until half a place was seen to say otherwise.
         self._seconds, self._places = 5.0, 0.5
+        self.busy = 0.0  # share of the latest ten tasks or so that were seen waiting
 
     def learn(self, seconds: float, places: float) -> None:
         """Add that a task moved up so many *places* in so many *seconds*."""
         self._seconds = _FORGET_PLACES * self._seconds + seconds
         self._places = _FORGET_PLACES * self._places + places
+
+    def learn_start(self, *, waited: bool) -> None:
+        """Add that a task has begun, and whether it was seen to wait before."""
+        self.busy += _BUSY_STEP * (waited - self.busy)
 
     @property
     def seconds_per_place(self) -> float:
@@ -153,25 +195,33 @@ class KindHistory:
     """
 
     __slots__ = (
-        *("curve", "durations", "ended_with_percentage", "log_weights", "nonlinearity", "parent"),
-        *("percentage_share", "pooled", "queue_residuals"),
+        *("consistency", "curve", "durations", "ended_with_percentage", "expected", "log_weights"),
+        *("nonlinearity", "parent", "pattern", "percentage_share", "pooled", "queue_residuals"),
     )
 
     def __init__(self, parent: "KindHistory | None" = None) -> None:
         self.parent = parent
         self.durations: Durations = Durations()
         self.curve: ProgressCurve = ProgressCurve(parent.curve if parent else None)
+        self.pattern: Pattern = Pattern(parent.pattern if parent else None)
         self.nonlinearity: Nonlinearity = Nonlinearity(parent.nonlinearity if parent else None)
         self.pooled: PooledEvidence = PooledEvidence()
         self.ended_with_percentage: int = 0  # tasks that showed percentages and ended
+        self.expected: Residuals = Residuals()  # logarithm of the durations that running tasks predict of themselves
         self.queue_residuals: Residuals = Residuals()  # of the logarithm of the time predicted from a place
+        self.consistency: float = parent.consistency if parent else 0.0  # of tasks that run, log odds
         self.percentage_share: float = parent.percentage_share if parent else 0.0  # of tasks that showed percentages
-        self.log_weights: list[float] = [_INHERITED * w for w in parent.log_weights] if parent else [0.0] * 4
+        self.log_weights: list[float] = [_INHERITED * w for w in parent.log_weights] if parent else [0.0] * 5
 
     @property
     def usual_durations(self) -> Durations:
         """The durations of the kind, or of all kinds as long as no task of the kind has ended."""
         return self.durations if self.durations.count or self.parent is None else self.parent.usual_durations
+
+    @property
+    def shows_percentages(self) -> float:
+        """How far percentages can be expected: the share of tasks that ended with some, or 1 if those that run do."""
+        return 1.0 if self.expected.count and not self.durations.count else self.percentage_share
 
     def learn_evidence(self, evidence: Evidence, *, percentages: bool) -> None:
         """Move the experts' weights by the *evidence* of a task that ended, and showed *percentages* or did not."""

@@ -19,6 +19,7 @@ loop but a well-aimed look or two, the first of them as soon as is allowed. To t
 the tail of the sum is therefore replaced by what aimed looks were measured to cost.
 """
 
+from collections.abc import Callable
 from operator import sub
 
 from .survival import Survival
@@ -48,6 +49,8 @@ def next_look(
     informative: float,
     spread: float,
     roll: float,
+    slot: float,
+    offset: float,
 ) -> float:
     """Return the best moment to look, in seconds from when the task was last seen running, within [earliest, latest].
 
@@ -61,6 +64,8 @@ def next_look(
         informative: from 0 to 1, how far looks can be expected to narrow the survival function.
         spread: how much worse than the best a moment may be, seconds, so that the phase is free.
         roll: a uniform random number in [0, 1) that chooses among such moments.
+        slot: the client looks at all its tasks at moments that are so many seconds apart,
+        offset: of which one comes after so many seconds.
     """
     chance, chance_and_mean = survival.chance, survival.chance_and_mean
     aimed = float(round(informative)) if abs(informative - 0.5) > _NEARLY - 0.5 else informative
@@ -99,12 +104,22 @@ def next_look(
         slide = step * min(max((left - right) / (2.0 * curvature), -1.0), 1.0)
         vertex = min(max(at + slide, earliest), latest)
         best, at = min((best, at), (cost(vertex), vertex))
-    if not spread:
-        return at
+    if spread:
+        at = _spread(cost, at, best + spread, earliest=earliest, latest=latest, roll=roll)
+    # The slot before or the one after, whichever costs less.
+    before = at - (at - offset) % slot
+    slots = [(cost(x), x) for x in (before, before + slot) if earliest <= x <= latest]
+    return min(slots)[1] if slots else at
+
+
+def _spread(
+    cost: Callable[[float], float], at: float, limit: float, *, earliest: float, latest: float, roll: float
+) -> float:
+    """Return a moment around *at* that costs no more than *limit*."""
     # The roll picks among what is nearly as good, so that a burst of submissions does not come back as one.
     least, most = max(0.5 * at, earliest), min(1.5 * at, latest)
-    while cost(least) > best + spread:
+    while cost(least) > limit:
         least = at - 0.7 * (at - least)
-    while cost(most) > best + spread:
+    while cost(most) > limit:
         most = at + 0.7 * (most - at)
     return least + roll * (most - least)

@@ -1,13 +1,13 @@
 """Evidence that the tasks which run now share, before any of them has ended."""
 
-#: Log odds for each expert (prior, history, percentage, queue).
-Evidence = tuple[float, float, float, float]
+#: Log odds for each expert (prior, history, percentage, queue, pattern).
+Evidence = tuple[float, float, float, float, float]
 
-NO_EVIDENCE: Evidence = (0.0, 0.0, 0.0, 0.0)
+NO_EVIDENCE: Evidence = (0.0, 0.0, 0.0, 0.0, 0.0)
 
 _MOST_PER_TASK = 3.0  # log odds that a single task can move
 _MOST_TASKS = 10.0  # tasks that run at the same time have much in common: together they count as ten at most
-_SCOUT_EVERY = 10  # one task in so many is a scout
+_SCOUT_EVERY, _MANY, _SCOUT_LATER = 10, 80, 50  # one task in ten is a scout, of those after eighty one in fifty
 
 
 def clip(evidence: Evidence) -> Evidence:
@@ -15,9 +15,9 @@ def clip(evidence: Evidence) -> Evidence:
     most = max(*evidence, -min(evidence))
     if most <= _MOST_PER_TASK:
         return evidence
-    prior, history, percentage, queue = evidence
+    prior, history, percentage, queue, pattern = evidence
     scale = _MOST_PER_TASK / most
-    return scale * prior, scale * history, scale * percentage, scale * queue
+    return scale * prior, scale * history, scale * percentage, scale * queue, scale * pattern
 
 
 class PooledEvidence:
@@ -36,25 +36,25 @@ class PooledEvidence:
     def join(self) -> bool:
         """Count one more task, and return whether it is to be a scout."""
         self._joined += 1
-        return self._joined % _SCOUT_EVERY == 1
+        return self._joined % (_SCOUT_EVERY if self._joined < _MANY else _SCOUT_LATER) == 1
 
     def replace(self, before: Evidence | None, after: Evidence | None) -> None:
         """Replace what one task contributed *before* by *after*; `None` for a task that contributes nothing."""
-        a, b, c, d = self._sums
+        a, b, c, d, e = self._sums
         if before is not None:
             self._tasks -= 1
-            w, x, y, z = clip(before)
-            a, b, c, d = a - w, b - x, c - y, d - z
+            v, w, x, y, z = clip(before)
+            a, b, c, d, e = a - v, b - w, c - x, d - y, e - z
         if after is not None:
             self._tasks += 1
-            w, x, y, z = clip(after)
-            a, b, c, d = a + w, b + x, c + y, d + z
-        self._sums = (a, b, c, d)
+            v, w, x, y, z = clip(after)
+            a, b, c, d, e = a + v, b + w, c + x, d + y, e + z
+        self._sums = (a, b, c, d, e)
 
     def of_others(self, own: Evidence) -> Evidence:
         """Return the evidence of all tasks but the one that contributed *own*."""
         if self._tasks < 2:  # noqa: PLR2004 - there are no others
             return NO_EVIDENCE
-        (a, b, c, d), (w, x, y, z) = self._sums, clip(own)
+        (a, b, c, d, e), (v, w, x, y, z) = self._sums, clip(own)
         share = min(1.0, _MOST_TASKS / (self._tasks - 1))
-        return share * (a - w), share * (b - x), share * (c - y), share * (d - z)
+        return share * (a - v), share * (b - w), share * (c - x), share * (d - y), share * (e - z)

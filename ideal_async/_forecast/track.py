@@ -4,7 +4,8 @@ import math
 
 import attrs
 
-from .history import KindHistory, QueuePace
+from .history import ConditionalSurvival, KindHistory, QueuePace
+from .pattern import Run
 from .pooled import NO_EVIDENCE, Evidence
 from .progress import work_done
 from .survival import Logistic
@@ -13,13 +14,18 @@ USUAL = 75.0  # seconds; the task for which the vendor's 5 s is the best fixed i
 
 _LOGISTIC = math.sqrt(3.0) / math.pi  # scale of a logistic distribution of standard deviation 1
 _ROUNDING = 0.0029  # standard deviation of what an integer percentage has lost, as a share: 0.01 / sqrt(12)
-_LEAST_SCALE = 0.05  # however straight percentages were so far, the next ones may be less so
+_LEAST_SCALE = 0.02  # however straight percentages were so far, the next ones may be less so
 _LEAST_DEVIATION = 0.004  # standard deviation of the share near its end, where the former vanishes
 _STRAIGHT = 0.03  # relative error of a share if percentages are indeed on a straight line
 _UNINFORMED = 0.5  # standard deviation of the logarithm of a duration about which nothing is known
 _PRIOR_PLACES = 0.5  # and of the time predicted from a place in the queue, before any was seen to its end
 _MOST_CONSISTENCY = 2.0  # log odds that percentages can earn by confirming each other, half of it at once
-_MARKS = 12  # observations of a task are enough to learn a curve from, and bound its memory
+_CONSISTENCY_STEP = 0.1  # weight of the latest comparison in what a task of the kind starts with
+_RUNS = 12  # percentages of a task are enough to learn from, and bound its memory
+_LATEST_RUNS = 3  # of them say nearly all that the earlier ones do
+_VAGUE_BEGIN = 0.1  # of the age; where the beginning is less certain, shares of the time are guesswork
+_SHOWN = 0.05  # share of tasks; a kind that shows fewer percentages has no pattern worth the effort
+_BUSY = 0.05  # share of tasks seen waiting; beyond it, one that was not seen to wait may have done so unseen
 _LEAST_AGE = 0.5  # seconds of work; a percentage shown at once is not taken for infinite speed
 _LEAST_SPREAD = 0.1  # seconds; no prediction is finer than that
 
@@ -35,14 +41,16 @@ class Track:
     before: float  # ... and here
     place: int = 0  # in the queue; 0 once work has begun
     begun: bool = False
+    began: tuple[float, float] | None = None  # what `begin` returned before a new attempt took its place
     percentage: int = 0
     since: float = -math.inf  # when this percentage, or this place, was first seen
     first: tuple[float, int] | None = None  # the first percentage above 0, and when
-    marks: tuple[tuple[float, int], ...] = ()  # moments and percentages, to learn from at the end
+    runs: tuple[Run, ...] = ()  # each percentage, and when it was first and last seen
     queued: tuple[float, float] | None = None  # when first seen waiting, and the seconds predicted then
-    consistency: float = 0.0  # log odds that its percentages have earned by confirming each other
+    consistency: float | None = None  # log odds that its percentages have earned by confirming each other
     evidence: Evidence = NO_EVIDENCE  # log odds that the experts have earned
     pooled: bool = False  # whether its evidence counts for the others
+    planned_with: float = 0.0  # how much running tasks had shown when its first look was planned
     scout: bool = False  # is looked at more often as long as no task of its kind has ended
 
     # --- looks that found it running
@@ -60,35 +68,52 @@ class Track:
         """Take in that work has come to *percentage*."""
         if not self.begun:
             self.begun = True
-            if self.place or self.submitted_at is None:
+            if self.place or self.submitted_at is None or pace.busy > _BUSY:
                 self.before = now
+            pace.learn_start(waited=self.queued is not None)
             if self.place:
                 pace.learn((now - self.after) / 2.0, self.place)
                 self.place = 0
+        first = self.runs[-1][1] if self.runs and self.runs[-1][0] == percentage else now
+        self.runs = (*(self.runs[:-1] if first < now else self.runs), (percentage, first, now))[-_RUNS:]
         if percentage == self.percentage:
             return
         expected, before = self._duration(), self.percentage
+        if percentage < before:  # a new attempt
+            self.began = self.begin()
+            self.after, self.before, self.first = self.seen_at, now, None
         self.percentage, self.since = percentage, now
         if percentage:
             self.first = self.first or (now, percentage)
-            self.marks = (*self.marks, (now, percentage))[:_MARKS]
         found = self._duration()
-        if expected is not None and found is not None:
-            # Two forecasts of the same duration: do they agree better than two that know nothing?
-            variance, uninformed = expected[1] + found[1], _UNINFORMED**2
-            off = math.log(found[0] / expected[0])
-            if before < percentage:
-                self.history.nonlinearity.learn(
-                    off, left=1.0 - work_done(before), then=1.0 - work_done(percentage), noise=variance
-                )
-            odds = 0.5 * math.log(uninformed / variance) - 0.5 * off * off * (1.0 / variance - 1.0 / uninformed)
-            odds = min(max(odds, -_MOST_CONSISTENCY / 2.0), _MOST_CONSISTENCY / 2.0)
-            self.consistency = min(max(self.consistency + odds, -_MOST_CONSISTENCY), _MOST_CONSISTENCY)
+        if found is not None:
+            running = self.history.expected
+            noise = ((1.0 - work_done(percentage)) * self.history.nonlinearity.scale) ** 2
+            running.learn(math.log(found[0]) - running.mean, weight=1.0, noise=noise)
+            if expected is not None:
+                self._compare(expected, found, before)
+
+    def _compare(self, expected: tuple[float, float], found: tuple[float, float], before: int) -> None:
+        """Learn from two predictions of the same duration: do they agree better than two that know nothing?"""
+        variance, uninformed = expected[1] + found[1], _UNINFORMED**2
+        off = math.log(found[0] / expected[0])
+        if before < self.percentage:
+            left, then = 1.0 - work_done(before), 1.0 - work_done(self.percentage)
+            self.history.nonlinearity.learn(off, left=left, then=then, noise=variance)
+        odds = 0.5 * math.log(uninformed / variance) - 0.5 * off * off * (1.0 / variance - 1.0 / uninformed)
+        odds = min(max(odds, -_MOST_CONSISTENCY / 2.0), _MOST_CONSISTENCY / 2.0)
+        start = self.history.consistency if self.consistency is None else self.consistency
+        self.consistency = min(max(start + odds, -_MOST_CONSISTENCY), _MOST_CONSISTENCY)
+        self.history.consistency += _CONSISTENCY_STEP * (self.consistency - self.history.consistency)
 
     # --- what follows from them
 
     def begin(self) -> tuple[float, float] | None:
         """Return when the work began and the standard deviation of that; None if it is anyone's guess."""
+        return self.attempt() if self.began is None else self.began
+
+    def attempt(self) -> tuple[float, float] | None:
+        """Return the same for the work that the percentage measures: after it fell, a new attempt has begun."""
         if self.after == self.before:
             return self.before, 0.0
         if self.first is not None and self.percentage > self.first[1]:
@@ -109,7 +134,7 @@ class Track:
 
         *deviation* is the relative standard deviation of the share before any task has ended.
         """
-        begin = self.begin()
+        begin = self.attempt()
         if begin is None or self.percentage == 0:
             return None
         age = max(self.since - begin[0], _LEAST_AGE)
@@ -134,6 +159,32 @@ class Track:
         age, share, variance = known
         spread = max(age / (share * share) * math.sqrt(variance) * _LOGISTIC, _LEAST_SPREAD)
         return Logistic(age / share - age, spread, ago=self.seen_at - self.since)
+
+    def by_pattern(self, age: float) -> ConditionalSurvival | None:
+        """Return the survival function that what was shown so far predicts, if it is as it was in ended tasks."""
+        begin, pattern = self.begin(), self.history.pattern
+        if begin is None or begin[1] > _VAGUE_BEGIN * age or self.history.percentage_share < _SHOWN:
+            return None
+        latest = self.runs[-_LATEST_RUNS:]
+        seen = [(at - begin[0], percentage) for percentage, first, last in latest for at in {first, last}]
+
+        def likelihood(duration: float) -> float:
+            product = 1.0
+            for at, percentage in seen:
+                product *= pattern.chance(percentage, at / duration)
+            return product
+
+        table = self.history.usual_durations.posterior(age, likelihood)
+        return None if table is None else ConditionalSurvival(table, age)
+
+    def by_running(self, age: float) -> Logistic | None:
+        """Return the survival function of a task like those of its kind that run; None if they show no percentages."""
+        expected = self.history.expected
+        if not expected.count:
+            return None
+        mean, variance = expected.estimate(math.log(USUAL), _UNINFORMED**2)
+        duration = math.exp(mean)
+        return Logistic(duration, duration * math.sqrt(variance) * _LOGISTIC, ago=age)
 
     def by_queue(self, pace: QueuePace) -> Logistic:
         """Return the survival function that the place in the queue predicts."""
