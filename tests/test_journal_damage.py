@@ -14,7 +14,7 @@ from journal_steps import API, ROOM, go
 
 from ideal_async import Busy, Entry, Intent, Journal, JournalFailed
 from ideal_async._journal import damage
-from ideal_async._journal.log import add_up, read_log
+from ideal_async._journal.log import add_up, mend, read_log
 
 #: SQLite's own size of a page.
 PAGE = 4096
@@ -178,6 +178,37 @@ def test_rows_are_saved_one_by_one(tmp_path: pathlib.Path) -> None:
     assert not list(path.parent.glob("*.reading*"))
 
 
+def test_rows_are_saved_from_file_and_log(tmp_path: pathlib.Path) -> None:
+    """Both are damaged: what can be read of either is saved."""
+    path = tmp_path / "copy"
+    with Journal(tmp_path / "orders.journal") as journal:
+        for number in range(40):
+            journal.submitted(go(journal, f"{number}"), number + 1)
+            if number == 29:
+                journal.idle()
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{tmp_path / 'orders.journal'}{suffix}", f"{path}{suffix}")
+    content = bytearray(path.read_bytes())
+    page = content.rindex(b"https://api.ideal.house:4430") // PAGE * PAGE  # origin, account and key of the first row
+    content[page + 8 : page + PAGE] = b"\xff" * (PAGE - 8)
+    path.write_bytes(content)
+    flip(log_of(path), 8 * 100)
+    repaired = Journal.repair(path)
+    assert repaired.how == "every row that can be read was copied into a new file"
+    assert 25 < repaired.entries < 40
+    Journal.restore(path, unknown_keys="doubt")
+    with Journal(path) as journal:
+        assert not [number for number in range(40) if isinstance(journal.intend(API, f"{number}", ROOM, 20), Intent)]
+
+
+def test_what_sqlite_cannot_say_is_damage(tmp_path: pathlib.Path) -> None:
+    """Its check itself fails."""
+    with sqlite3.connect(tmp_path / "file") as db:
+        db.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)
+        assert damage.find_damage(db) == "not authorized"
+    db.close()
+
+
 def test_what_cannot_be_saved_stays_as_it_is(tmp_path: pathlib.Path) -> None:
     """The first page tells all the others: without it there is only the backup."""
     path = leave(tmp_path, folded=True)
@@ -273,6 +304,21 @@ def test_frames_of_an_older_log_are_no_damage(tmp_path: pathlib.Path) -> None:
         content[32 + 536 + 8 : 32 + 536 + 16] = struct.pack(">2I", 1, 2)
 
     write_log(tmp_path / "log", "<", make_old)
+    log = read_log(tmp_path / "log")
+    assert log.damage is None
+    assert [frame.valid for frame in log.frames] == [True, False]
+
+
+def test_mending_leaves_an_older_log_alone(tmp_path: pathlib.Path) -> None:
+    """Only frames of this log are made valid, broken ones too."""
+
+    def harm(content: bytearray) -> None:
+        content[60] ^= 1
+        content[32 + 536 + 8 : 32 + 536 + 16] = struct.pack(">2I", 1, 2)
+
+    write_log(tmp_path / "log", "<", harm)
+    assert read_log(tmp_path / "log").damage is not None
+    mend(tmp_path / "log", tmp_path / "database")
     log = read_log(tmp_path / "log")
     assert log.damage is None
     assert [frame.valid for frame in log.frames] == [True, False]

@@ -412,6 +412,12 @@ def test_an_error_of_the_system_is_explained() -> None:
     assert "odd: check" in str(journal_failed(OSError("odd"), "j"))
 
 
+def test_a_name_that_is_no_text_is_damage() -> None:
+    """A flipped bit in what SQLite gives as text is no mistake of the caller's."""
+    error = UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "invalid continuation byte")
+    assert "journal repair" in str(journal_failed(error, "j"))
+
+
 # Opened and closed.
 
 

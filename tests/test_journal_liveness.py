@@ -32,8 +32,9 @@ class Kernel:
         """Drop the locks of a process."""
         self.locks = {inode: holder for inode, holder in self.locks.items() if holder != process}
 
-    def lockf(self, descriptor: int, flags: int) -> None:
+    def lockf(self, descriptor: int, flags: int, length: int = 0, start: int = 0) -> None:
         """As `fcntl.lockf`."""
+        assert (length, start) in {(0, 0), (1, 128)}
         assert flags == self.LOCK_EX | self.LOCK_NB
         self._lock(descriptor, BlockingIOError(errno.EAGAIN, "held"))
 
@@ -228,6 +229,28 @@ def test_a_look_that_fails_is_no_death(owners: Any, folder: pathlib.Path) -> Non
     (folder / "an owner").mkdir(parents=True)  # opening a folder fails for every user
     with pytest.raises(OSError, match="an owner"):
         owners.is_alive(folder, "an owner", "job")
+
+
+def test_a_database_of_another_process_is_told_by_its_lock(owners: Any, kernel: Kernel, tmp_path: pathlib.Path) -> None:
+    """The one that SQLite holds on its shared memory; Windows cannot tell. No file, no process."""
+    shared = tmp_path / "orders.journal-shm"
+    assert not owners.is_mapped_elsewhere(shared)
+    shared.touch()
+    kernel.locks[shared.stat().st_ino] = 2
+    assert owners.is_mapped_elsewhere(shared) == (sys.platform != "win32")
+    kernel.kill(2)
+    assert not owners.is_mapped_elsewhere(shared)
+
+
+def test_anyone_alive_is_found(owners: Any, kernel: Kernel, folder: pathlib.Path, busy: Any) -> None:
+    """Of this process or of another; a dead one is nobody."""
+    assert not owners.is_anyone_alive(folder / "nowhere")
+    assert owners.is_anyone_alive(folder)
+    kernel.process = 2
+    assert owners.is_anyone_alive(folder)
+    kernel.kill(1)
+    assert not owners.is_anyone_alive(folder)
+    del busy
 
 
 def test_the_room_in_use_is_the_one_of_this_system() -> None:

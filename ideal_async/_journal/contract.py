@@ -54,6 +54,11 @@ class Busy:
         return False
 
 
+def _check_time_zone(_: object, attribute: "attrs.Attribute[datetime]", when: datetime) -> None:
+    if when.tzinfo is None:
+        raise ValueError(f"{attribute.name}={when} has no time zone: pass datetime.now(UTC) or the like")
+
+
 @attrs.frozen
 class Cap:
     """A limit on what one account spends at one API from a time on, over all processes that use the journal.
@@ -64,12 +69,7 @@ class Cap:
     """
 
     credits: int
-    since: datetime = attrs.field()
-
-    @since.validator
-    def _check_since(self, _: object, since: datetime) -> None:
-        if since.tzinfo is None:
-            raise ValueError(f"since={since} has no time zone: pass datetime.now(UTC) or the like")
+    since: datetime = attrs.field(validator=_check_time_zone)
 
     def check_price(self, key: str, credits: int | None) -> int:
         """Return what is needed of this cap.
@@ -103,6 +103,7 @@ class JournalStore(Protocol):
         Raises:
             JournalFailed: It cannot be used; the message names the fix.
         """
+        ...
 
     def close(self) -> None:
         """Finish the writes under way and let go; closing twice is fine.
@@ -110,9 +111,11 @@ class JournalStore(Protocol):
         Raises:
             JournalFailed: Some writes were lost; the message names the ids in them.
         """
+        ...
 
     def idle(self) -> None:
         """Use a quiet moment: the client calls it when it has asked for nothing for a second. Never raises."""
+        ...
 
     def intend(
         self,
@@ -145,6 +148,7 @@ class JournalStore(Protocol):
             BudgetExceeded: The cap does not cover it.
             JournalFailed: Nothing was written, so nothing may be sent.
         """
+        ...
 
     def confirm(self, intent: Intent) -> bool | Busy:
         """Ask whether *intent* still holds; immediately before every single send, re-sends included.
@@ -158,9 +162,11 @@ class JournalStore(Protocol):
         Raises:
             JournalFailed: It cannot be told, so nothing may be sent.
         """
+        ...
 
     def withdraw(self, intent: Intent) -> None:
         """Take an intent back: nothing was sent, and the key is as it was before."""
+        ...
 
     def submitted(self, intent: Intent, task_id: int) -> None:
         """Write down the id of a paid task. A late answer is welcome, whatever the key has become meanwhile.
@@ -168,12 +174,15 @@ class JournalStore(Protocol):
         Raises:
             JournalFailed: It could not be written; it is tried again with the next write. Its `task_id` is the id.
         """
+        ...
 
     def refused(self, intent: Intent, reason: str) -> None:
         """Write down that the API said no: nothing was created, and the key may be used again."""
+        ...
 
     def unknown(self, intent: Intent) -> None:
         """Write down that the request was sent and no answer came."""
+        ...
 
     def settle(
         self, origin: str, task_id: int, task: Task | None, *, reason: str | None = None, account: str = ""
@@ -187,9 +196,11 @@ class JournalStore(Protocol):
             reason: Why it failed, where that is known.
             account: That paid.
         """
+        ...
 
     def find(self, origin: str, key: str, *, account: str = "") -> Entry | None:
         """Look a key up, without asking whether its owner lives."""
+        ...
 
     def entries(
         self,
@@ -200,11 +211,13 @@ class JournalStore(Protocol):
         account: str | None = None,
     ) -> Iterator[Entry]:
         """Go through the entries, oldest first, in pages; all of them unless narrowed down."""
+        ...
 
     def spent(
         self, origin: str, keys: Iterable[str] | None = None, since: datetime | None = None, *, account: str = ""
     ) -> int:
         """Add up credits that were paid, are being sent or may have been paid; of all keys unless some are named."""
+        ...
 
     def follow(self, origin: str, *, account: str = "") -> Sequence[Entry]:
         """Take over the `submitted` tasks that nobody follows: their follower is dead, has let go, or never was.
@@ -212,12 +225,15 @@ class JournalStore(Protocol):
         A task is followed by the store that wrote its id down, as long as that lives. Call it at the start and every
         now and then; whoever calls it follows what it returns, until `unfollow`, `close` or death.
         """
+        ...
 
     def unfollow(self, origin: str, *, account: str = "") -> None:
         """Let go of what this store follows, so that another process may take it over."""
+        ...
 
     def sweep(self) -> int:
         """Turn what dead owners were about to send into `unknown`; return how many that were."""
+        ...
 
 
 @runtime_checkable
@@ -234,14 +250,17 @@ class JournalControl(Protocol):
         force: bool = False,
     ) -> Entry:
         """Allow an `unknown` key to be sent again, or with its *task_id* a `failed` one."""
+        ...
 
     def adopt(
         self, key: str, task_id: int, *, origin: str | None = None, account: str | None = None, force: bool = False
     ) -> Entry:
         """Say which task an `unknown` key has become: it is `submitted` from now on."""
+        ...
 
     def prune(self, *, before: datetime, dry_run: bool = False) -> dict[State, int]:
         """Delete what is settled and has not changed since *before*; return how many of each state."""
+        ...
 
 
 def new_intent(
