@@ -75,12 +75,14 @@ def examine(connection: Connection, *, as_json: bool) -> int:
 async def _examine_service(connection: Connection, findings: list[Finding]) -> None:
     """Look at a task that does not exist: the service answers or not, refuses the key or not, and it costs nothing."""
     ahead: list[float] = []
+    statuses: list[int] = []
 
-    async def note_the_time(response: httpx.Response) -> None:
+    async def note(response: httpx.Response) -> None:
+        statuses.append(response.status_code)
         with suppress(KeyError, TypeError, ValueError):
             ahead.append(time.time() - parsedate_to_datetime(response.headers["date"]).timestamp())
 
-    async with httpx.AsyncClient(event_hooks={"response": [note_the_time]}, timeout=PATIENCE) as web:
+    async with httpx.AsyncClient(event_hooks={"response": [note]}, timeout=PATIENCE) as web:
         try:
             client = connection.client(http_client=web)
         except Refused as error:
@@ -89,7 +91,10 @@ async def _examine_service(connection: Connection, findings: list[Finding]) -> N
         with anyio.move_on_after(PATIENCE) as patience:
             async with client:
                 findings += await _knock(client)
-        if patience.cancelled_caught:
+        if patience.cancelled_caught and statuses:
+            words = f"{client.origin} has trouble: HTTP {statuses[-1]} for {PATIENCE:g} s; try again later"
+            findings.append(Finding("service", "bad", words, UNFINISHED))
+        elif patience.cancelled_caught:
             findings.append(_unreached(client.origin, f"no answer within {PATIENCE:g} s"))
     findings += map(_judge_clock, ahead[-1:])
 

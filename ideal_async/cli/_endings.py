@@ -6,6 +6,7 @@ import sys
 import traceback
 from contextlib import suppress
 from contextvars import ContextVar
+from typing import cast
 
 from ideal_async import (
     ApiError,
@@ -51,7 +52,7 @@ CODES: tuple[tuple[tuple[type[BaseException], ...], int], ...] = (
     ((OutOfCredits, ServerError, RateLimited), UNFINISHED),
     ((ApiError, TaskFailed, BrokenPipeError), FAILED),
 )
-_AFTER = dict.fromkeys((ConnectionFailed, DownloadFailed, JournalFailed), ". Nothing is lost: the same command goes on")
+_GOES_ON = (ConnectionFailed, DownloadFailed, JournalFailed)
 
 
 def tell(error: BaseException) -> int:
@@ -69,7 +70,8 @@ def _first(error: BaseException) -> BaseException:
     """Find what went wrong first among errors that come together; an interruption counts before all others."""
     if not isinstance(error, BaseExceptionGroup):
         return error
-    leaves = [_first(leaf) for leaf in error.exceptions]
+    group = cast("BaseExceptionGroup[BaseException]", error)
+    leaves = [_first(leaf) for leaf in group.exceptions]
     return next((leaf for leaf in leaves if isinstance(leaf, KeyboardInterrupt)), leaves[0])
 
 
@@ -90,7 +92,7 @@ def _explain(error: BaseException) -> str:
         case ImportError(name=None):  # the sandbox's own words
             return str(error) if "pip install" in str(error) else f'{error}: pip install "ideal-async[{EXTRAS["av"]}]"'
         case Refused() | IdealError():
-            return refused_key(error) if isinstance(error, Unauthorized) else f"{error}{_AFTER.get(type(error), '')}"
+            return _explain_ours(error)
         case OSError():
             cure = CURES.get(error.errno or 0, "mend that")
             return f"This computer says no: {error}: {cure}; the same command goes on"
@@ -99,6 +101,12 @@ def _explain(error: BaseException) -> str:
                 f"This should not have happened ({type(error).__name__}: {error}). Nothing that was paid is lost: the "
                 f"same command goes on. Please report it, with what the command shows after {TRACEBACK}=1"
             )
+
+
+def _explain_ours(error: Exception) -> str:
+    if isinstance(error, Unauthorized):
+        return refused_key(error)
+    return f"{error}. Nothing is lost: the same command goes on" if isinstance(error, _GOES_ON) else str(error)
 
 
 def refused_key(error: BaseException) -> str:

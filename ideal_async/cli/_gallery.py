@@ -5,7 +5,6 @@ import webbrowser
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -55,11 +54,13 @@ async def live_gallery(board: Board, folder: Path) -> AsyncGenerator[None]:
     async with anyio.create_task_group() as group:
         group.start_soon(_keep, board, folder)
         # A browser of the terminal stays until somebody leaves it.
-        group.start_soon(
-            partial(anyio.to_thread.run_sync, webbrowser.open, page.resolve().as_uri(), abandon_on_cancel=True)
-        )
+        group.start_soon(_open, page.resolve().as_uri())
         yield
         group.cancel_scope.cancel()
+
+
+async def _open(url: str) -> None:
+    await anyio.to_thread.run_sync(webbrowser.open, url, abandon_on_cancel=True)
 
 
 async def _keep(board: Board, folder: Path) -> None:
