@@ -26,6 +26,8 @@ from ._terminal import DONE, FAILED, INTERRUPTED, MISUSED, UNFINISHED, Refused, 
 NOBODY = 1
 #: Seconds this may take; who calls a doctor is in a hurry.
 PATIENCE = 15.0
+#: HTTP statuses by which a service says that it cannot now.
+TROUBLE = {429, *range(500, 600)}
 #: Seconds a clock may be wrong: signed URLs of pictures live for minutes.
 SKEW = 60.0
 #: Bytes a batch needs: a hundred videos of 1080p take about half of that.
@@ -92,8 +94,7 @@ async def _examine_service(connection: Connection, findings: list[Finding]) -> N
             async with client:
                 findings += await _knock(client)
         if patience.cancelled_caught and statuses:
-            words = f"{client.origin} has trouble: HTTP {statuses[-1]} for {PATIENCE:g} s; try again later"
-            findings.append(Finding("service", "bad", words, UNFINISHED))
+            findings.append(_troubled(client.origin, statuses[-1]))
         elif patience.cancelled_caught:
             findings.append(_unreached(client.origin, f"no answer within {PATIENCE:g} s"))
     findings += map(_judge_clock, ahead[-1:])
@@ -112,6 +113,14 @@ async def _knock(client: AsyncClient) -> list[Finding]:
     except IdealError as error:
         return [_unreached(client.origin, str(error))]
     return [reached, Finding("key", "good", "not refused; only making a video shows that it is accepted")]
+
+
+def _troubled(origin: str, status: int) -> Finding:
+    if status in TROUBLE:
+        words = f"{origin} has trouble: HTTP {status} for {PATIENCE:g} s; try again later"
+    else:
+        words = f"something else answers for {origin} (HTTP {status}): look at the network, proxy and base URL"
+    return Finding("service", "bad", words, UNFINISHED)
 
 
 def _unreached(origin: str, reason: str) -> Finding:
