@@ -96,7 +96,7 @@ def test_a_row_moves_between_looks() -> None:
     """The forecast knows how far a video is; but an end is believed only when it is seen."""
     board = Board([job(0, "rendering", percentage=40, seen_at=START, expected_at=START + 60)], START)
     rows = [drawn(board, 80, START + seconds)[-1].split()[:3] for seconds in (0, 30, 59.5, 600)]
-    assert rows == [["40", "%", "1:00"], ["70", "%", "0:30"], ["99", "%", "soon"], ["99", "%", "soon"]]
+    assert rows == [["40", "%", "1:00"], ["70", "%", "0:30"], ["99", "%", "soon"], ["40", "%", "late"]]
 
 
 def test_the_end_is_forecast() -> None:
@@ -139,8 +139,11 @@ def test_the_forecast_of_the_whole_is_near(workers: int) -> None:
 
 
 def test_nothing_ends_in_no_time() -> None:
-    """Where the forecast is over and the jobs are not, no false zero is shown."""
-    assert drawn(Board([job(0, "rendering", expected_at=START)], START), 80, START + 9)[0].endswith("nearly done")
+    """Where the forecast is over and the jobs are not, no false zero is shown: what is late will be late once more."""
+    board = Board([job(0, "rendering", expected_at=START + 1, seen_at=START)], START)
+    assert drawn(board, 80, START)[0].endswith("nearly done")
+    assert drawn(board, 80, START + 10)[0].endswith("about 0:09 left")
+    assert board.jobs[0].share(START + 10) == pytest.approx(10 / 19)
 
 
 def test_a_forecast_gone_astray_does_not_count() -> None:

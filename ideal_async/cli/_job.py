@@ -24,8 +24,6 @@ RUNNING: tuple[State, ...] = ("queued", "rendering", "downloading")
 ENDED: tuple[State, ...] = ("done", "failed", "refused", "unknown", "unfinished")
 #: Made videos, in parts of them too, from which a pace can be read.
 ENOUGH = 1.5
-#: A video is not made because its time is up.
-MOST_FORECAST = 0.99
 
 
 @attrs.define(eq=False)
@@ -92,6 +90,10 @@ class Job:
         """What it has cost: nothing before it is paid, nothing once it is refunded."""
         return self.credits if self.task_id is not None and self.state != "failed" else 0
 
+    def seconds_left(self, now: float) -> float | None:
+        """Forecast the end; what is late is expected to be late by as much again. `None`: nobody knows."""
+        return None if self.expected_at is None else abs(self.expected_at - now)
+
     def share(self, now: float) -> float:
         """Tell how much of the video is made, 0 to 1, between two looks as far as the forecast goes."""
         if self.state in ENDED or self.state == "downloading":
@@ -99,10 +101,11 @@ class Job:
         if self.state != "rendering":
             return 0.0
         seen = self.percentage / 100
-        if self.expected_at is None or self.seen_at is None or self.expected_at <= self.seen_at:
+        left = self.seconds_left(now)
+        if left is None or self.seen_at is None or now <= self.seen_at:
             return seen
-        gone = (now - self.seen_at) / (self.expected_at - self.seen_at)
-        return max(seen, min(MOST_FORECAST, seen + (1 - seen) * gone))  # an end is believed when it is seen
+        gone = now - self.seen_at
+        return seen + (1 - seen) * gone / (gone + left)
 
 
 @attrs.define(eq=False)
@@ -178,7 +181,7 @@ class Board:
         left is made at the pace so far, where a video half made counts half: between two bursts of ends, and before the
         first, whole videos alone would tell nothing.
         """
-        left = sorted(max(0.0, job.expected_at - now) for job in self.running if job.expected_at is not None)
+        left = sorted(left for job in self.running if (left := job.seconds_left(now)) is not None)
         # One forecast in twenty may have gone astray; it shall not set the clock for all.
         forecast = left[round(0.95 * (len(left) - 1))] if left else None
         half_made = sum(job.share(now) for job in self.running)

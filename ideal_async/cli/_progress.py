@@ -26,6 +26,8 @@ MOST_TOLD = 20
 #: Seconds below which a forecast says no more than that it is nearly over.
 SOON = 1.5
 
+#: A video is not made because its time is up: an end is believed when it is seen.
+MOST_SHARE = 0.99
 #: Green is made, red is not and will not be, yellow needs somebody, grey has yet to come.
 STYLES: dict[State, str] = {
     "done": "green",
@@ -150,10 +152,15 @@ def _nearest(board: Board) -> list[Job]:
 
 
 def _row(job: Job, now: float) -> Text:
-    left = "" if job.expected_at is None else clock(job.expected_at - now) if job.expected_at > now + SOON else "soon"
+    left = ""
+    share = f"{min(MOST_SHARE, job.share(now)):.0%}".replace("%", " %")
+    if job.expected_at is not None:
+        left = clock(job.expected_at - now) if job.expected_at > now + SOON else "soon"
+        if job.expected_at < now - SOON:
+            left, share = "late", f"{job.percentage} %"  # the forecast was wrong: what was seen is all that is known
     what = {
         "downloading": "saving",
-        "rendering": f"{job.share(now):.0%}".replace("%", " %"),
+        "rendering": share,
         "queued": f"{job.wait_number:,} ahead" if job.wait_number else "queued",
     }[job.state]
     return Text(
