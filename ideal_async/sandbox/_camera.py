@@ -64,22 +64,23 @@ def fly(plate: Plate, move: Move, frames: int, life: Life = STILL) -> Iterator[a
     """Fly a move; the first frame is the picture as it is."""
     camera = _Camera(plate, move)
     view = camera.look(0)
+    at = camera.places(view.x, view.y)
     for index in range(frames):
-        if move != REST:
-            view = camera.look(ease(index / max(1, frames - 1)))
-        bent = life.bend(view.at, index)
+        if move != REST and index:
+            view = camera.look(ease(index / (frames - 1)))
+            at = camera.places(view.x, view.y) if life.movements else at
+        bent = life.bend(at, index)
         x, y = (view.x, view.y) if bent is None else (view.x - bent[0], view.y - bent[1])
         pieces = plate.pick(x, y, view.scale)
-        life.light(view.at, pieces, index)
+        life.light(at, pieces, index)
         yield plate.develop(pieces)
 
 
 class View(NamedTuple):
-    """What each tile of the window shows: where it is, in output pixels from the plate's centre, and magnified."""
+    """What each tile of the window shows: where it is, in output pixels from the plate's centre, and how large."""
 
     x: Floats
     y: Floats
-    at: NDArray[np.intp]  # the same, counted row by row
     scale: float
 
 
@@ -90,24 +91,27 @@ class _Camera:
         self.plate, self.move, self.zoom = plate, move, _closest(plate, move)
         self.u, self.v = plate.grid()
         self.rows, self.columns = plate.tall // plate.fine, plate.wide // plate.fine
-        self.depth = np.zeros(self.rows * self.columns, np.float32) if move == REST else nearness(plate).reshape(-1)
+        flat = move.zoom == 1 and not move.orbit and not move.depth  # a head that turns sees no depth
+        self.depth = None if flat else nearness(plate).reshape(-1)
         self.last: NDArray[np.intp] | None = None
 
     def look(self, gone: float) -> View:
         """The view when so much of the move is gone, 0 to 1; asked for frame by frame."""
         move, scale = self.move, self.zoom**-gone
         x, y = self._aim(gone, scale)
+        if self.depth is None:
+            return View(x, y, scale)
         swing = math.sin(gone * math.pi / 2) * move.orbit
         grows = np.float32((scale - 1) / scale * (BREATH + (TRAVELLING - BREATH) * move.depth))
         aside = swing + PASSING * TRAVEL / 2 * move.depth * move.x * gone
         # What is seen here stood elsewhere, and its own depth moved it: a step ahead, it is nearly where it was last.
-        near: Floats = self.depth.take(self._places(x, y) if self.last is None else self.last)
+        near: Floats = self.depth.take(self.places(x, y) if self.last is None else self.last)
         grown = 1 + near * grows
         x, y = x * grown + near * np.float32(aside * self.plate.width), y * grown
         if swing:
             y = y * (1 + self.u * np.float32(KEYSTONE * swing / self.plate.width))
-        self.last = self._places(x, y)
-        return View(x, y, self.last, scale)
+        self.last = self.places(x, y)
+        return View(x, y, scale)
 
     def _aim(self, gone: float, scale: float) -> tuple[Floats, Floats]:
         """What the window would show of a flat picture."""
@@ -119,7 +123,8 @@ class _Camera:
         y = cosine * self.v + np.float32(move.y * gone * room_y / 2)
         return (x - sine * self.v, y + sine * self.u) if move.roll else (x, y)
 
-    def _places(self, x: Floats, y: Floats) -> NDArray[np.intp]:
+    def places(self, x: Floats, y: Floats) -> NDArray[np.intp]:
+        """The places of the plate at x, y, counted row by row, one for each output pixel."""
         row = np.clip(y + np.float32(self.rows / 2), 0, self.rows - 1).astype(np.intp)
         column = np.clip(x + np.float32(self.columns / 2), 0, self.columns - 1).astype(np.intp)
         result: NDArray[np.intp] = row * self.columns + column

@@ -248,7 +248,8 @@ def _smoke(size: tuple[int, int], random: np.random.Generator, grain: float, spe
 
 def _focus(colours: Floats) -> tuple[float, float]:
     """The place near the middle, 0 to 1 each way, that stands out from the colours of the whole (Achanta, 2009)."""
-    apart = sum(((channel - channel.mean()) ** 2 for channel in blur(colours, 1)), np.zeros_like(colours[0]))
+    soft = blur(colours, 1)
+    apart: Floats = ((soft - soft.mean(axis=(1, 2), keepdims=True)) ** 2).sum(axis=0)
     rows, columns = apart.shape
     y, x = np.linspace(-1, 1, rows, dtype=np.float32)[:, None], np.linspace(-1, 1, columns, dtype=np.float32)[None, :]
     strong = (blur(np.sqrt(apart), columns // 24) + 1) * np.exp(-4 * x * x - 4 * (y - np.float32(0.05)) ** 2)
