@@ -49,6 +49,9 @@ _BY_GATEWAYS = {408, *_SERVER_ERRORS}
 #: What somebody in between answers to a request that it did not pass on, but for those that may mean the opposite: 302
 #: and 303 follow upon a POST that was carried out, 408 and 499 upon one that was cut off, 409 upon one that is known.
 _TURNED_AWAY = frozenset(range(300, 500)) - {302, 303, 408, 409, 499}
+#: Of those, the ones that are believed without their body.
+_REFUSED = {400, 401, 403, 404, TOO_MANY_REQUESTS}
+_UNAUTHORIZED = 401
 
 #: Bytes. An answer of the vendor's page has about 600; a megabyte is a gateway gone wrong.
 LARGEST_ANSWER = 1 << 20
@@ -106,12 +109,13 @@ class Answer:
         location: Where a redirect leads.
         retry_after: Seconds of the header `Retry-After`.
         problem: Why the body was not read.
+        status_only: All that is known is the status: a response hook of the user's raised before the body was read.
         envelope: What the API says; `None`: it is not the API that speaks.
     """
 
     __slots__ = (
         *("answered_by", "complete", "content", "content_type", "envelope", "http_status", "location", "problem"),
-        "retry_after",
+        *("retry_after", "status_only"),
     )
 
     def __init__(
@@ -125,6 +129,7 @@ class Answer:
         location: str | None = None,
         retry_after: float | None = None,
         problem: str = "",
+        status_only: bool = False,
     ) -> None:
         self.http_status = http_status
         self.content = content
@@ -134,6 +139,7 @@ class Answer:
         self.location = location
         self.retry_after = retry_after
         self.problem = problem
+        self.status_only = status_only
         self.envelope = _open_envelope(self)
 
 
@@ -209,6 +215,8 @@ def foreign_error(answer: Answer) -> IdealError:
         return RateLimited(status, "Too many requests", http_status=status, retry_after=answer.retry_after)
     if status in _SERVER_ERRORS:
         return ServerError(status, "No answer of the API", http_status=status, retry_after=answer.retry_after)
+    if answer.status_only and status == _UNAUTHORIZED:
+        return Unauthorized(status, answer.problem, http_status=status)
     by = None if answer.answered_by is None else readable(answer.answered_by, LONGEST_EXCERPT)
     return NotTheApi(http_status=status, answered_by=by, excerpt=excerpt_of(answer))
 
@@ -234,7 +242,10 @@ def read_submit(answer: Answer) -> int | Failure:
     """
     envelope = answer.envelope
     if envelope is None:
-        turned_away = answer.http_status in _TURNED_AWAY and answer.complete and not _names_an_id(answer)
+        if answer.status_only:
+            turned_away = answer.http_status in _REFUSED
+        else:
+            turned_away = answer.http_status in _TURNED_AWAY and answer.complete and not _names_an_id(answer)
         return Failure(Sent.ANSWERED if turned_away else Sent.MAYBE, foreign_error(answer))
     if envelope.code == 0:
         try:

@@ -3,6 +3,7 @@
 import json
 import logging
 import random
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ from ._errors import ApiError, ConnectionFailed, IdealError, NotTheApi, TaskFail
 from ._models import Task
 from ._observer import Observer
 from ._retry import Failure, Retry, Sent, asks_to_slow_down
-from ._transports import POSTS_AT_ONCE, Sender, Trace, Transports, read_body, sent_nothing
+from ._transports import POSTS_AT_ONCE, ClientSender, Sender, Trace, Transports, read_body, sent_nothing
 
 logger = logging.getLogger("ideal_async")
 
@@ -35,6 +36,13 @@ SUBMIT_LIMIT = 90.0
 #: Seconds for which a wait rides out what somebody in between says, as long as the API itself was never heard: by then
 #: it is no outage, but a wrong base URL.
 STRANGERS_ONLY = 60.0
+
+
+_HOOK = "a response hook of http_client raised"
+_POOL_FULL = (
+    ": the pool of your http_client gave no connection. It is full, or has lost slots, as httpcore does when TLS fails "
+    "behind a proxy: make a new one with room for max_requests_at_once and ten downloads"
+)
 
 
 class Session:
@@ -61,6 +69,8 @@ class Session:
     ) -> None:
         self._key = ApiKey(api_key)
         keep_headers_out_of_logs()
+        package = sys.modules[__package__ or ""]  # its face is above this room
+        self._user_agent = f"ideal-async/{getattr(package, '__version__', '')}"
         self._generate_url = str(base_url.copy_with(path=base_url.path.rstrip("/") + GENERATE))
         self._result_url = str(base_url.copy_with(path=base_url.path.rstrip("/") + RESULT))
         self._transports = transports
@@ -200,10 +210,39 @@ class Session:
                     return await self._exchange(sender, request)
                 raise TimeoutError(f"no answer within {limit:g} seconds")  # noqa: TRY301 - as a transport would
             except Exception as error:  # noqa: BLE001 - transports raise what they like; all of it means: no answer
-                sent = Sent.NO if sent_nothing(sender.carrier(request), error, trace) else Sent.MAYBE
-                return self._failure(sent, f"the API could not be reached ({self._describe(error)})", error)
+                return self._after_error(error, sender, request, trace)
         finally:
             self._slots.release()
+
+    def _after_error(self, error: Exception, sender: Sender, request: httpx.Request, trace: Trace) -> Answer | Failure:
+        """Tell what became of a request that ended with an exception."""
+        answer = self._answer_behind(error, sender, trace)
+        if answer is not None:
+            return answer
+        sent = Sent.NO if sent_nothing(sender.carrier(request), error, trace) else Sent.MAYBE
+        why = f"the API could not be reached ({self._describe(error)})"
+        if isinstance(sender, ClientSender) and type(error).__name__ == "PoolTimeout":
+            why += _POOL_FULL
+        return self._failure(sent, why, error)
+
+    def _answer_behind(self, error: Exception, sender: Sender, trace: Trace) -> Answer | None:
+        """Return the answer that a response hook of the user's raised about; httpx has closed it by now."""
+        if not isinstance(sender, ClientSender) or not sender.has_response_hooks():
+            return None
+        response: Any = getattr(error, "response", None)
+        status, headers = trace.http_status, {}
+        if response is not None:
+            status, headers = response.status_code, response.headers
+        elif isinstance(error, httpx.TransportError | TimeoutError) or "httpx" in type(error).__module__:
+            return None  # it was no hook that raised
+        if status is None:
+            return None
+        try:
+            content: bytes | None = response.content  # the hook may have read it
+        except Exception:  # noqa: BLE001 - it was not read, or there is none
+            content = None
+        problem = f"{_HOOK} {self._describe(error)}" if content is None else ""
+        return self._answer(status, headers, content or b"", complete=content is not None, problem=problem)
 
     def _build(self, sender: Sender, method: str, url: str, **more: Any) -> httpx.Request | Failure:
         if sender.is_closed:
@@ -212,6 +251,8 @@ class Session:
             request: httpx.Request = sender.build_request(method, url, **more)
             # Here, and not among the arguments, so that no frame of ours has the key in a printable variable.
             request.headers.update(self._key.headers)
+            if request.headers.get("User-Agent", "python-").startswith("python-"):  # nobody's own
+                request.headers["User-Agent"] = self._user_agent
         except Exception as error:  # noqa: BLE001 - a user's http_client may be of any making
             why = f"http_client cannot make this request ({self._describe(error)}); it was not sent"
             return self._failure(Sent.NO, why, error)
@@ -240,9 +281,11 @@ class Session:
         finally:
             await response.aclose()
         logger.debug("%s %s", request.method, response.status_code)
-        headers = response.headers
+        return self._answer(response.status_code, response.headers, content, complete=complete, problem=problem)
+
+    def _answer(self, status: int, headers: Any, content: bytes, *, complete: bool, problem: str) -> Answer:
         return Answer(
-            response.status_code,
+            status,
             self._key.redact_bytes(content),
             complete=complete,
             content_type=headers.get("Content-Type", ""),
@@ -250,6 +293,7 @@ class Session:
             location=headers.get("Location"),
             retry_after=read_retry_after(headers.get("Retry-After", ""), headers.get("Date"), datetime.now(UTC)),
             problem=problem,
+            status_only=bool(problem) and not complete and problem.startswith(_HOOK),
         )
 
     def _learn(self, outcome: T | Failure, answer: Answer) -> T | Failure:

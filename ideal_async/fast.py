@@ -7,7 +7,7 @@ from ssl import SSLContext
 import anyio.lowlevel
 import httpx
 
-from ._transports import JUST_USED, KEEP_ALIVE, aiohttp_sent_nothing, httpcore_sent_nothing
+from ._transports import JUST_USED, KEEP_ALIVE, Proxies, aiohttp_sent_nothing, httpcore_sent_nothing, trusted
 
 try:
     import aiohttp
@@ -29,12 +29,15 @@ async def _keep_url(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerT
 class FastTransport(httpx.AsyncBaseTransport):
     """Carries requests with aiohttp on asyncio, and with httpx's own transport on trio, where there is no aiohttp.
 
-    It speaks HTTP/1.1 and takes no proxies from the environment; for those pass a
-    `httpx_aiohttp.HttpxAiohttpClient` of your own as `http_client`.
+    It speaks HTTP/1.1, and heeds the environment's proxies (`HTTPS_PROXY` and its like, but not `NO_PROXY`). aiohttp
+    knows no SOCKS proxies. Once closed it may be used again.
 
     Args:
         verify: Whom to trust, as `httpx.create_ssl_context` makes it; by default the usual authorities.
         max_connections: At most; the client's own limits are far below.
+
+    Raises:
+        ValueError: A proxy of the environment is for SOCKS, or no URL; or the certificates cannot be read.
 
     Example:
         >>> from ideal_async import AsyncClient
@@ -42,34 +45,41 @@ class FastTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(self, *, verify: SSLContext | None = None, max_connections: int = 100) -> None:
-        self._verify = verify
+        self._verify = verify or trusted()
         self._max_connections = max_connections
-        self._transports: tuple[httpx.AsyncBaseTransport, httpx.AsyncBaseTransport] | None = None
+        self._proxies = Proxies()
+        for name in self._proxies.variables("socks5", "socks5h"):
+            raise ValueError(
+                f"{name} names a SOCKS proxy, which aiohttp does not know: leave out transport=FastTransport()"
+            )
+        self._transports: dict[tuple[bool, str | None], httpx.AsyncBaseTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Carry one request: those that may cost money on a fresh or just used connection."""
-        if self._transports is None:
-            self._transports = self._open(JUST_USED), self._open(KEEP_ALIVE)
+        way = request.method == "POST", self._proxies.for_url(request.url)
+        if way not in self._transports:
+            self._transports[way] = self._open(JUST_USED if way[0] else KEEP_ALIVE, proxy=way[1])
         _url.set(str(request.url))
-        return await self._transports[request.method != "POST"].handle_async_request(request)
+        return await self._transports[way].handle_async_request(request)
 
     @staticmethod
     def sent_nothing(error: BaseException) -> bool:
         """Tell whether a request that ended in *error* certainly never left."""
         return aiohttp_sent_nothing(error) or httpcore_sent_nothing(error)
 
-    def _open(self, keep_alive: float) -> httpx.AsyncBaseTransport:
-        self._verify = self._verify or httpx.create_ssl_context()  # reads the certificates once
+    def _open(self, keep_alive: float, *, proxy: str | None) -> httpx.AsyncBaseTransport:
         limits = httpx.Limits(
             max_connections=self._max_connections, max_keepalive_connections=None, keepalive_expiry=keep_alive
         )
         if not isinstance(anyio.lowlevel.current_token().native_token, asyncio.AbstractEventLoop):
-            return httpx.AsyncHTTPTransport(verify=self._verify, limits=limits)
+            return httpx.AsyncHTTPTransport(verify=self._verify, limits=limits, proxy=proxy)
         connector = aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=keep_alive, ssl=self._verify)
         session = aiohttp.ClientSession(connector=connector, middlewares=[_keep_url])
-        return AiohttpTransport(verify=self._verify, limits=limits, client=session)
+        through = None if proxy is None else httpx.Proxy(proxy)
+        return AiohttpTransport(verify=self._verify, limits=limits, client=session, proxy=through)
 
     async def aclose(self) -> None:
         """Close the connections."""
-        for sender in self._transports or ():
-            await sender.aclose()
+        transports, self._transports = self._transports, {}
+        for transport in transports.values():
+            await transport.aclose()

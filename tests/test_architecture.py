@@ -45,7 +45,7 @@ WINGS: dict[str, list[set[str]]] = {
         {"journal"},
         {""},
     ],
-    "_transports": [{"body", "proof"}, {"senders"}, {""}],
+    "_transports": [{"body", "check", "environment", "proof"}, {"pool"}, {"senders"}, {""}],
 }
 #: The deciders: no network, no disk, no clock, no dice, no await.
 PURE = {

@@ -1200,7 +1200,8 @@ async def test_cancelled_callers_leak_no_pool_slots(anyio_backend_name: str) -> 
                 for number in range(300):
                     callers.start_soon(call, number)
         await anyio.sleep(0.2)  # the last ones unwind
-        transports = [own._transport if isinstance(own, httpx.AsyncClient) else own for own in client._transports._own]
+        owned = [own._transport if isinstance(own, httpx.AsyncClient) else own for own in client._transports._own]
+        transports = [getattr(own, "pool", None) for own in owned]
         assert len(transports) == 3
         for transport in transports:
             assert isinstance(transport, httpx.AsyncHTTPTransport)

@@ -261,10 +261,10 @@ async def test_a_single_wrong_key_pauses_all_looks_and_ends_none() -> None:
         await anyio.sleep(600)
         assert len(client._poller) == 10
         waits.cancel_scope.cancel()
-    (doubted, first), (confirmed, second) = service.looks[20], service.looks[21]
-    assert first == second
-    assert confirmed - doubted == pytest.approx(5.0)
-    assert {task_id for _, task_id in service.looks[22:]} == set(range(1, 11))
+    doubted, first = service.looks[20]
+    later = [(when, task_id) for when, task_id in service.looks if when > doubted + 0.01]  # some were on their way
+    assert later[0] == (pytest.approx(doubted + 5.0), first)
+    assert {task_id for _, task_id in later} == set(range(1, 11))
 
 
 async def test_a_second_wrong_key_ends_all_waits() -> None:
@@ -281,8 +281,9 @@ async def test_a_second_wrong_key_ends_all_waits() -> None:
         for task_id in range(1, 11):
             waits.start_soon(wait, task_id)
     assert sorted(error.task_id or 0 for error in errors) == list(range(1, 11))
-    assert len(service.looks) == 22
-    assert service.looks[21][0] - service.looks[20][0] == pytest.approx(5.0)
+    doubted, first = service.looks[20]
+    later = [(when, task_id) for when, task_id in service.looks if when > doubted + 0.01]  # some were on their way
+    assert later == [(pytest.approx(doubted + 5.0), first)]
     assert not any(KEY in str(error) for error in errors)
 
 

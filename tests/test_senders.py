@@ -1,14 +1,32 @@
 """The ways out: straight to the transport where nothing has to lie between."""
 
+import functools
 import json
+import traceback
+from collections.abc import AsyncIterator
+from typing import Any
 
+import httpcore
 import httpx
 import pytest
-from fakes import BASE_URL, GENERATE, ID, KEY, ROOM, Service, answer, look
+from fakes import BASE_URL, GENERATE, ID, KEY, ROOM, Service, answer, http, look, loopback, read_request
 
-from ideal_async import AsyncClient, ConnectionFailed
+import ideal_async
+from ideal_async import (
+    AsyncClient,
+    ConnectionFailed,
+    InvalidRequest,
+    NotTheApi,
+    RateLimited,
+    Retry,
+    ServerError,
+    SubmissionUnknown,
+    Unauthorized,
+)
 from ideal_async._credentials import check_base_url
-from ideal_async._transports import ClientSender, DirectSender, Transports
+from ideal_async._transports import DirectSender, Proxies, RenewedTransport, Trace, Transports, sent_nothing, trusted
+from ideal_async._transports.environment import EnvironmentTransport
+from ideal_async.sandbox import Sandbox
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 TIMEOUT = (1.0, 2.0, 3.0, 4.0)
@@ -31,9 +49,8 @@ def test_a_straight_request_is_the_one_that_httpx_would_make() -> None:
     theirs = client.build_request("POST", url, timeout=TIMEOUT, content=b"{}", headers=more)
     assert (ours.method, ours.url, ours.content) == (theirs.method, theirs.url, theirs.content)
     assert ours.extensions == theirs.extensions
-    for request in (ours, theirs):
-        del request.headers["Accept-Encoding"]
-    theirs.headers.pop("Accept")  # the session says what it accepts, to every sender
+    for name in ("Accept", "Accept-Encoding", "User-Agent"):
+        del theirs.headers[name]  # the session sets them, for every sender
     assert ours.headers == theirs.headers
 
 
@@ -50,30 +67,380 @@ async def test_a_redirect_is_an_answer_like_another() -> None:
     assert len(service.requests) == 1
 
 
+def ways_out(base_url: str) -> set[str | None]:
+    """By which proxies the three kinds of requests go to the API."""
+    transports = Transports.of_our_own(check_base_url(base_url), requests_at_once=3)
+    found: set[str | None] = set()
+    for carrier in (
+        *(sender.carrier(None) for sender in (transports.posts, transports.looks)),
+        transports.web._transport,
+    ):
+        assert isinstance(carrier, RenewedTransport)
+        pool = carrier.pool
+        proxies = getattr(pool, "_proxies", None)
+        if proxies is None:
+            assert isinstance(pool, httpx.AsyncHTTPTransport)
+        found.add(None if proxies is None else proxies.for_url(httpx.URL(base_url)))
+    return found
+
+
 @pytest.mark.parametrize(
-    ("base_url", "proxy", "straight"),
+    ("base_url", "variables", "proxy"),
     [
-        (BASE_URL, None, True),
-        (BASE_URL, "http://proxy.example:3128", False),
-        ("http://127.0.0.1:8000", "http://proxy.example:3128", True),
+        (BASE_URL, {}, None),
+        (BASE_URL, {"HTTPS_PROXY": "http://proxy.example:3128"}, "http://proxy.example:3128"),
+        (BASE_URL, {"https_proxy": "proxy.example:3128"}, "http://proxy.example:3128"),
+        (BASE_URL, {"ALL_PROXY": "http://a.example:1"}, "http://a.example:1"),
+        (BASE_URL, {"ALL_PROXY": "http://a.example:1", "HTTPS_PROXY": "http://b.example:2"}, "http://b.example:2"),
+        (BASE_URL, {"HTTP_PROXY": "http://proxy.example:3128"}, None),
+        (BASE_URL, {"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": "api.example"}, None),
+        (BASE_URL, {"HTTPS_PROXY": "http://a.example:1", "NO_PROXY": "[::1],fe80::/10,x"}, "http://a.example:1"),
+        (BASE_URL, {"NO_PROXY": "[::1]"}, None),
+        ("http://127.0.0.1:8000", {"HTTP_PROXY": "http://proxy.example:3128"}, None),
+        ("https://localhost:8000", {"HTTPS_PROXY": "http://proxy.example:3128"}, None),
     ],
 )
 def test_a_proxy_of_the_environment_is_heeded_but_not_for_loopback(
-    monkeypatch: pytest.MonkeyPatch, base_url: str, proxy: str | None, straight: bool
+    monkeypatch: pytest.MonkeyPatch, base_url: str, variables: dict[str, str], proxy: str | None
 ) -> None:
-    """Which proxy is for which host httpx.AsyncClient knows; over plain http a proxy would read the key."""
-    if proxy is not None:
-        monkeypatch.setenv("HTTPS_PROXY", proxy)
-        monkeypatch.setenv("HTTP_PROXY", proxy)
-    transports = Transports.of_our_own(check_base_url(base_url), requests_at_once=3)
-    for sender in (transports.posts, transports.looks):
-        assert isinstance(sender, DirectSender if straight else ClientSender)
-    if not straight:
-        for client in (getattr(transports.posts, "_client", None), transports.web):
-            assert isinstance(client, httpx.AsyncClient)
-            transport = client._transport_for_url(httpx.URL(base_url))
-            assert isinstance(transport, httpx.AsyncHTTPTransport)
-            assert "Proxy" in type(transport._pool).__name__
+    """As in curl; over plain http a proxy would read the key. What NO_PROXY says in odd ways harms nobody."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert ways_out(base_url) == {proxy}
+
+
+@pytest.mark.anyio
+async def test_a_pool_for_each_proxy_is_opened_once_and_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And requests reach it."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    transport = EnvironmentTransport(Proxies(), verify=trusted(), limits=httpx.Limits())
+    pools = [transport.pool(proxy) for proxy in (None, "http://proxy.example:3128", None)]
+    assert pools[0] is pools[2] is not pools[1]
+    assert ["Proxy" in type(pool._pool).__name__ for pool in pools[:2]] == [False, True]
+    calls: list[str] = []
+
+    class Heard(httpx.AsyncHTTPTransport):
+        """Notes what it is asked for."""
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            calls.append(str(request.url))
+            return httpx.Response(200)
+
+    transport._pools["http://proxy.example:3128"] = Heard()
+    await transport.handle_async_request(httpx.Request("GET", "https://api.example/"))
+    assert calls == ["https://api.example/"]
+    await transport.aclose()
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"HTTPS_PROXY": "http://"}, "HTTPS_PROXY is no URL of a proxy"),
+        ({"ALL_PROXY": "ftp://proxy.example"}, "ALL_PROXY is no URL of a proxy"),
+        ({"HTTPS_PROXY": "http://user:secret@proxy.example:port"}, "HTTPS_PROXY is no URL of a proxy"),
+        ({"ALL_PROXY": "socks5://127.0.0.1:1"}, r"ALL_PROXY names a SOCKS proxy, which needs socksio: pip install"),
+        ({"SSL_CERT_FILE": "/no/such/file.pem"}, "SSL_CERT_FILE names certificates that cannot be read"),
+    ],
+)
+def test_what_the_environment_says_wrongly_is_named(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], message: str
+) -> None:
+    """In one line, with the variable in it and no password."""
+    monkeypatch.setattr("ideal_async._transports.environment.find_spec", lambda _: None)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=message) as caught:
+        AsyncClient(KEY)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_socks_proxy_is_used_where_its_package_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for only where it is needed."""
+    monkeypatch.setattr("ideal_async._transports.environment.find_spec", lambda _: object())
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
+    assert ways_out(BASE_URL) == {"socks5://127.0.0.1:1"}
+    assert Proxies().variables("socks5", "socks5h") == ["ALL_PROXY"]
+    assert Proxies()
+
+
+# Pools that have lost slots
+
+
+class Body(httpx.AsyncByteStream):
+    """Is still to be read."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._content
+
+
+class Leaky(httpx.AsyncBaseTransport):
+    """Answers *answers* requests, and has no connection for anybody after that."""
+
+    def __init__(self, answers: int) -> None:
+        self.answers = answers
+        self.closed = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.answers == 0:
+            raise httpx.PoolTimeout("full") from httpcore.PoolTimeout("full")
+        self.answers -= 1
+        reply = answer(ID) if request.method == "POST" else look()
+        return httpx.Response(200, stream=Body(reply.content))
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+@pytest.mark.anyio
+async def test_a_pool_that_claims_to_be_full_although_it_is_not_is_replaced() -> None:
+    """The request that found out goes again; the old pool is closed when its last request has ended."""
+    pools: list[Leaky] = []
+
+    def make() -> Leaky:
+        pools.append(Leaky(2))
+        return pools[-1]
+
+    transport = RenewedTransport(make, size=4)
+    get = httpx.Request("GET", "https://api.example/")
+    first, second = [await transport.handle_async_request(get) for _ in range(2)]
+    await first.aread()
+    await first.aclose()
+    with pytest.raises(httpx.PoolTimeout) as caught:
+        await transport.handle_async_request(get)
+    assert sent_nothing(transport, caught.value, Trace())
+    assert (len(pools), pools[0].closed) == (2, 0)
+    third = await transport.handle_async_request(get)
+    await second.aclose()
+    await second.aclose()
+    assert [pool.closed for pool in pools] == [1, 0]
+    await third.aclose()
+    await transport.aclose()
+    assert [pool.closed for pool in pools] == [1, 1]
+    assert transport.pool is pools[1]
+
+
+@pytest.mark.anyio
+async def test_a_pool_that_is_full_stays() -> None:
+    """More requests than it has connections: it says the truth."""
+    pools: list[Leaky] = []
+
+    def make() -> Leaky:
+        pools.append(Leaky(1))
+        return pools[-1]
+
+    transport = RenewedTransport(make, size=1)
+    get = httpx.Request("GET", "https://api.example/")
+    busy = await transport.handle_async_request(get)
+    with pytest.raises(httpx.PoolTimeout):
+        await transport.handle_async_request(get)
+    assert len(pools) == 1
+    await busy.aclose()
+
+
+@pytest.mark.anyio
+async def test_submits_go_on_when_a_pool_has_lost_its_slots() -> None:
+    """Nothing was sent by the one that found out, so it goes again."""
+    async with AsyncClient(KEY, base_url=BASE_URL, transport=RenewedTransport(lambda: Leaky(1), size=4)) as client:
+        for _ in range(3):
+            assert await client.submit(ROOM) == ID
+        assert client.ledger.unknown == 0
+
+
+@pytest.mark.anyio
+async def test_a_pool_of_the_users_is_never_replaced() -> None:
+    """The error says what to do."""
+    pool = Leaky(0)
+    async with (
+        httpx.AsyncClient(transport=pool) as http_client,
+        AsyncClient(KEY, base_url=BASE_URL, http_client=http_client) as client,
+    ):
+        with pytest.raises(ConnectionFailed, match=r"has lost slots.*make a new one"):
+            await client.fetch(ID)
+        assert pool.closed == 0
+
+
+# Whoever patches httpx
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("method", ["send", "_send_single_request"])
+@pytest.mark.parametrize("wrapped", [True, False])
+async def test_requests_go_through_httpx_where_somebody_has_patched_it(
+    monkeypatch: pytest.MonkeyPatch, method: str, wrapped: bool
+) -> None:
+    """Sentry and ddtrace patch `send`, old vcrpy what is below it; a replayed test must not spend money."""
+    original = getattr(httpx.AsyncClient, method)
+    seen: list[str] = []
+
+    async def patched(self: httpx.AsyncClient, request: httpx.Request, *args: Any, **kwargs: Any) -> httpx.Response:
+        seen.append(f"{request.method} {request.headers['APIKEY'] == KEY}")
+        response: httpx.Response = await original(self, request, *args, **kwargs)
+        return response
+
+    service = Service(submit=answer(ID), look=look("Success"))
+    async with AsyncClient(KEY, base_url=BASE_URL, transport=service) as client:
+        await client.submit(ROOM)
+        assert seen == []
+        monkeypatch.setattr(httpx.AsyncClient, method, functools.wraps(original)(patched) if wrapped else patched)
+        await client.submit(ROOM)
+        await client.fetch(ID)
+        await client.fetch(ID)
+        monkeypatch.undo()
+        await client.fetch(ID)
+    assert seen == ["POST True", "GET True", "GET True"]
+    assert len(service.requests) == 5
+
+
+# What cannot work
+
+
+class SyncOnly:
+    """A client of another library."""
+
+    def send(self) -> None:
+        """Not ours."""
+
+
+class Half:
+    """Something with a context manager."""
+
+    async def __aenter__(self) -> None:
+        """Nothing."""
+
+    def build_request(self) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize(
+    ("http_client", "message"),
+    [
+        (httpx.Client(), r"http_client is a Client, which is not for async code: pass an httpx\.AsyncClient"),
+        (httpx.AsyncClient, r"http_client is the class AsyncClient: pass an object of it, AsyncClient\(\)"),
+        (httpx.AsyncHTTPTransport(), r"http_client is a transport \(AsyncHTTPTransport\): pass it as transport="),
+        (httpx.HTTPTransport(), r"pass it as transport="),
+        (Sandbox(render=False), r"http_client is a Sandbox: pass transport=sandbox\.transport"),
+        ("https://proxy.example", "http_client is a str, which is not for async code"),
+        (SyncOnly(), "http_client is a SyncOnly, which is not for async code"),
+        (Half(), "http_client is a Half, which has no send: pass an httpx.AsyncClient"),
+    ],
+)
+def test_what_is_no_client_is_refused_with_the_fix(http_client: Any, message: str) -> None:
+    """Before it could send anything."""
+    with pytest.raises(TypeError, match=message):
+        AsyncClient(KEY, http_client=http_client)
+
+
+@pytest.mark.parametrize(
+    ("transport", "message"),
+    [
+        (httpx.AsyncHTTPTransport, r"transport is the class AsyncHTTPTransport: pass an object of it"),
+        (httpx.HTTPTransport(), r"transport is a HTTPTransport, which is not for async code"),
+        (Sandbox(render=False), r"transport is a Sandbox: pass its transport, as in transport=sandbox\.transport"),
+        (httpx.AsyncClient(), r"transport is a client \(AsyncClient\): pass it as http_client="),
+        ("https://proxy.example", r"transport is a str: pass a transport of httpx"),
+    ],
+)
+def test_what_is_no_transport_is_refused_with_the_fix(transport: Any, message: str) -> None:
+    """Before it could send anything."""
+    with pytest.raises(TypeError, match=message):
+        AsyncClient(KEY, transport=transport)
+
+
+# Response hooks
+
+
+async def raise_for_status(response: httpx.Response) -> None:
+    """As in httpx's own documentation."""
+    response.raise_for_status()
+
+
+async def read_and_raise(response: httpx.Response) -> None:
+    """As in httpx's own documentation, where the body is to be logged."""
+    await response.aread()
+    response.raise_for_status()
+
+
+async def raise_something(response: httpx.Response) -> None:
+    """Of its own."""
+    if response.is_error:
+        raise LookupError(f"no good: {KEY}")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("hook", "reply", "error"),
+    [
+        (raise_for_status, answer(None, 5002, status=401), Unauthorized),
+        (raise_for_status, answer(None, 1011, status=400), NotTheApi),
+        (raise_for_status, httpx.Response(403), NotTheApi),
+        (raise_for_status, httpx.Response(404), NotTheApi),
+        (raise_for_status, httpx.Response(429), RateLimited),
+        (raise_for_status, httpx.Response(409), SubmissionUnknown),
+        (raise_for_status, answer(None, 1003, status=500), SubmissionUnknown),
+        (raise_for_status, answer(ID, status=502), SubmissionUnknown),
+        (raise_something, httpx.Response(404), SubmissionUnknown),
+        (read_and_raise, answer(None, 1011, status=400), InvalidRequest),
+        (read_and_raise, answer(None, 5002, status=403), Unauthorized),
+        (read_and_raise, answer(None, 1003, status=500), ServerError),
+        (read_and_raise, httpx.Response(502), SubmissionUnknown),
+    ],
+)
+async def test_what_a_response_hook_raised_about_counts(
+    hook: Any, reply: httpx.Response, error: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its status, and its body where the hook has read it; the hook was warned of."""
+    service = Service(submit=reply, look=[reply, look("Success")])
+    async with (
+        httpx.AsyncClient(transport=service, event_hooks={"response": [hook]}) as http_client,
+        AsyncClient(KEY, base_url=BASE_URL, http_client=http_client, retry=Retry(attempts=2)) as client,
+    ):
+        with pytest.raises(error) as caught:
+            await client.submit(ROOM)
+        assert KEY not in "".join(traceback.format_exception(caught.value))
+        if error is not InvalidRequest:  # which ends a wait, too
+            assert (await client.wait(ID)).succeeded
+    assert "http_client has response hooks" in caplog.text
+
+
+@pytest.mark.anyio
+@pytest.mark.slow
+@pytest.mark.usefixtures("real_time")
+@pytest.mark.parametrize("status", [401, 404])
+async def test_a_hook_of_its_own_is_seen_through_by_the_events(status: int) -> None:
+    """Over httpcore the status is known whatever is raised; a refused submit of 401, 404 created nothing."""
+
+    async def refuse(stream: Any) -> None:
+        await read_request(stream)
+        await stream.send(http(b"no", f"{status} No"))
+
+    async with (
+        loopback(refuse) as url,
+        httpx.AsyncClient(event_hooks={"response": [raise_something]}) as http_client,
+        AsyncClient(KEY, base_url=url, http_client=http_client) as client,
+    ):
+        with pytest.raises(Unauthorized if status == 401 else NotTheApi) as caught:
+            await client.submit(ROOM)
+        assert client.ledger.unknown == 0
+        assert KEY not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("own", [None, "shop/2.0"])
+async def test_a_request_says_who_sends_it(own: str | None) -> None:
+    """Unless the user's client says something of its own."""
+    service = Service(submit=answer(ID), look=look())
+    headers = {} if own is None else {"User-Agent": own}
+    async with httpx.AsyncClient(transport=service, headers=headers) as http_client:
+        for way in ({"transport": service}, {"http_client": http_client}):
+            async with AsyncClient(KEY, base_url=BASE_URL, **way) as client:
+                await client.submit(ROOM)
+                await client.fetch(ID)
+    ours = f"ideal-async/{ideal_async.__version__}"
+    assert [request.headers["User-Agent"] for request in service.requests] == [ours] * 2 + [own or ours] * 2
+    assert {request.headers["Accept-Encoding"] for request in service.requests} == {"identity"}
 
 
 class Picky(httpx.AsyncClient):

@@ -51,7 +51,7 @@ def create_app() -> FastAPI:
     @app.get("/internals")
     async def internals(request: Request) -> dict[str, Any]:
         client = request.app.state.client
-        pool: Any = client._session._transports.looks._transport
+        pool: Any = client._session._transports.looks._transport.pool
         return {
             "pid": os.getpid(),
             "waiting": len(client._poller),

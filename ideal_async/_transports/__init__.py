@@ -1,6 +1,8 @@
 """Which transport carries submits, looks and downloads, and which of its failures prove that nothing was sent."""
 
 from .body import read_body
+from .environment import Proxies, trusted
+from .pool import RenewedTransport
 from .proof import Trace, aiohttp_sent_nothing, httpcore_sent_nothing, sent_nothing
 from .senders import (
     DOWNLOADS_AT_ONCE,
@@ -20,6 +22,8 @@ __all__ = [
     "POSTS_AT_ONCE",
     "ClientSender",
     "DirectSender",
+    "Proxies",
+    "RenewedTransport",
     "Sender",
     "Trace",
     "Transports",
@@ -27,4 +31,5 @@ __all__ = [
     "httpcore_sent_nothing",
     "read_body",
     "sent_nothing",
+    "trusted",
 ]

@@ -17,12 +17,14 @@ class Trace:
     Attributes:
         seen: There were events, so that a request which was sent would have been seen.
         started: The request's own headers were begun to be written, in some try; a CONNECT to a proxy is not its own.
+        http_status: Of the answer to it, if one was heard.
     """
 
-    __slots__ = ("_next", "seen", "started")
+    __slots__ = ("_next", "http_status", "seen", "started")
 
     def __init__(self, following: Callable[[str, Any], Awaitable[None]] | None = None) -> None:
         self.seen = self.started = False
+        self.http_status: int | None = None
         self._next = following
 
     async def __call__(self, event: str, info: Any) -> None:
@@ -30,6 +32,8 @@ class Trace:
         self.seen = True
         if ".send_request" in event and event.endswith(".started"):
             self.started |= getattr(info.get("request"), "method", None) != b"CONNECT"
+        if self.started and event.endswith(".receive_response_headers.complete"):
+            self.http_status = next((item for item in info["return_value"] if isinstance(item, int)), None)
         if self._next is not None:
             await self._next(event, info)
 

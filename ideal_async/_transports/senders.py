@@ -1,12 +1,14 @@
 """The ways out: which transport carries submits, looks and downloads, and how a request of ours is put to it."""
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Any, Protocol, Self
-from urllib.request import getproxies
 
 import httpx
 
+from .check import check_http_client, check_transport
+from .environment import EnvironmentTransport, Proxies, trusted
+from .pool import RenewedTransport
 from .proof import qualified_name
 
 #: A crash leaves at most this many POSTs, and their credits, in doubt.
@@ -63,6 +65,10 @@ class ClientSender:
         closed: bool = self._client.is_closed
         return closed
 
+    def has_response_hooks(self) -> bool:
+        """Tell whether code of the user's sees an answer before we do."""
+        return bool(getattr(self._client, "event_hooks", {}).get("response"))
+
     def carrier(self, request: Any) -> object:
         """Return the transport that carries a request; `None`: nobody knows."""
         if qualified_name(type(self._client)) not in _PLAIN_CLIENTS:  # it may send in its own way
@@ -86,20 +92,16 @@ class DirectSender:
     """Puts requests straight to a transport.
 
     What an `httpx.AsyncClient` adds around it (cookies, redirects, authentication, a log of full URLs) is nothing that
-    the API needs, and costs a tenth of a millisecond of CPU a request.
+    the API needs, and costs a tenth of a millisecond of CPU a request. But tools that watch or replay requests patch
+    that class, and what goes around it they do not see: where one of them is at work, requests go through it.
     """
 
     is_closed = False  # it is closed with the client, whose requests are over by then
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
-        self._headers = httpx.Headers(
-            {
-                "Accept-Encoding": "gzip, deflate",  # what httpx can read without further packages
-                "Connection": "keep-alive",
-                "User-Agent": f"python-httpx/{httpx.__version__}",
-            }
-        )
+        self._client: httpx.AsyncClient | None = None
+        self._headers = httpx.Headers({"Connection": "keep-alive"})
 
     def build_request(
         self,
@@ -121,7 +123,10 @@ class DirectSender:
 
     async def send(self, request: httpx.Request, *, stream: bool, follow_redirects: bool) -> httpx.Response:
         """Send it; the answer's body is still to be read, and a redirect is an answer like another."""
-        del stream, follow_redirects  # there is no other way here
+        if is_patched():
+            if self._client is None:
+                self._client = httpx.AsyncClient(transport=self._transport, trust_env=False)
+            return await self._client.send(request, stream=stream, follow_redirects=follow_redirects)
         response = await self._transport.handle_async_request(request)
         response.request = request
         return response
@@ -130,6 +135,19 @@ class DirectSender:
         """Return the transport."""
         del request
         return self._transport
+
+
+def is_patched() -> bool:
+    """Tell whether somebody watches or replays what `httpx.AsyncClient` sends: Sentry, ddtrace, vcrpy and others."""
+    send, single = httpx.AsyncClient.send, httpx.AsyncClient._send_single_request  # noqa: SLF001 - as those tools do
+    return not (_is_original(send) and _is_original(single))
+
+
+@lru_cache(maxsize=8)
+def _is_original(method: object) -> bool:
+    """Tell whether a method is httpx's own: written where its class is, and not wrapped."""
+    code, ours = getattr(method, "__code__", None), httpx.AsyncClient.build_request.__code__
+    return code is not None and code.co_filename == ours.co_filename and not hasattr(method, "__wrapped__")
 
 
 class Transports:
@@ -157,12 +175,14 @@ class Transports:
     @classmethod
     def of_client(cls, http_client: httpx.AsyncClient) -> Self:
         """Send everything by the user's own client, which the user closes."""
+        check_http_client(http_client)
         sender = ClientSender(http_client)
         return cls(sender, sender, http_client, own=[])
 
     @classmethod
     def of_transport(cls, transport: httpx.AsyncBaseTransport) -> Self:
         """Send everything by one transport."""
+        check_transport(transport)
         sender, web = DirectSender(transport), httpx.AsyncClient(transport=transport)
         return cls(sender, sender, web, own=[web])
 
@@ -172,19 +192,24 @@ class Transports:
 
         Submits want fresh connections, looks lasting ones, and downloads go to another host.
         """
-        tls = httpx.create_ssl_context()  # reads the certificates once
-        fresh = httpx.Limits(max_connections=POSTS_AT_ONCE, keepalive_expiry=JUST_USED)
-        lasting = httpx.Limits(
+        # A proxy of the environment is not for loopback, and plain http would show it the key.
+        proxies = Proxies() if base_url.scheme == "https" else None
+        tls = trusted()  # reads the certificates once
+
+        def pool(**limits: Any) -> RenewedTransport:
+            made = httpx.Limits(**limits)
+            make: Callable[[], httpx.AsyncBaseTransport]
+            if proxies:
+                make = partial(EnvironmentTransport, proxies, verify=tls, limits=made)
+            else:
+                make = partial(httpx.AsyncHTTPTransport, verify=tls, limits=made)
+            return RenewedTransport(make, size=limits["max_connections"])
+
+        posts = pool(max_connections=POSTS_AT_ONCE, keepalive_expiry=JUST_USED)
+        looks = pool(
             max_connections=requests_at_once, max_keepalive_connections=requests_at_once, keepalive_expiry=KEEP_ALIVE
         )
-        others = httpx.Limits(max_connections=DOWNLOADS_AT_ONCE)
-        # A proxy of the environment is not for loopback, and plain http would show it the key.
-        if base_url.scheme == "https" and getproxies():
-            # Which proxy is for which host only httpx.AsyncClient knows.
-            clients = [httpx.AsyncClient(verify=tls, limits=limits) for limits in (fresh, lasting, others)]
-            return cls(ClientSender(clients[0]), ClientSender(clients[1]), clients[2], own=clients)
-        posts, looks = (httpx.AsyncHTTPTransport(verify=tls, limits=limits) for limits in (fresh, lasting))
-        web = httpx.AsyncClient(verify=tls, limits=others, trust_env=base_url.scheme == "https")
+        web = httpx.AsyncClient(transport=pool(max_connections=DOWNLOADS_AT_ONCE), trust_env=False)
         return cls(DirectSender(posts), DirectSender(looks), web, own=[posts, looks, web])
 
     async def aclose(self) -> None:
