@@ -1,14 +1,17 @@
 """`ideal-async journal`: what a person decides, and what that costs."""
 
 import io
+import os
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import anyio
 import pytest
-from journal_steps import API, MADE, ROOM, ask, go
+from cli_fixtures import Start
+from journal_steps import API, HALL, MADE, ROOM, ask, go
 
-from ideal_async import Intent, Journal
+from ideal_async import AsyncClient, Intent, Journal
 from ideal_async.__main__ import main
 
 Capture = pytest.CaptureFixture[str]
@@ -19,6 +22,7 @@ YEAR_AGO = datetime.now(UTC) - timedelta(days=365)
 def videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A batch of a year ago: two videos, a refusal, and two doubts."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("IDEAL_HOUSE_BASE_URL", raising=False)
     Path("videos").mkdir()
     with Journal("videos/batch.journal", now=lambda: YEAR_AGO) as journal:
         for number, key in enumerate("ab", 1):
@@ -44,16 +48,43 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.usefixtures("videos")
-def test_a_doubt_is_adopted(capsys: Capture) -> None:
-    """With the id that was found; a mistake is refused in the words of the command line."""
-    assert main(["journal", "adopt", "videos", "d", "7"]) == 2
+def test_a_doubt_is_adopted_unseen(capsys: Capture) -> None:
+    """With the id that was found, and without a key for the API; a mistake is refused in words of the command line."""
+    assert main(["journal", "adopt", "videos", "d", "7", "--unseen"]) == 2
     assert "keys 'd', 'e' are in doubt with equal requests" in capsys.readouterr().err
-    assert main(["journal", "adopt", "videos", "d", "1", "--force"]) == 2
+    assert main(["journal", "adopt", "videos", "d", "1", "--force", "--unseen"]) == 2
     assert "task 1 is that of key 'a' already" in capsys.readouterr().err
-    assert main(["journal", "adopt", "videos", "d", "7", "--force", "--origin", API, "--account", ""]) == 0
+    assert main(["journal", "adopt", "videos", "d", "7", "--force", "--unseen", "--account", ""]) == 0
     assert "d is task 7" in capsys.readouterr().err
     with Journal("videos/batch.journal") as journal:
         assert (ask(journal, "d").state, ask(journal, "d").task_id) == ("submitted", 7)
+
+
+@pytest.mark.usefixtures("loop_elsewhere")
+def test_a_doubt_is_adopted_after_a_look(service: Start, capsys: Capture) -> None:
+    """The task must be what was asked; then the key has it, whatever `force` says."""
+    service()
+    url = os.environ["IDEAL_HOUSE_BASE_URL"]
+
+    async def submit() -> list[int]:
+        async with AsyncClient(os.environ["IDEAL_HOUSE_API_KEY"], base_url=url) as client:
+            return [await client.submit(request) for request in (ROOM, HALL)]
+
+    mine, other = anyio.run(submit)
+    with Journal("orders.journal") as journal:
+        intent = journal.intend(url, "order", ROOM, 20, account="second")
+        assert isinstance(intent, Intent)
+        journal.unknown(intent)
+    assert main(["journal", "adopt", "orders.journal", "order", str(mine)]) == 2
+    assert "no key 'order'" in capsys.readouterr().err
+    adopt = ["journal", "adopt", "orders.journal", "order", "--account", "second"]
+    assert main([*adopt, str(other), "--force"]) == 2
+    assert "is not what was asked for: imageUrl" in capsys.readouterr().err
+    assert main([*adopt, str(mine)]) == 0
+    with Journal("orders.journal") as journal:
+        (entry,) = journal.entries()
+        assert entry.task_id == mine
+        assert entry.state in {"submitted", "succeeded"}
 
 
 @pytest.mark.usefixtures("videos")

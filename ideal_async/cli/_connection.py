@@ -40,6 +40,7 @@ class Connection:
         self,
         *,
         journal: Journal | None = None,
+        account: str | None = None,
         budget: Budget | None = None,
         http_client: httpx.AsyncClient | None = None,
     ) -> AsyncClient:
@@ -56,6 +57,7 @@ class Connection:
                 base_url=self.base_url,
                 pacing=pacing,
                 journal=journal,
+                account=account,
                 budget=budget,
                 http_client=http_client,
             )

@@ -9,10 +9,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
+import anyio
 from cyclopts import App, Parameter
 
 from ideal_async import Entry, Journal
 
+from ._connection import Connection
 from ._files import JOURNAL
 from ._terminal import DONE, IN_DOUBT, Refused, people, put, put_json, put_table, say
 
@@ -21,6 +23,7 @@ State = Literal["intended", "submitted", "succeeded", "failed", "refused", "unkn
 Json = Annotated[bool, Parameter(name="--json", negative=(), show_default=False)]
 
 Force = Annotated[bool, Parameter(name="--force", negative=(), show_default=False)]
+Unseen = Annotated[bool, Parameter(name="--unseen", negative=(), show_default=False)]
 DryRun = Annotated[bool, Parameter(name="--dry-run", negative=(), show_default=False)]
 Yes = Annotated[bool, Parameter(name=("--yes", "-y"), negative=(), show_default=False)]
 UnknownKeys = Literal["doubt", "send"]
@@ -183,12 +186,13 @@ def adopt(
     path: Path,
     key: str,
     task_id: int,
+    connection: Connection | None = None,
     *,
-    origin: str | None = None,
     account: str | None = None,
     force: Force = False,
+    unseen: Unseen = False,
 ) -> int:
-    """Say which task an unknown key has become: you have found it in your account.
+    """Say which task an unknown key has become: you have found it in your account. It is compared with what was asked.
 
     **Example**
 
@@ -197,13 +201,24 @@ def adopt(
     Args:
         path: A journal, or the folder of a batch.
         key: Of the entry.
-        task_id: Of its task; look at it with `ideal-async status` first.
-        origin: Of the API, if the key was used with several.
+        task_id: Of its task.
+        connection: Where the service is.
         account: That pays, if the key was used by several.
-        force: Also if another key is in doubt with an equal request.
+        force: Also if the service does not repeat what was asked, or another key is in doubt with an equal request.
+        unseen: Write it down without a look at the task.
     """
+    connection = connection or Connection()
     with opened(path) as journal, refused():
-        journal.adopt(key, task_id, origin=origin, account=account, force=force)
+        if unseen:
+            journal.adopt(key, task_id, origin=connection.origin, account=account, force=force)
+        else:
+            client = connection.client(journal=journal, account=account)
+
+            async def look_and_adopt() -> None:
+                async with client:
+                    await client.adopt(key, task_id, force=force)
+
+            anyio.run(look_and_adopt)
     say(f"{key} is task {task_id}, which is waited for when the key is used again")
     return DONE
 
