@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ import anyio
 import httpx
 import pytest
 
-from ideal_async import PRICES, AsyncClient, ImageToVideo, Intent, Journal, Pacing
+from ideal_async import PRICES, ImageToVideo, Intent, Journal
 from ideal_async.__main__ import main
 from ideal_async.cli import _app, _demo, _run
 from ideal_async.cli._demo import MOVES, Picture, drawn_rooms, linked, mean_delay, mix, photographs
@@ -570,13 +569,6 @@ def test_a_sandbox_that_cannot_be(capsys: Capture) -> None:
 # the demo
 
 
-@pytest.fixture
-def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the demo look more often than anybody should look at the real service."""
-    monkeypatch.setattr(_demo, "AsyncClient", partial(AsyncClient, pacing=Pacing(min_interval=0.01, max_interval=0.1)))
-
-
-@pytest.mark.usefixtures("eager")
 def test_the_demo_makes_real_videos(capsys: Capture) -> None:
     """The user's photographs, moving: playable files, a gallery, and the figures of the run."""
     draw_photographs(Path("mine"))
@@ -667,7 +659,6 @@ def test_a_demo_can_be_interrupted(capsys: Capture, monkeypatch: pytest.MonkeyPa
     assert "found" not in out
 
 
-@pytest.mark.usefixtures("eager")
 def test_the_summary_of_a_demo(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Videos, credits, looks, discovery, time, gallery: a line each."""
     monkeypatch.setattr(_demo, "Sandbox", lambda **options: Sandbox(**options, render=False))

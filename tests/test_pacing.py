@@ -69,10 +69,10 @@ def taught(says: Says = linear, *, around: float = 75.0, spread: float = 0.35, j
 
 def test_the_defaults_are_the_vendors_advice() -> None:
     """Every 5 to 10 seconds, says the page; nobody waits a minute for news."""
-    assert Pacing() == Pacing(min_interval=5.0, max_interval=60.0, look_cost=1 / 6)
+    assert Pacing() == Pacing(min_interval=5.0, max_interval=60.0, look_cost=1 / 6, usual=75.0)
 
 
-@pytest.mark.parametrize("name", ["min_interval", "max_interval", "look_cost"])
+@pytest.mark.parametrize("name", ["min_interval", "max_interval", "look_cost", "usual"])
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
 def test_settings_must_be_positive_and_finite(name: str, value: float) -> None:
     """The error names the setting."""
@@ -84,6 +84,22 @@ def test_intervals_must_be_in_order() -> None:
     """The error names both."""
     with pytest.raises(ValueError, match=r"max_interval \(60.0 s\) must not be under min_interval \(90.0 s\)"):
         Pacing(min_interval=90.0)
+
+
+@pytest.mark.parametrize("says", [linear, silent], ids=["linear", "silent"])
+def test_what_is_accelerated_is_accelerated_as_a_whole(says: Says) -> None:
+    """A service eight times faster gets the same looks eight times sooner, and the same predictions."""
+    real, fast = Forecast(Pacing()), Forecast(Pacing().accelerated(8.0))
+    random = Random(6)
+    for _ in range(30):
+        duration, roll = random.uniform(50.0, 100.0), random.random()
+        one, other = live(real, duration, says, roll=roll), live(fast, duration / 8.0, says, roll=roll)
+        assert [8.0 * look for look in other.looks] == pytest.approx(one.looks)
+        assert [eta and (eta.source, pytest.approx(8.0 * eta.seconds, abs=1.0)) for eta in other.etas] == [
+            eta and (eta.source, eta.seconds) for eta in one.etas
+        ]
+    resumed = [forecast.track("a", now=9.0, submitted_at=None) for forecast in (real, fast)]
+    assert real.first(resumed[0], now=9.0, roll=0.5) == 8.0 * fast.first(resumed[1], now=9.0, roll=0.5)
 
 
 # --- bounds that hold whatever the service says

@@ -64,10 +64,13 @@ class Forecast:
 
     def __init__(self, pacing: Pacing, *, phase: float = 0.0) -> None:
         self.pacing = pacing
-        self._slot = min(_SLOT, pacing.min_interval / 20.0)
+        # All rules are written for tasks of `USUAL` seconds: inside, the clock runs so fast that these are.
+        self._speed = USUAL / pacing.usual
+        self._settings = settings = pacing.accelerated(1.0 / self._speed)
+        self._slot = min(_SLOT, settings.min_interval / 20.0)
         self._phase = phase * self._slot
         # The best fixed interval for a usual task: 5 s at the usual price of a look.
-        self._pace = max(pacing.min_interval, math.sqrt(2.0 * pacing.look_cost * USUAL))
+        self._pace = max(settings.min_interval, math.sqrt(2.0 * settings.look_cost * USUAL))
         self._all = KindHistory()
         self._kinds: dict[Kind, KindHistory] = {}
         self._queue_pace = QueuePace()
@@ -79,18 +82,21 @@ class Forecast:
         history = self._kinds.get(kind)
         if history is None:
             history = self._kinds[kind] = KindHistory(self._all)
+        now *= self._speed
         if submitted_at is None:
             return Track(history, None, seen_at=now, after=-math.inf, before=now)
+        submitted_at *= self._speed
         scout = history.pooled.join()
         return Track(history, submitted_at, seen_at=submitted_at, after=submitted_at, before=submitted_at, scout=scout)
 
     def first(self, track: Track, *, now: float, roll: float) -> float:
         """Return the delay to the first look: `Pacing.min_interval` after submission or later; soon if that is past."""
-        soon = roll * min(1.0, self.pacing.min_interval)
+        now *= self._speed
+        soon = roll * min(1.0, self._settings.min_interval)
         if track.submitted_at is None:
-            return soon
+            return soon / self._speed
         passed = max(now - track.seen_at, 0.0)
-        least, spread = max(self.pacing.min_interval - passed, soon), 0.0 if track.scout else _SPREAD
+        least, spread = max(self._settings.min_interval - passed, soon), 0.0 if track.scout else _SPREAD
         track.planned_with = track.history.expected.count
         return self._decide(track, least, passed=passed, spread=spread, roll=roll)
 
@@ -99,13 +105,14 @@ class Forecast:
         if track.planned_with == track.history.expected.count or track.scout or track.submitted_at is None:
             return 0.0
         delay = self.first(track, now=now, roll=roll)
-        return delay if delay > _WORTH_WAITING else 0.0
+        return delay if delay * self._speed > _WORTH_WAITING else 0.0
 
     def after(
         self, track: Track, *, percentage: int, wait_number: int, processing: bool, now: float, roll: float
     ) -> float:
         """Take in a look that found the task running, and return the delay to the next."""
         self._predicted = None
+        now *= self._speed
         update_weights(track, predict(track, self._queue_pace), now, ended=False)
         # The page shows 30 % with two ahead: a percentage above 0 outweighs waitNumber.
         if percentage > 0 or (processing and wait_number <= 0):
@@ -113,7 +120,7 @@ class Forecast:
         else:
             track.observe_queue(max(wait_number, 1), self._queue_pace, now)
         track.seen_at = now
-        return self._decide(track, self.pacing.min_interval, passed=0.0, spread=0.0, roll=roll)
+        return self._decide(track, self._settings.min_interval, passed=0.0, spread=0.0, roll=roll)
 
     def finish(self, track: Track, *, now: float, success: bool) -> bool:
         """Take in a look that found the task ended, and learn from its life.
@@ -124,6 +131,7 @@ class Forecast:
             Whether the end was a surprise, so that others of its kind should `replan`.
         """
         self._predicted = None
+        now *= self._speed
         history, predictions = track.history, predict(track, self._queue_pace)
         surprise = success and self._is_surprise(track, predictions, now)
         ends = distribute_end(track, predictions, now)
@@ -162,9 +170,11 @@ class Forecast:
         """Return the new delay to the next look after *because* ended by surprise; None if *track* is not concerned."""
         if track.history is not because.history:
             return None
-        passed = max(now - track.seen_at, 0.0)
-        soon = roll * min(1.0, self.pacing.min_interval)
-        return self._decide(track, max(self.pacing.min_interval - passed, soon), passed=passed, spread=0.0, roll=roll)
+        passed = max(now * self._speed - track.seen_at, 0.0)
+        soon = roll * min(1.0, self._settings.min_interval)
+        return self._decide(
+            track, max(self._settings.min_interval - passed, soon), passed=passed, spread=0.0, roll=roll
+        )
 
     def drop(self, track: Track) -> None:
         """Stop following a task that nobody waits for any more: nothing is learned from it, and nothing kept."""
@@ -179,15 +189,15 @@ class Forecast:
         weight, expert, survival = max(predictions, key=lambda said: (said[1] != PRIOR, said[0]))
         if expert == PRIOR or weight < _WORTH_QUOTING:
             return None
-        return Eta(median(survival, max(now - track.seen_at, 0.0)), _SOURCES[expert])
+        return Eta(median(survival, max(now * self._speed - track.seen_at, 0.0)) / self._speed, _SOURCES[expert])
 
     def _most(self, track: Track, passed: float) -> float:
         """Return the longest delay to the next look, *passed* seconds after the task was last seen."""
-        most = self.pacing.max_interval
+        most = self._settings.max_interval
         if not track.scout or track.history.ended_with_percentage >= _PROVEN or not track.percentage:
             return most
         age = track.seen_at + passed - (track.submitted_at or 0.0)
-        return min(max(self.pacing.min_interval + self._slot, _SCOUTING * age), most)
+        return min(max(self._settings.min_interval + self._slot, _SCOUTING * age), most)
 
     def _decide(self, track: Track, least: float, *, passed: float, spread: float, roll: float) -> float:
         """Return the delay to the next look, at *least* so long, *passed* seconds after the task was last seen."""
@@ -205,16 +215,16 @@ class Forecast:
             mixture,
             earliest=passed + least,
             latest=passed + max(least, self._most(track, passed)),
-            interval=self.pacing.min_interval,
+            interval=self._settings.min_interval,
             pace=self._pace,
-            look_cost=self.pacing.look_cost,
+            look_cost=self._settings.look_cost,
             informative=0.0 if track.place else min(informative, 1.0),
             spread=spread,
             roll=roll,
             slot=self._slot,
             offset=self._phase - track.seen_at,
         )
-        return moment - passed
+        return (moment - passed) / self._speed
 
 
 def _moments(values: Ends) -> tuple[float, float]:
