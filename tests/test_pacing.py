@@ -629,7 +629,77 @@ def test_a_task_whose_start_nobody_knows_teaches_no_duration() -> None:
     assert track.history.durations.count == 0.0
 
 
+def test_half_of_the_wait_since_the_last_place_is_counted_when_work_begins() -> None:
+    """It began some time between two looks."""
+    forecast = Forecast(Pacing())
+    track = forecast.track("a", now=0.0, submitted_at=0.0)
+    forecast.after(track, percentage=0, wait_number=10, processing=False, now=10.0, roll=0.5)
+    see(forecast, track, 210.0, 1)
+    other = forecast.track("a", now=0.0, submitted_at=0.0)
+    forecast.after(other, percentage=0, wait_number=10, processing=False, now=10.0, roll=0.5)
+    eta = forecast.eta(other, now=10.0)
+    assert eta is not None
+    assert eta.seconds == pytest.approx(100.0 + 75.0, rel=0.15)
+
+
+def test_time_in_the_same_place_counts() -> None:
+    """A prediction from a place is as old as the place: half a minute later there is half a minute less to wait."""
+    forecast = Forecast(Pacing())
+    track = forecast.track("a", now=0.0, submitted_at=0.0)
+    forecast.after(track, percentage=0, wait_number=3, processing=False, now=10.0, roll=0.5)
+    track.seen_at = 40.0
+    by_queue = track.by_queue(QueuePace())
+    track.seen_at = 10.0
+    assert by_queue.location == track.by_queue(QueuePace()).location - 30.0
+
+
+def test_predictions_from_the_queue_are_corrected_by_what_came_of_earlier_ones() -> None:
+    """Tasks that all took twice as long as predicted: the next one is predicted to, and no more than that."""
+    forecast = Forecast(Pacing())
+    for _ in range(40):
+        track = forecast.track("a", now=0.0, submitted_at=0.0)
+        track.queued, track.seen_at = (10.0, 50.0), 110.0
+        forecast.finish(track, now=111.0, success=False)
+    assert track.history.queue_residuals.mean == pytest.approx(math.log(2.0), abs=0.1)
+
+
+def test_an_uncertain_beginning_makes_a_percentage_vague() -> None:
+    """At 10 %, work that began some time in the last half minute may take one minute or five."""
+    forecast = Forecast(Pacing())
+    sure, unsure = (forecast.track("a", now=0.0, submitted_at=0.0) for _ in range(2))
+    see(forecast, sure, 40.0, 10)
+    forecast.after(unsure, percentage=0, wait_number=2, processing=False, now=10.0, roll=0.5)
+    see(forecast, unsure, 70.0, 10)
+    one, other = sure.by_percentage(), unsure.by_percentage()
+    assert one is not None
+    assert other is not None
+    assert other.scale > 2.0 * one.scale
+
+
+def test_one_look_is_limited_evidence() -> None:
+    """However sure an expert was, one look moves the odds by a hundred to one at most."""
+    forecast = taught(silent, spread=0.02)
+    track = forecast.track("a", now=0.0, submitted_at=0.0)
+    see(forecast, track, 400.0, 0)
+    assert track.evidence[experts.PRIOR] - track.evidence[experts.HISTORY] < math.log(100.0) + 0.1
+
+
+def test_an_expert_on_its_own_gains_nothing() -> None:
+    """Evidence is relative: who was right earns what others lose."""
+    forecast = Forecast(Pacing())
+    track = forecast.track("a", now=0.0, submitted_at=0.0)
+    see(forecast, track, 200.0, 0)
+    assert track.evidence == pytest.approx(NO_EVIDENCE)
+
+
 # --- what the user is told
+
+
+def test_an_expert_of_little_weight_is_not_quoted() -> None:
+    """One task of another kind is no reason to promise anything."""
+    forecast = Forecast(Pacing())
+    live(forecast, 75.0, silent, kind="other")
+    assert forecast.eta(forecast.track("new", now=0.0, submitted_at=0.0), now=0.0) is None
 
 
 def test_the_eta_names_its_source() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ideal_async._forecast.history import Durations, KindHistory, QueuePace
+from ideal_async._forecast.pattern import Pattern
 from ideal_async._forecast.pooled import PooledEvidence, clip
 from ideal_async._forecast.progress import Nonlinearity, ProgressCurve, Residuals, work_done
 
@@ -223,3 +224,68 @@ def test_every_tenth_task_is_a_scout() -> None:
     """The first one too: it may be the only one."""
     pooled = PooledEvidence()
     assert [number for number in range(25) if pooled.join()] == [0, 10, 20]
+
+
+def test_a_wrong_prior_leaves_doubt() -> None:
+    """Where the first observations contradict what was believed, neither is quite believed."""
+    agreeing, contradicting = Residuals(), Residuals()
+    agreeing.learn(0.0, weight=1.0, noise=0.01)
+    contradicting.learn(2.0, weight=1.0, noise=0.01)
+    assert contradicting.estimate(0.0, 0.01)[1] > agreeing.estimate(0.0, 0.01)[1] + 0.9
+
+
+def test_old_evidence_for_an_expert_fades() -> None:
+    """Twenty tasks at most: a service may change, and should not need as many tasks as it took to be believed."""
+    history = KindHistory()
+    for _ in range(300):
+        history.learn_evidence((0.0, 0.0, 3.0, 0.0, 0.0), percentages=True)
+    assert history.log_weights[2] == pytest.approx(60.0, rel=0.01)
+    history.learn_evidence((0.0, 0.0, 0.0, 0.0, 0.0), percentages=False)
+    assert history.shows_percentages == pytest.approx(0.8)
+
+
+def test_a_queue_that_stands_still_is_taken_to_move_once_an_hour() -> None:
+    """Otherwise it would predict no end at all."""
+    pace = QueuePace()
+    for _ in range(1000):
+        pace.learn(86_400.0, 0.0)
+    assert pace.seconds_per_place == 3600.0
+
+
+def test_a_pattern_knows_when_a_percentage_is_shown() -> None:
+    """From 30 % of the time on nothing but 99 was shown; recent tasks count most; what nobody has seen is possible."""
+    pattern = Pattern()
+    for _ in range(20):
+        pattern.learn([(50, 10.0, 39.0), (99, 41.0, 100.0)], 10.0, [(100.0, 1.0)])
+    assert pattern.chance(50, 0.1) > 0.9
+    assert pattern.chance(99, 0.1) < 0.05
+    assert pattern.chance(99, 0.8) > 0.9
+    assert 0.0 < pattern.chance(7, 0.8) < 0.05
+    assert pattern.chance(99, 1.7) == pattern.chance(7, 0.999)  # beyond its end nothing was seen
+    for _ in range(60):
+        pattern.learn([(80, 10.0, 110.0)], 10.0, [(100.0, 1.0)])
+    assert pattern.chance(80, 0.8) > 0.8
+
+
+def test_an_uncertain_end_blurs_a_pattern() -> None:
+    """A task that ended after 50 or after 100 s was at a half or at a quarter of its time."""
+    pattern = Pattern()
+    pattern.learn([(30, 25.0, 25.0)], 0.0, [(50.0, 0.5), (100.0, 0.5)])
+    assert pattern.chance(30, 0.5) == pattern.chance(30, 0.25) > 0.5
+    assert pattern.chance(30, 0.375) < 0.1
+
+
+def test_durations_can_be_asked_for_in_view_of_what_was_seen() -> None:
+    """Those that are too short are out, the others count by their likelihood; None if none is left."""
+    durations = Durations()
+    for seconds in [40.0, 80.0, 160.0] * 20:
+        durations.learn([(seconds, 1.0)])
+    table = durations.posterior(50.0, lambda duration: 1.0 if duration < 110.0 else 0.1)
+    assert table is not None
+    assert table.chance(49.0) == 1.0
+    assert table.chance(110.0) == pytest.approx(1.0 / 11.0, abs=0.03)
+    assert table.chance(500.0) == 0.0
+    assert table.chance_and_mean(40.0) == (1.0, 40.0)
+    assert table.chance_and_mean(500.0)[1] == pytest.approx((80.0 + 16.0) / 1.1, rel=0.05)
+    assert durations.posterior(50.0, lambda _: 0.0) is None
+    assert durations.posterior(5000.0, lambda _: 1.0) is None

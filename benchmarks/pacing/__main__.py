@@ -26,6 +26,7 @@ TITLES = {
     "distorted": "distorted, always in the same way",
     "nothing": "nothing can be known, or not for long",
     "burst": "all submitted at once, to a client that has seen nothing yet",
+    "stream": "one job a second",
 }
 PROMISES = {
     "truth": "at most half of the 5 s loop's cost",
@@ -33,6 +34,7 @@ PROMISES = {
     "distorted": "at least 1.3 times better than the 5 s loop",
     "nothing": "at most 1.05 times the 5 s loop's cost",
     "burst": "at most 1.15 times the 5 s loop's cost, half where percentages tell the truth",
+    "stream": "at least 1.3 times better than the 5 s loop; no worse where nothing can be known",
 }
 
 
@@ -75,7 +77,8 @@ class Result:
         """Whether the promise of the group holds."""
         if self.group == "law":
             return (self.gain or 0.0) >= 0.7  # noqa: PLR2004
-        return self.ratio() <= {"truth": 0.5, "distorted": 1 / 1.3, "nothing": 1.05, "burst": 1.15}[self.group]
+        most = {"truth": 0.5, "distorted": 1 / 1.3, "nothing": 1.05, "burst": 1.15, "stream": 1 / 1.3}[self.group]
+        return self.ratio() <= (1 / 0.98 if self.service == "stream: very wide" else most)
 
 
 @cache

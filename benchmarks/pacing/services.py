@@ -7,7 +7,8 @@ there, since that is what a promise can be made about:
 * ``law``: only the durations of earlier jobs tell anything;
 * ``distorted``: percentage or queue mislead at first sight, but always in the same way;
 * ``nothing``: nothing helps, or what used to help stops helping;
-* ``burst``: all of a life is submitted within seconds, to a client that has seen nothing yet.
+* ``burst``: all of a life is submitted within seconds, to a client that has seen nothing yet;
+* ``stream``: one job a second, so that more of them run at once than have ended for a long time.
 """
 
 import math
@@ -319,4 +320,21 @@ def services(median: float = 75.0, sigma: float = 0.35, workers: int = 4) -> lis
             )
         ),
         Service("burst: unrelated", "burst", life(told_by_each(usual, unrelated), every=0.025)),
+        *(
+            Service(f"stream: {name}", "stream", life(alike(draw, say), every=scale))
+            for name, draw, say in (
+                ("linear", usual, linear),
+                ("linear, narrow", lognormal(median, 0.1), linear),
+                ("linear, bimodal", two, linear),
+                ("steps of 10", usual, steps(10)),
+                ("steps of 25", usual, steps(25)),
+                ("steps of 33", usual, steps(33)),
+                ("stuck at 99", usual, stuck(99.0, 0.7)),
+                ("stuck at 99 for long", usual, stuck(99.0, 0.5)),
+                ("very wide", lognormal(median, 1.0), silent),
+            )
+        ),
+        Service("stream: backwards", "stream", life(told_by_each(usual, backwards), every=scale)),
+        Service("stream: queue grows", "stream", queue(usual, linear, workers=50, burst=1, every=scale)),
+        Service("stream: few workers", "stream", queue(usual, linear, workers=workers, burst=1, every=scale)),
     ]

@@ -79,9 +79,8 @@ class Track:
         if percentage == self.percentage:
             return
         expected, before = self._duration(), self.percentage
-        if percentage < before:  # a new attempt
-            self.began = self.begin()
-            self.after, self.before, self.first = self.seen_at, now, None
+        if percentage < before:
+            self._begin_attempt(now)
         self.percentage, self.since = percentage, now
         if percentage:
             self.first = self.first or (now, percentage)
@@ -92,6 +91,11 @@ class Track:
             running.learn(math.log(found[0]) - running.mean, weight=1.0, noise=noise)
             if expected is not None:
                 self._compare(expected, found, before)
+
+    def _begin_attempt(self, now: float) -> None:
+        """Measure what follows from here: the percentage fell, so the service has begun anew since the last look."""
+        self.began = self.begin()
+        self.after, self.before, self.first = self.seen_at, now, None
 
     def _compare(self, expected: tuple[float, float], found: tuple[float, float], before: int) -> None:
         """Learn from two predictions of the same duration: do they agree better than two that know nothing?"""

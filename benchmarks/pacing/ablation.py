@@ -1,0 +1,130 @@
+"""What each idea of the forecast earns, and how flat the cost is around each of its constants.
+
+``python -m benchmarks.pacing.ablation`` switches the ideas off, one at a time, and prints by how much the cost of a job
+rises (geometric mean over all services, and the three services that lose most). ``--constants`` halves and doubles each
+constant instead. Minutes and many minutes; ``--quick`` for less precision.
+"""
+
+import argparse
+import importlib
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from random import Random
+from typing import Any
+
+from benchmarks.pacing.services import services
+from benchmarks.pacing.simulation import Life, Ours, live
+
+ROOMS = (
+    "settings",
+    "survival",
+    "pooled",
+    "progress",
+    "pattern",
+    "history",
+    "track",
+    "experts",
+    "inspection",
+    "forecast",
+)
+WHERE = "ideal_async._forecast"
+
+#: An idea: the room, what to replace there, and by what.
+Patch = tuple[str, str, Any]
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """In place of a method that learns or predicts."""
+
+
+def _no(*_: Any, **__: Any) -> bool:
+    return False
+
+
+def _zero(*_: Any, **__: Any) -> float:
+    return 0.0
+
+
+IDEAS: dict[str, Patch] = {
+    "evidence of others that run": ("pooled", "_MOST_TASKS", 0.0),
+    "scouts": ("pooled", "PooledEvidence.join", _no),
+    "new plans after a surprise": ("forecast", "Forecast._is_surprise", _no),
+    "first looks put off": ("forecast", "Forecast.reconsider", _zero),
+    "durations that running tasks predict": ("track", "Track.by_running", _nothing),
+    "percentages that confirm each other": ("track", "_MOST_CONSISTENCY", 0.0),
+    "how straight percentages are": ("progress", "Nonlinearity.learn", _nothing),
+    "curve of percentages": ("progress", "ProgressCurve.learn", _nothing),
+    "pattern of percentages": ("track", "Track.by_pattern", _nothing),
+    "new attempt after a fall": ("track", "Track._begin_attempt", _nothing),
+    "waits that nobody saw": ("history", "QueuePace.learn_start", _nothing),
+    "pace of the queue": ("history", "QueuePace.learn", _nothing),
+    "durations of ended tasks": ("history", "KindHistory.learn_duration", _nothing),
+    "weights from ended tasks": ("history", "_FORGET_EVIDENCE", 0.0),
+    "weight of the prior for ever": ("experts", "_PRIOR_FLOOR", 0.0),
+    "closer search where most tasks end": ("inspection", "_CLOSELY", ()),
+    "slots": ("forecast", "_SLOT", 1e-6),
+    "free phase of first looks": ("forecast", "_SPREAD", 0.0),
+}
+
+
+@contextmanager
+def patched(patch: Patch | None) -> Iterator[None]:
+    """Replace something in a room for a while."""
+    if patch is None:
+        yield
+        return
+    room, path, value = patch
+    owner: Any = importlib.import_module(f"{WHERE}.{room}")
+    *names, last = path.split(".")
+    for name in names:
+        owner = getattr(owner, name)
+    before = owner.__dict__[last]
+    setattr(owner, last, value)
+    try:
+        yield
+    finally:
+        setattr(owner, last, before)
+
+
+def cost(name: str, patch: Patch | None, seeds: tuple[int, ...], jobs: int) -> float:
+    """Return our cost of a job on one service, seconds."""
+    service = next(service for service in services() if service.name == name)
+    with patched(patch):
+        return Life([live(Ours(), service.live(Random(seed), jobs), Random(seed + 1)) for seed in seeds]).cost()
+
+
+def constants() -> Iterator[tuple[str, Patch]]:
+    """Go through all constants of the forecast, halved and doubled."""
+    for room in ROOMS:
+        for name, value in vars(importlib.import_module(f"{WHERE}.{room}")).items():
+            if name.startswith("_") and name.isupper() and isinstance(value, int | float) and value:
+                for factor in (0.5, 2.0):
+                    yield f"{room}.{name} = {value:g} * {factor:g}", (room, name, type(value)(value * factor))
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pacing.ablation", description=__doc__)
+    parser.add_argument("--constants", action="store_true", help="halve and double constants instead")
+    parser.add_argument("--quick", action="store_true", help="fewer jobs")
+    arguments = parser.parse_args()
+    names = [service.name for service in services()]
+    measure: Callable[..., float] = partial(cost, seeds=(101,) if arguments.quick else (101, 102, 103), jobs=100)
+    with ProcessPoolExecutor() as pool:
+        full = list(pool.map(measure, names, [None] * len(names)))
+        for idea, patch in constants() if arguments.constants else IDEAS.items():
+            ratios = [
+                without / all_on
+                for without, all_on in zip(pool.map(measure, names, [patch] * len(names)), full, strict=True)
+            ]
+            mean = math.exp(sum(map(math.log, ratios)) / len(ratios)) - 1.0
+            worst = sorted(zip(ratios, names, strict=True), reverse=True)[:3]
+            losers = ", ".join(f"{name} {ratio - 1.0:+.0%}" for ratio, name in worst)
+            print(f"{idea:44} {mean:+7.2%}   {losers}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
