@@ -1,7 +1,7 @@
 """One job of a batch: what is wanted, where it stands, what came of it."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -177,18 +177,21 @@ class Board:
     def seconds_left(self, now: float) -> float | None:
         """Forecast the end of the batch; `None` while too little is known.
 
-        Two forecasts, of which the later one counts. Running tasks end when the poller expects them to. And all that is
-        left is made at the pace so far, where a video half made counts half: between two bursts of ends, and before the
-        first, whole videos alone would tell nothing.
+        All that is left is made at the pace so far, where a video half made counts half: between two bursts of ends,
+        and before the first, whole videos alone would tell nothing. Those in work end when the poller expects them to,
+        if that is later. Before there is a pace, the poller's forecasts of all that was sent have to do.
         """
-        left = sorted(left for job in self.running if (left := job.seconds_left(now)) is not None)
-        # One forecast in twenty may have gone astray; it shall not set the clock for all.
-        forecast = left[round(0.95 * (len(left) - 1))] if left else None
         half_made = sum(job.share(now) for job in self.running)
         made = self.ended - len(self.ended_before) + half_made
         began = self._first_paid or self.started_at
         if made >= ENOUGH:
             pace = (now - began) / made * (len(self.jobs) - self.ended - half_made)
-            return max(forecast or 0.0, pace)
-        all_known = len(left) == len(self.running) and not self.counts["waiting"]
-        return forecast if all_known else None
+            return max(pace, *_all_but_astray(job.seconds_left(now) for job in self.running if job.state != "queued"))
+        left = [job.seconds_left(now) for job in self.running]
+        return None if None in left or self.counts["waiting"] else max(_all_but_astray(left))
+
+
+def _all_but_astray(seconds: Iterable[float | None]) -> list[float]:
+    """Leave out what nobody knows, and the latest of twenty: one gone astray shall not set the clock for all."""
+    known = sorted(each for each in seconds if each is not None)
+    return known[: round(0.95 * (len(known) - 1)) + 1] or [0.0]
