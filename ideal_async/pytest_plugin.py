@@ -75,7 +75,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.fixture
 def ideal_sandbox(request: pytest.FixtureRequest) -> "Generator[Sandbox]":
-    """The whole service, in process: `.transport`, `.app`, `.credits`, `.created`, `.faults`.
+    """The whole service, in process: `.transport`, `.app`, `.credits`, `.created`, `.requests`, `.faults`.
 
     It is a thousand times as fast as the real one, and in virtual time (`ideal_virtual_time`) exactly as slow. The
     marker `@pytest.mark.ideal_sandbox(credits=30, faults="submit 1: drop after")` passes arguments to it.

@@ -55,7 +55,6 @@ def create_app() -> FastAPI:
         return {
             "pid": os.getpid(),
             "waiting": len(client._poller),
-            "looks": client._poller.looks,
             "looks in flight": client._poller._in_flight,
             "API slots": client._session._slots.borrowed_tokens,
             "POST slots": client._session.post_slots.borrowed_tokens,

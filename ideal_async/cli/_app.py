@@ -363,6 +363,20 @@ def sandbox(
     ideal-async sandbox --faults hostile --seed 7
     ```
 
+    **Faults**, one a line: which call, a colon, what happens
+
+    ```text
+    submit 2: drop after                    created and paid, and the answer was lost
+    look 10%: 502 html by nginx             somebody in between, now and then
+    look 3-5: 429 retry-after date+30
+    submit: envelope code=200               other words for the truth
+    look: say Success=SUCCESS
+    look: packed gzip gzip                  bodies as no client likes them
+    download 1: endless
+    task 3: url after 20                    results late, or never
+    task 4: fail as Cancelled
+    ```
+
     Args:
         host: To listen on; others than this computer can reach it only if you choose so.
         port: 0 takes any free one.
@@ -373,7 +387,7 @@ def sandbox(
         seed: Chooses the dice.
         images: A folder of photographs, served under /images/.
         faults: A script of what goes wrong, one fault a line; or the name of a profile, hostile, for the worst day of a
-            service. `python -m pydoc ideal_async.sandbox` has the language.
+            service. `python -m pydoc ideal_async.sandbox` has the whole language.
         render: Make videos; without, results are stand-ins.
         url_lifetime: Seconds for which a result URL works; by default for ever.
         http_errors: Answer errors with an HTTP status of their own; the vendor's page names none.

@@ -15,20 +15,13 @@ from ._effects import (
     Endless,
     Envelope,
     Expire,
-    Fail,
     Garble,
     Hide,
     Id,
-    LateFile,
-    LateUrl,
     Pack,
-    Percentage,
-    Prohibit,
     Respond,
     Say,
     Show,
-    Sign,
-    Takes,
     Truncate,
 )
 from ._faults import Fault, When
@@ -37,6 +30,7 @@ from ._log import Exchange
 from ._sandbox import Receipt, Sandbox
 from ._script import LANGUAGE, read_faults
 from ._server import serve, serve_forever
+from ._task_effects import Fail, LateFile, LateUrl, Percentage, Prohibit, Sign, Takes
 from ._world import Entry
 
 __all__ = [

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 import attrs
 
 from ._codes import Refused, failure, success, write_json
-from ._effects import LateUrl, UrlForm
 from ._http import Answer
+from ._task_effects import LateUrl, UrlForm
 from ._world import Task, World
 
 

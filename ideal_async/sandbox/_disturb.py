@@ -33,10 +33,10 @@ from ._effects import (
     Say,
     Show,
     Truncate,
-    plain,
 )
 from ._garble import bomb, garble, pack
 from ._http import Answer, Dropped
+from ._spelling import plain
 
 #: What object stores say when a presigned URL is too old.
 EXPIRED = Answer(

@@ -1,11 +1,11 @@
-"""What can go wrong, as values. Each prints as the words that `_script` reads."""
+"""What can go wrong with a call, as values. Each prints as the words that `_script` reads."""
 
-import json
-import math
-import re
 from typing import Any, Literal
 
 import attrs
+
+from ._spelling import plain, write_fields, write_value
+from ._task_effects import Fail, LateFile, LateUrl, Percentage, Prohibit, Sign, Takes, TaskEffect
 
 #: What an answer of somebody in between consists of.
 Body = Literal["text", "html", "portal", "empty"]
@@ -15,9 +15,6 @@ IdForm = Literal["text", "rounded", "float", "null"]
 
 #: What is wrong with the text of an answer: see `_garble`.
 Flaw = Literal["latin-1", "newline", "surrogate", "bom", "utf-16", "long"]
-
-#: What a result URL looks like while it is not there yet.
-UrlForm = Literal["empty", "null", "missing", "relative"]
 
 
 @attrs.frozen
@@ -216,79 +213,8 @@ class Garble:
         return f"garbled {self.flaw}"
 
 
-@attrs.frozen
-class Fail:
-    """The task ends as Failed and is refunded; or it ends under another *status*, and is not: nobody promised it."""
-
-    status: str = "Failed"
-
-    def __str__(self) -> str:
-        return "fail" if self.status == "Failed" else f"fail as {write_value(self.status)}"
-
-
-@attrs.frozen
-class Prohibit:
-    """The task ends with prohibited output: looks answer 9038, and it is refunded."""
-
-    def __str__(self) -> str:
-        return "prohibit"
-
-
-@attrs.frozen
-class Percentage:
-    """The task shows these percentages in equal shares of its time; a single one is stuck."""
-
-    values: tuple[int, ...] = attrs.field(converter=tuple[int, ...], validator=attrs.validators.min_len(1))
-
-    def __str__(self) -> str:
-        return " ".join(["percentage", *map(str, self.values)])
-
-
-@attrs.frozen
-class Takes:
-    """The task needs *seconds* of processing, before `speed`; infinity means for ever."""
-
-    seconds: float = attrs.field(validator=attrs.validators.ge(0))
-
-    def __str__(self) -> str:
-        return "never ends" if self.seconds == math.inf else f"takes {plain(self.seconds)}"
-
-
-@attrs.frozen
-class LateUrl:
-    """For *seconds* after its end the task says Success, but its `resultUrl` is no URL yet; infinity means for ever.
-
-    It is empty, null, missing, or relative: a path without a host.
-    """
-
-    seconds: float
-    form: UrlForm = "empty"
-
-    def __str__(self) -> str:
-        return f"url {'never' if self.seconds == math.inf else f'after {plain(self.seconds)}'} {self.form}"
-
-
-@attrs.frozen
-class LateFile:
-    """For *seconds* after the end of the task its result URLs answer 404: the CDN has not heard of them yet."""
-
-    seconds: float
-
-    def __str__(self) -> str:
-        return f"file after {plain(self.seconds)}"
-
-
-@attrs.frozen
-class Sign:
-    """The result URLs are signed: any other target on the wire, %2F and %27 unescaped for instance, answers 403."""
-
-    def __str__(self) -> str:
-        return "signed"
-
-
 AnswerEffect = Drop | Respond | Delay | Truncate | Cut | Drip | Endless | Pack | Bomb
 CallEffect = AnswerEffect | Expire | Show | Hide | Say | Id | Envelope | Garble
-TaskEffect = Fail | Prohibit | Percentage | Takes | LateUrl | LateFile | Sign
 Effect = CallEffect | TaskEffect
 
 _ANY_ANSWER = (Drop, Respond, Delay, Truncate, Cut, Drip, Endless, Pack, Bomb)
@@ -300,41 +226,3 @@ EFFECTS: dict[str, tuple[type, ...]] = {
     "download": (*_ANY_ANSWER, Expire),
     "task": (Fail, Prohibit, Percentage, Takes, LateUrl, LateFile, Sign),
 }
-
-
-def plain(number: float) -> str:
-    """A number without an exponent or needless zeros.
-
-    >>> plain(50.0), plain(0.1 * 3)
-    ('50', '0.3')
-    """
-    return f"{number:.10f}".rstrip("0").rstrip(".")
-
-
-def read_value(text: str) -> Any:
-    """What `show NAME=` is followed by: JSON, or else just a word."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def write_value(value: Any) -> str:
-    """As one word that `read_value` reads.
-
-    >>> write_value("Paused"), write_value(5), write_value(None)
-    ('Paused', '5', 'null')
-    """
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_/][\w+:/.-]*", value, re.ASCII) and read_value(value) == value:
-        return value
-    # A script's words stand between spaces, so those inside a value are escaped.
-    return json.dumps(value, separators=(",", ":")).replace(" ", "\\u0020").replace("#", "\\u0023")
-
-
-def write_fields(fields: dict[str, Any]) -> list[str]:
-    """A word for each field.
-
-    >>> write_fields({"status": "Paused", "eta": 5})
-    ['status=Paused', 'eta=5']
-    """
-    return [f"{name}={write_value(value)}" for name, value in fields.items()]

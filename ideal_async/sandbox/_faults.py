@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 import attrs
 
-from ._effects import EFFECTS, CallEffect, Effect, TaskEffect, plain
+from ._effects import EFFECTS, CallEffect, Effect
+from ._spelling import plain
+from ._task_effects import TaskEffect
 from ._timing import roll
 
 Call = Literal["submit", "look", "download", "task"]

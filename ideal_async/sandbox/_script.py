@@ -15,25 +15,19 @@ from ._effects import (
     Endless,
     Envelope,
     Expire,
-    Fail,
     Garble,
     Hide,
     Id,
-    LateFile,
-    LateUrl,
     Pack,
-    Percentage,
-    Prohibit,
     Respond,
     Say,
     Show,
-    Sign,
-    Takes,
     Truncate,
-    read_value,
 )
 from ._faults import Call, Fault, When
 from ._hostile import PROFILES
+from ._spelling import read_value
+from ._task_effects import Fail, LateFile, LateUrl, Percentage, Prohibit, Sign, Takes
 
 LANGUAGE = """\
 Scripted faults are lines, for an argument, a file, an HTTP request or a test: WHICH CALL: WHAT HAPPENS.

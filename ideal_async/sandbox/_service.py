@@ -11,12 +11,13 @@ import attrs
 
 from ._answers import Appearance, is_within, show_task
 from ._codes import API_KEY_INVALID, Refused
-from ._effects import CallEffect, Fail, LateFile, LateUrl, Percentage, Prohibit, Sign, Takes, TaskEffect
+from ._effects import CallEffect
 from ._faults import Fault, Script
 from ._files import File, stand_in
 from ._http import Request
 from ._orders import Order
 from ._studio import Delivery, FetchImage, Reel, Studio
+from ._task_effects import Fail, LateFile, LateUrl, Percentage, Prohibit, Sign, Takes, TaskEffect
 from ._world import Account, Clip, Ending, Task, World
 
 
