@@ -366,7 +366,7 @@ def sandbox(
     **Faults**, one a line: which call, a colon, what happens
 
     ```text
-    submit 2: drop after                    created and paid, and the answer was lost
+    submit 2: drop after                    paid, and the answer was lost
     look 10%: 502 html by nginx             somebody in between, now and then
     look 3-5: 429 retry-after date+30
     submit: envelope code=200               other words for the truth
