@@ -58,6 +58,8 @@ class ApiKey:
     def _words(self, error: BaseException) -> str:
         """Return what an exception says when it is shown, unless it says nothing else with its arguments redacted."""
         error.args = tuple(self._redact_value(value) for value in error.args)
+        if isinstance(error, BaseExceptionGroup):
+            return " ".join([str(error), *map(self._words, error.exceptions)])
         return f"{error} {error!r}"
 
     def _stand_in(self, error: BaseException) -> BaseException:

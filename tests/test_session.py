@@ -570,6 +570,76 @@ async def test_without_a_number_of_seconds_the_brake_grows_by_itself(retry_after
 
 
 @pytest.mark.anyio
+async def test_a_later_short_wish_does_not_shorten_a_longer_brake() -> None:
+    """Two looks were on their way; the first was asked for a minute, the second for a second."""
+    asked = {"1": "60", "2": "1"}
+
+    async def respond(request: httpx.Request) -> httpx.Response:
+        number = request.url.params["taskId"]
+        if number not in asked:
+            return look()
+        await anyio.sleep(float(number))
+        return httpx.Response(429, headers={"Retry-After": asked[number]})
+
+    service = Service(look=respond)
+    session = session_of(service)
+    async with anyio.create_task_group() as tasks:
+        for task_id in (1, 2):
+            tasks.start_soon(session.look, task_id)
+    assert anyio.current_time() == service.times[0] + 2
+    await session.look(3)
+    assert service.times[2] == pytest.approx(service.times[0] + 1 + 60)
+
+
+@pytest.mark.anyio
+async def test_a_brake_that_is_put_on_again_meanwhile_is_heeded_again() -> None:
+    """Whoever waits for its end looks once more before going."""
+    asked = {"1": (1.0, "5"), "2": (4.0, "20")}
+
+    async def respond(request: httpx.Request) -> httpx.Response:
+        number = request.url.params["taskId"]
+        if number not in asked:
+            return look()
+        after, seconds = asked[number]
+        await anyio.sleep(after)
+        return httpx.Response(429, headers={"Retry-After": seconds})
+
+    service = Service(look=respond)
+    session = session_of(service)
+    async with anyio.create_task_group() as tasks:
+        for task_id in (1, 2):
+            tasks.start_soon(session.look, task_id)
+        await anyio.sleep(2)
+        tasks.start_soon(session.look, 3)  # braked until second 6, and then until second 24
+    assert service.times[2] == pytest.approx(service.times[0] + 4 + 20)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("value", ["0", "0.0", "Wed, 21 Oct 2015 07:28:00 GMT"])
+async def test_a_wish_for_no_pause_is_no_reason_to_hurry(value: str) -> None:
+    """Our own backoff is the floor: five POSTs, not a hundred in no time."""
+    service = Service(submit=answer(None, 429, status=429, **{"Retry-After": value}))
+    session = session_of(service)
+    await submit(session)
+    pauses = [later - earlier for earlier, later in zip(service.times, service.times[1:], strict=False)]
+    assert len(pauses) == 4
+    for pause, longest in zip(pauses, (0.5, 1.0, 2.0, 4.0), strict=True):
+        assert longest / 2 <= pause
+
+
+@pytest.mark.anyio
+async def test_a_date_is_waited_for_by_the_clock_that_wrote_it() -> None:
+    """The answer's own `Date`, whatever ours says; and fractions count."""
+    dated = {"Date": "Wed, 21 Oct 2015 07:28:00 GMT", "Retry-After": "Wed, 21 Oct 2015 07:29:00 GMT"}
+    for headers, seconds in ((dated, 60.0), ({"Retry-After": "59.97"}, 59.97)):
+        service = Service(look=[httpx.Response(429, headers=headers), look()])
+        session = session_of(service)
+        await session.look(1)
+        await session.look(2)
+        assert service.times[1] - service.times[0] == pytest.approx(seconds)
+
+
+@pytest.mark.anyio
 async def test_an_error_that_asks_for_nothing_slows_nobody() -> None:
     """A wrong id is no reason to brake."""
     service = Service(look=[answer(None, 1011), look()])
@@ -780,6 +850,87 @@ async def test_the_key_is_in_no_message(reply: Any, caplog: pytest.LogCaptureFix
         assert isinstance(outcome, Failure)
         assert KEY not in repr(outcome) + str(outcome.error) + repr(outcome.error.__dict__)
     assert KEY not in repr(session) + repr(vars(session)) + caplog.text
+
+
+def circle() -> Exception:
+    """An error that is its own cause, at one remove: some mocking tools make such."""
+    error, other = httpx.ReadError(f"lost {KEY}"), ValueError("broken")
+    error.__cause__, other.__cause__ = other, error
+    return error
+
+
+def group() -> Exception:
+    return ExceptionGroup("several", [ValueError(f"bad {KEY}"), KeyError("another")])
+
+
+def group_of_os_errors() -> Exception:
+    return ExceptionGroup("several", [OSError(5, f"broken {KEY}")])
+
+
+def noted() -> Exception:
+    error = httpx.ReadError("lost")
+    error.add_note(f"while sending {KEY}")
+    error.__cause__ = ValueError(f"Illegal header value {KEY.encode()!r}", KEY.encode(), [KEY])
+    return error
+
+
+class Stubborn(Exception):
+    """Says the key whatever its arguments are."""
+
+    def __str__(self) -> str:
+        """Say it."""
+        return f"broken {KEY}"
+
+
+def stubborn() -> Exception:
+    error = httpx.ReadError("lost")
+    error.__context__ = Stubborn()
+    return error
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("broken", [circle, group, group_of_os_errors, noted, stubborn])
+async def test_the_key_is_in_no_traceback(broken: Callable[[], Exception]) -> None:
+    """Not in a cause, a context, a note or a group; and a circle ends."""
+    for outcome in (
+        await submit(session_of(Service(submit=broken()))),
+        await session_of(Service(look=broken())).look(ID),
+    ):
+        assert isinstance(outcome, Failure)
+        assert "lost" in str(outcome.error) or "several" in str(outcome.error)
+        shown = "".join(traceback.format_exception(outcome.error))
+        assert KEY not in shown
+        assert "<API key>" in shown or broken is group_of_os_errors
+
+
+@pytest.mark.anyio
+async def test_the_key_is_in_no_answer_that_is_kept(caplog: pytest.LogCaptureFixture) -> None:
+    """The far side repeats it in a status, in unknown fields and in words, also as JSON escapes it."""
+    service = Service(
+        submit=httpx.Response(404, text=f"nobody {KEY}", headers={"Server": f"nginx {KEY}", "Location": f"/{KEY}"}),
+        look=look(f"odd {KEY}", echo={"headers": [f"APIKEY: {KEY}"]}),
+    )
+    session = session_of(service)
+    failure = await submit(session)
+    assert isinstance(failure, Failure)
+    assert isinstance(failure.error, NotTheApi)
+    assert KEY not in repr(failure.error.__dict__) + str(failure.error)
+    task = await session.look(ID)
+    assert isinstance(task, Task)
+    assert KEY not in repr(task.raw) + task.status
+    assert KEY not in caplog.text
+    slashed = "sk/do/not/show/me"
+    escaped = Service(look=httpx.Response(200, content=look(f"odd {slashed}").content.replace(b"/", b"\\/")))
+    session = Session(
+        api_key=slashed,
+        base_url=check_base_url(BASE_URL),
+        transports=Transports.of_transport(escaped),
+        requests_at_once=1,
+        retry=Retry(),
+    )
+    task = await session.look(ID)
+    assert isinstance(task, Task)
+    assert task.status == "odd <API key>"
 
 
 @pytest.mark.anyio

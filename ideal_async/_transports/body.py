@@ -46,8 +46,9 @@ class Unpacker:
         unpacked = bytearray()
         try:
             while data and len(unpacked) < limit:
-                if self._inflate.eof:
-                    if not data.startswith(_GZIP):  # gzip may have several members; what else follows is nothing
+                if self._inflate.eof:  # gzip may have several members; what else follows is nothing
+                    self._held = data if data == _GZIP[:1] else b""
+                    if not data.startswith(_GZIP):
                         break
                     self._begin(data)
                 unpacked += self._inflate.decompress(data, limit - len(unpacked))
