@@ -1,5 +1,7 @@
 """What the journal costs: writes per second, writes per commit, CPU per write, and what it adds to a submit.
 
+A submit writes intent and id; the confirmation between them only reads, and counts with both.
+
 python -m benchmarks.journal [folder on the disk to measure]
 """
 
@@ -11,11 +13,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from ideal_async import ImageToVideo
-from ideal_async._journal import Intent, Journal
+from ideal_async._journal import Cap, Intent, Journal
 
 API = "https://api.ideal.house:443"
 ROOM = ImageToVideo("https://example.com/room.jpg", duration=5, resolution="720p", prompt="Gentle camera zoom in")
@@ -26,7 +29,7 @@ def submit(journal: Journal) -> float:
     """Write what a submit writes, intent and id; return the seconds it took."""
     start = time.perf_counter()
     intent = journal.intend(API, None, ROOM, 20)
-    if isinstance(intent, Intent):
+    if isinstance(intent, Intent) and journal.confirm(intent):
         journal.submitted(intent, int(intent.key[:15], 16))
     return time.perf_counter() - start
 
@@ -107,7 +110,11 @@ def fsyncs_per_second(folder: Path) -> float:
 
 def measure_opening(path: Path) -> None:
     """Print how long opening, reading and closing a journal of some thousand entries takes."""
+    cap = Cap(10**9, datetime.now(UTC) - timedelta(days=30))
     steps: list[tuple[str, Callable[[Journal], object]]] = [
+        ("intend", lambda journal: journal.intend(API, None, ROOM, 20) and 1),
+        ("intend under a cap", lambda journal: journal.intend(API, None, ROOM, 20, cap=cap) and 1),
+        ("idle", lambda journal: journal.idle()),
         ("entries", lambda journal: sum(1 for _ in journal.entries())),
         ("spent, 1000 keys", lambda journal: journal.spent(API, map(str, range(1000)))),
     ]

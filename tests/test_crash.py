@@ -156,7 +156,7 @@ def reconcile(server: CountingServer, path: Path) -> int:
             if entry.state == "unknown":
                 doubts += 1
                 if not server.created[entry.key]:
-                    journal.release(entry.key)
+                    journal.release(entry.key, force=True)
     return doubts
 
 

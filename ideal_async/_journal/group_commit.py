@@ -138,8 +138,10 @@ class GroupCommit:
         self.check()
         with self._reading:
             self.check()
-            with translate_errors(self._path):
+            try:
                 return work(self._reader)
+            except FAILURES as error:
+                raise journal_failed(error, self._path) from error
 
     def write(self, work: Callable[[sqlite3.Connection], T], *, owed: object = None) -> T:
         """Run *work* in a transaction and return its result once that is on the disk.
@@ -185,8 +187,10 @@ class GroupCommit:
             JournalFailed: It does not.
         """
         if self._place is not None:
-            with translate_errors(self._path):
+            try:
                 self._place.check()
+            except OSError as error:
+                raise journal_failed(error, self._path) from error
 
     def owed(self) -> list[Any]:
         """Return what is not written yet though it has happened, newest first."""

@@ -359,6 +359,8 @@ class FileStore:
     def _claim(self) -> Owner:
         """Be alive, from the first intent on: who only reads leaves no lock file."""
         self._commits.check()
+        if self._owner is not None:
+            return self._owner
         with self._claiming, translate_errors(self._path):
             if self._owner is None:
                 self._commits.check_place()
