@@ -6,23 +6,26 @@ The yardstick
     its discovery. Two looks at one task are never closer than `Pacing.min_interval`, nor further apart than
     `Pacing.max_interval`; within these bounds the moment is free.
 
-Four experts
+Five experts
     How long a running task has left is a question of survival, as in reliability engineering: it is known to have run
-    at its last look, and ends at some later moment. Four experts each predict a survival function (`survival`) of the
+    at its last look, and ends at some later moment. Five experts each predict a survival function (`survival`) of the
     seconds left:
 
     ==========  ==========================================  ==========================================================
     expert      knows                                       predicts
     ==========  ==========================================  ==========================================================
     prior       the age of the task                         a Pareto distribution around the usual 75 s
-    history     how long ended tasks of its kind took       their distribution, given that this one has lived so long
+    history     how long ended tasks of its kind took,      their distribution, given that this one has lived so long
+                or those that run say they will take
     percentage  what share of the time percentages meant    time so far / share, with the error that this had so far
+    pattern     what ended tasks showed at each share       the durations that make what this one showed likely
     queue       waitNumber, the pace of the queue, history  places * seconds a place + a usual task
     ==========  ==========================================  ==========================================================
 
     Percentages mean what they meant in ended tasks (`progress.ProgressCurve`), and until there are any, a straight
-    line. A service that counts in steps, stays at 0 for half of the time or at 99 for a third is as good as a truthful
-    one, if it always does so. One that does so at random gets the wide distribution that it deserves.
+    line. Where they come in steps, or stay at 0 or at 99 for long, the moment at which they change tells more than
+    their value: that is what the pattern sees. A percentage that falls begins a new attempt. Percentages at random get
+    the wide distribution that they deserve.
 
 Their weights
     Each expert predicts the chance that the next look finds the task running. What the look finds is evidence for or
@@ -33,10 +36,11 @@ Their weights
 
 Many at once
     Hundreds of tasks submitted at once need not each find out alone which expert to believe. The evidence of the tasks
-    that run now counts for the others of their kind before any of them has ended, and so does how straight their
-    percentages are (`pooled`). What nobody can know yet is where percentages lead that have led to no end so far. Every
-    tenth task is therefore a scout: until three have ended it is never left alone for longer than half of its age, and
-    when one ends long before its percentage predicted it, all others are replanned.
+    that run now counts for the others of their kind before any of them has ended, and so do how straight their
+    percentages are, and how long they say they will take (`pooled`). When a first look is due, it is reconsidered in
+    view of that. What nobody can know yet is where percentages lead that have led to no end so far. Some tasks are
+    therefore scouts: until three have ended they are never left alone for longer than half of their age, and when one
+    ends long before its percentage predicted it, all others are replanned.
 
     An end is only known to lie between two looks. Where, the mixture of all experts says, and everything is learned
     from that distribution (the E and M steps of the EM algorithm), so that looks far apart teach too. Old evidence
@@ -45,7 +49,16 @@ Many at once
 Without any evidence
     The first look comes 5 to 6 s after submission, and the next ones about every 5 s, slowly stretching as the task
     outlives what is usual. Percentages that rise steadily are believed after a few looks. A task resumed by its id, of
-    unknown age, is looked at within a second.
+    unknown age, is looked at within about a second.
+
+One client, one process
+    Looks that are nearly due go together: they fall on slots a quarter of a second apart, the earlier or the later one
+    by its cost. Each client has a phase of its own, so that many clients do not look all at once.
+
+Constants
+    Where no source stands beside it, a constant was chosen on benchmarks/pacing, where the cost is flat around it:
+    ``python -m benchmarks.pacing.ablation --constants`` halves and doubles each. Without ``--constants`` it prints what
+    each idea earns.
 
 From predictions to a moment: `inspection`. What it comes to on services truthful and not:
 ``python -m benchmarks.pacing``.

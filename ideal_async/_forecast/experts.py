@@ -17,7 +17,12 @@ _PRIOR_START = 0.1  # what is added to it while nothing is known of the kind
 _SHY = 3.0  # tasks after which history is given half of its weight
 _INHERITED_COUNT = 0.5  # tasks that the history of other kinds counts for, at most
 _OUTLIVED = 0.02  # of a task; history that has less left at some age says nothing about it
-_PIECES_A_SECOND, _LEAST_PIECES, _MOST_PIECES = 2.0, 4, 40  # resolution of an end between two looks
+_TRIFLE = 0.005  # share of an end that is spread evenly, against predictions that are all wrong
+_PIECES_A_SECOND, _LEAST_PIECES, _MOST_PIECES = (
+    2.0,
+    4,
+    40,
+)  # half a second is all that looks 5 s apart can tell; at most 40 for the CPU
 
 
 def predict(track: Track, pace: QueuePace) -> Predictions:
@@ -104,7 +109,7 @@ def distribute_end(track: Track, predictions: Predictions, now: float) -> Ends:
     pieces = min(max(int(_PIECES_A_SECOND * passed), _LEAST_PIECES), _MOST_PIECES)
     chances = [mixture.chance(passed * i / pieces) for i in range(pieces + 1)]
     # A trifle is spread evenly: where all experts are wrong, the end is anywhere.
-    trifle = 0.005 * (chances[0] - chances[-1]) / pieces + 1e-9
+    trifle = _TRIFLE * (chances[0] - chances[-1]) / pieces + 1e-9
     masses = [chances[i] - chances[i + 1] + trifle for i in range(pieces)]
     total = sum(masses)
     return [(track.seen_at + passed * (i + 0.5) / pieces, mass / total) for i, mass in enumerate(masses)]

@@ -97,12 +97,12 @@ class Forecast:
             return soon / self._speed
         passed = max(now - track.seen_at, 0.0)
         least, spread = max(self._settings.min_interval - passed, soon), 0.0 if track.scout else _SPREAD
-        track.planned_with = track.history.expected.count
+        track.planned_with = math.inf if track.history.durations.count else track.history.expected.count
         return self._decide(track, least, passed=passed, spread=spread, roll=roll)
 
     def reconsider(self, track: Track, *, now: float, roll: float) -> float:
         """Return the delay to the first look at a task that is due now, in view of what others have shown since."""
-        if track.planned_with == track.history.expected.count or track.scout or track.submitted_at is None:
+        if track.planned_with in (math.inf, track.history.expected.count) or track.scout or track.submitted_at is None:
             return 0.0
         delay = self.first(track, now=now, roll=roll)
         return delay if delay * self._speed > _WORTH_WAITING else 0.0

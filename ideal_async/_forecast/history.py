@@ -17,7 +17,7 @@ _MIDDLES = [_LEAST * math.exp(_CELL * (i + 0.5)) for i in range(_CELLS)]
 _EDGES = [_LEAST * math.exp(_CELL * i) for i in range(_CELLS + 1)]
 _FORGET = 0.985  # a task counts half as much as one that ended 46 tasks later
 _FORGET_EVIDENCE = 0.95  # an expert's log weight from one task counts half as much 14 tasks later
-_PRIOR_SIGMA = 0.35  # of the logarithm of durations, before any was seen
+_PRIOR_SIGMA = 0.35  # of the logarithm of durations, before any was seen: half of them within 60 to 95 s
 _INHERITED = 0.3  # share of the experts' log weights that a new kind starts with
 _PERCENTAGE_STEP = 0.2  # weight of the latest task in the share of tasks that show percentages
 
@@ -158,7 +158,7 @@ class ConditionalSurvival:
 
 _SLOWEST = 3600.0  # seconds a place: a queue that stands still would otherwise predict no end at all
 _STANDSTILL = 1e-9  # places; a divisor that is not zero
-_BUSY_STEP = 0.1
+_BUSY_STEP = 0.1  # about the last ten tasks count
 _FORGET_PLACES = 0.98  # about the last fifty moves of the queue count
 
 

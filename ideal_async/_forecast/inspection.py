@@ -33,7 +33,7 @@ _AIMED_PER_SECOND = 1 / 90
 # decision becomes a third cheaper, which is a quarter of the CPU of a look on the fast transport.
 _STRIDE = 1.2
 
-_CLOSELY = (0.2, 0.4, 0.6, 0.8)  # where to try between two moments among which most tasks end
+_CLOSELY = (0.2, 0.4, 0.6, 0.8)  # where to try between the two moments between which most tasks end
 
 _NEARLY = 0.95  # of looks informative or not: the rest is not worth evaluating S more often
 

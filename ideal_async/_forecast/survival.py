@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Protocol
 
-_DAY = 86_400.0
+_DAY = 86_400.0  # seconds; a prediction beyond it is of no use to anybody
 
 
 class Survival(Protocol):
