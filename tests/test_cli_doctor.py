@@ -1,6 +1,8 @@
 """`ideal-async doctor`: what it looks at, what it says about it, and that it costs nothing."""
 
 import json
+import os
+import shutil
 import socket
 import threading
 import time
@@ -119,8 +121,9 @@ def test_a_clock_that_is_wrong(
     [
         (Answer(503, b"down"), 3, "has trouble"),
         (Answer(429, b"slow down"), 3, "has trouble"),
-        (Answer(200, b"<html>Log in to the hotel's network</html>"), 3, "something else answers for"),
+        (Answer(200, b"<html>Log in to the hotel's network</html>"), 3, "is somebody else (HTTP 200)"),
         (Answer(200, NO_TASK), 0, "answers"),
+        (Answer(200, b'{"code": 1003, "message": "INTERNAL_ERROR", "data": null}'), 3, "has trouble"),
     ],
 )
 def test_a_service_with_trouble(
@@ -149,11 +152,11 @@ def test_nobody_there(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Writable, and with room for some videos."""
-    monkeypatch.setattr(_doctor.shutil, "disk_usage", lambda _: FREE(10**8))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: FREE(10**8))
     assert _doctor._look_at_disk(tmp_path).verdict == "look"
-    monkeypatch.setattr(_doctor.shutil, "disk_usage", lambda _: FREE(10**11))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: FREE(10**11))
     assert _doctor._look_at_disk(tmp_path).words == "100.0 GB free here"
-    monkeypatch.setattr(_doctor.os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
     found = _doctor._look_at_disk(tmp_path)
     assert (found.verdict, found.code) == ("bad", 1)
     assert "choose another place with --out" in found.words

@@ -24,7 +24,7 @@ from ideal_async import (
     Unauthorized,
 )
 from ideal_async.__main__ import main
-from ideal_async.cli import _app, _demo, _doctor, _endings, _journal, _prices, _results, _run, _tasks
+from ideal_async.cli import _app, _demo, _doctor, _endings, _journal, _prices, _results, _run, _tasks, _terminal
 from ideal_async.cli._files import alone_in
 from ideal_async.cli._job import Job
 from ideal_async.cli._terminal import Refused
@@ -290,6 +290,59 @@ def test_a_foreign_lock_is_not_touched(monkeypatch: pytest.MonkeyPatch, capsys: 
     Path("videos/.ideal-async").write_text("not ours, and long enough to be told from an empty file" * 40)
     assert main(["batch", ROOM, *SMALL, "--yes"]) == 2
     assert "videos/.ideal-async is another program's file: move it away" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told apart from one in which somebody is at work."""
+
+    class ReadOnly(sqlite3.Connection):
+        def execute(self, *_: object) -> sqlite3.Cursor:  # type: ignore[override]  # whatever it is asked
+            raise sqlite3.OperationalError("attempt to write a readonly database")
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda path, **options: connect(path, factory=ReadOnly, **options))
+    with (
+        pytest.raises(Refused, match="cannot be used: attempt to write a readonly database"),
+        alone_in(tmp_path, "demo"),
+    ):
+        pass
+
+
+def test_closed_streams_are_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file of videos gets the number of one that is closed; what is written there is lost, and nothing else."""
+    opened: list[str] = []
+    true_stat = os.fstat
+
+    def fail_for_one(number: int) -> os.stat_result:
+        if number == 1:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        return true_stat(number)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fstat", fail_for_one)
+        patched.setattr(os, "open", lambda path, _: opened.append(path))
+        monkeypatch.setattr("sys.stdout", None)
+        monkeypatch.setattr("sys.stdin", None)
+        _terminal.prepare_streams()
+    assert opened == [os.devnull]
+    assert sys.stdout.name == sys.stdin.name == os.devnull
+    for stream in (sys.stdout, sys.stdin):
+        stream.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [({"api_key": "other"}, 2, "set IDEAL_HOUSE_API_KEY to a key of your account"), ({"credits": 5}, 3, "9051")],
+)
+def test_generate_says_why_nothing_was_sent(
+    options: dict[str, Any], code: int, words: str, service: Start, capsys: Capture
+) -> None:
+    """A key that is refused, an account that is empty: the reason, and the exit code of a batch."""
+    sandbox = service(**options)
+    Path("key").write_text("sandbox")
+    assert main(["generate", ROOM, *SMALL, "--api-key-file", "key", *QUICK]) == code
+    assert words in capsys.readouterr().err
+    assert not sandbox.created
 
 
 def test_a_demo_writes_over_no_batch(service: Start, capsys: Capture) -> None:

@@ -15,7 +15,7 @@ import anyio
 import attrs
 import httpx
 
-from ideal_async import ApiError, AsyncClient, IdealError, RateLimited, ServerError, Unauthorized, redact_url
+from ideal_async import ApiError, AsyncClient, IdealError, Unauthorized, redact_url
 
 from ._connection import Connection
 from ._endings import refused_key
@@ -77,10 +77,11 @@ def examine(connection: Connection, *, as_json: bool) -> int:
 async def _examine_service(connection: Connection, findings: list[Finding]) -> None:
     """Look at a task that does not exist: the service answers or not, refuses the key or not, and it costs nothing."""
     ahead: list[float] = []
-    statuses: list[int] = []
+    troubles: list[str] = []
 
     async def note(response: httpx.Response) -> None:
-        statuses.append(response.status_code)
+        await response.aread()
+        troubles.append(_describe(response))
         with suppress(KeyError, TypeError, ValueError):
             ahead.append(time.time() - parsedate_to_datetime(response.headers["date"]).timestamp())
 
@@ -93,8 +94,8 @@ async def _examine_service(connection: Connection, findings: list[Finding]) -> N
         with anyio.move_on_after(PATIENCE) as patience:
             async with client:
                 findings += await _knock(client)
-        if patience.cancelled_caught and statuses:
-            findings.append(_troubled(client.origin, statuses[-1]))
+        if patience.cancelled_caught and troubles:
+            findings.append(Finding("service", "bad", f"{client.origin} {troubles[-1]}", UNFINISHED))
         elif patience.cancelled_caught:
             findings.append(_unreached(client.origin, f"no answer within {PATIENCE:g} s"))
     findings += map(_judge_clock, ahead[-1:])
@@ -106,8 +107,6 @@ async def _knock(client: AsyncClient) -> list[Finding]:
         await client.fetch(NOBODY)
     except Unauthorized as error:
         return [reached, Finding("key", "bad", refused_key(error), MISUSED)]
-    except (ServerError, RateLimited) as error:
-        return [Finding("service", "bad", f"{client.origin} has trouble: {error}; try again later", UNFINISHED)]
     except ApiError:
         pass
     except IdealError as error:
@@ -115,12 +114,15 @@ async def _knock(client: AsyncClient) -> list[Finding]:
     return [reached, Finding("key", "good", "not refused; only making a video shows that it is accepted")]
 
 
-def _troubled(origin: str, status: int) -> Finding:
-    if status in TROUBLE:
-        words = f"{origin} has trouble: HTTP {status} for {PATIENCE:g} s; try again later"
-    else:
-        words = f"something else answers for {origin} (HTTP {status}): look at the network, proxy and base URL"
-    return Finding("service", "bad", words, UNFINISHED)
+def _describe(response: httpx.Response) -> str:
+    """Say who has answered, for the case that no answer was a good one."""
+    try:
+        code = response.json()["code"]
+    except (ValueError, TypeError, KeyError):
+        if response.status_code not in TROUBLE:
+            return f"is somebody else (HTTP {response.status_code}): look at the network, proxy and base URL"
+        return f"has trouble (HTTP {response.status_code}): try again later"
+    return f"has trouble (code {code}): try again later"
 
 
 def _unreached(origin: str, reason: str) -> Finding:

@@ -88,13 +88,12 @@ def read_rows(
         yield Problem(source, None, "there are no jobs in it")
         return
     columns = Columns(frozenset(map(_fold, ignore)))
-    match form or guess(text):
-        case "csv":
-            yield from _read_csv(source, text, columns)
-        case "jsonl":
-            yield from _read_json_lines(source, text, columns)
-        case "urls":
-            yield from _read_urls(source, text)
+    form = form or guess(text)
+    if form == "urls":
+        yield from _read_urls(source, text)
+    else:
+        read = _read_csv if form == "csv" else _read_json_lines
+        yield from read(source, text, columns)
 
 
 def _decode(data: bytes) -> str:
