@@ -296,7 +296,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
     """Told apart from one in which somebody is at work."""
 
     class ReadOnly(sqlite3.Connection):
-        def execute(self, *_: object) -> sqlite3.Cursor:  # type: ignore[override]  # whatever it is asked
+        def execute(self, *_: object) -> sqlite3.Cursor:
             raise sqlite3.OperationalError("attempt to write a readonly database")
 
     connect = sqlite3.connect
