@@ -224,6 +224,7 @@ def _doubts(board: Board, wishes: Wishes) -> Iterable[str]:
     named = keys[:MOST_PASTED]
     words = [str(wishes.journal_path), *(["--"] if any(key.startswith("-") for key in named) else []), *named]
     yield f"What to look for in your account: {_command(['journal', 'show', *words])}"
+    yield f"If it is there: {_command(['journal', 'adopt', *words[: -len(named)], named[0]])} TASK_ID"
     yield f"Once you know that there is no such task: {_command(['journal', 'release', *words])}"
     if len(keys) > len(named):
         rest = ["journal", "list", str(wishes.journal_path), "--state", "unknown"]
