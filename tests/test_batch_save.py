@@ -82,7 +82,6 @@ async def test_without_a_folder_nothing_is_saved() -> None:
     assert (outcome.file, studio.files) == (None, [])
 
 
-@pytest.mark.usefixtures("real_time")
 @pytest.mark.parametrize("kind", ["folder", "bucket"])
 async def test_the_same_batch_again_brings_what_is_missing_and_pays_nothing(tmp_path: Path, kind: str) -> None:
     """A video that could not be saved is made and paid: an outcome of its own kind."""

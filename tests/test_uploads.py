@@ -91,7 +91,6 @@ async def test_each_send_has_a_signature_of_its_own(room: ImageToVideo) -> None:
     assert shelf.asked == ["room.jpg"]
 
 
-@pytest.mark.usefixtures("real_time")
 async def test_a_second_run_publishes_and_pays_nothing(tmp_path: Path, room: ImageToVideo) -> None:
     """Fresh signatures are no other request; another photograph is, whatever its name."""
     service, shelf = Service(submit=answer(7), look=look("Success", 7)), Shelf()
@@ -109,7 +108,6 @@ async def test_a_second_run_publishes_and_pays_nothing(tmp_path: Path, room: Ima
     assert (len(service.submits), shelf.asked) == (1, ["room.jpg"])
 
 
-@pytest.mark.usefixtures("real_time")
 async def test_what_was_refused_is_published_again(tmp_path: Path, room: ImageToVideo) -> None:
     """Its key is free, and its photograph may be gone by now."""
     service = Service(submit=[answer(code=9010, message="no"), answer(7)])
