@@ -143,6 +143,11 @@ def _check_prompt(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None
         raise ValueError(f"{attribute.name} has half a surrogate pair in it: it was cut or decoded wrongly")
 
 
+def _redact(url: str) -> str:
+    bare = redact_url(url)
+    return Picture(bare, url.path) if isinstance(url, Picture) else bare
+
+
 @attrs.frozen
 class ImageToVideo:
     """One video to be made: the body of *Create Image to Video Task*.
@@ -199,8 +204,8 @@ class ImageToVideo:
         last = self.last_image_url
         return attrs.evolve(
             self,
-            image_url=redact_url(self.image_url),
-            last_image_url=None if last is None else redact_url(last),
+            image_url=_redact(self.image_url),
+            last_image_url=None if last is None else _redact(last),
         )
 
     @property

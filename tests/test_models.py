@@ -125,6 +125,8 @@ def test_a_path_is_a_picture_of_this_machine() -> None:
     assert room.image_url == (Path.cwd() / "my room.jpg").as_uri()
     assert room.last_image_url == "file:///photos/night.jpg"
     assert "my%20room.jpg" in repr(room)
+    assert room.redacted == room
+    assert room.fingerprint == ask(Path("my room.jpg"), last_image_url=Path("/photos/night.jpg")).fingerprint
     again = pickle.loads(pickle.dumps(room))  # noqa: S301 - our own
     assert again == room
     assert again.image_url.path == room.image_url.path == str(Path.cwd() / "my room.jpg")  # type: ignore[attr-defined]

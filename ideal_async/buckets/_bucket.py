@@ -117,11 +117,20 @@ class Bucket:
         self.put(path, address)
         return self.sign(address)
 
+    def name_of(self, path: str | os.PathLike[str]) -> str:
+        """Tell the name that a photograph has here, by what is in it. Blocking; asks nobody.
+
+        Raises:
+            ValueError: It is no picture.
+            OSError: It cannot be read.
+        """
+        return self._name(_read(Path(path)), Path(path))
+
     # What `AsyncClient(uploads=bucket)` calls, in threads.
 
     def address(self, path: Path) -> str:
         """Tell the URL that a photograph will have, without a signature: the same for the same content. Blocking."""
-        name = self._name(_read(path), path)
+        name = self.name_of(path)
         try:
             return self._store.sign(name, self._lifetime).partition("?")[0]
         except StoreFailed as error:

@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import attrs
 from cyclopts import App, CycloptsError, Group, Parameter, Token
@@ -17,6 +17,9 @@ from ._endings import leave_stdout, tell, verdict
 from ._journal import journal_app
 from ._names import NAME
 from ._terminal import DONE, EXIT_CODES, MISUSED, Refused, invocation, people, prepare_streams
+
+if TYPE_CHECKING:
+    from ideal_async.buckets import Bucket
 
 app = App(
     name="ideal-async",
@@ -33,7 +36,7 @@ SEE_CODES = "`ideal-async --help` lists the exit codes."
 #: The standard input as a word that no parser takes for an option; `-` is one for some.
 STDIN = "<stdin>"
 #: Options whose value is text of a person's, and may begin with a hyphen.
-TEXTS = {"--prompt", "--key", "--out", "--journal", "--name", "--last-image-url", "--api-key-file"}
+TEXTS = {"--prompt", "--key", "--out", "--journal", "--name", "--last-image-url", "--api-key-file", "--upload-to"}
 
 
 def run(tokens: Sequence[str]) -> int:
@@ -130,7 +133,9 @@ def batch(
     yes: Yes = False,
     dry_run: Annotated[bool, Flag, Parameter(group=MONEY)] = False,
     retry_failed: Annotated[bool, Flag, Parameter(group=MONEY)] = False,
-    out: Annotated[Path, Parameter(group=FILES)] = Path("videos"),
+    out: Annotated[str, Parameter(group=FILES)] = "videos",
+    upload_to: Annotated[str | None, Parameter(group=FILES)] = None,
+    prepare: Annotated[bool, Flag, Parameter(group=FILES)] = False,
     name: Annotated[str, Parameter(group=FILES)] = NAME,
     gallery: Annotated[bool, Flag, Parameter(group=FILES)] = False,
     open_page: Annotated[bool, Flag, Parameter(name="--open", group=FILES)] = False,
@@ -147,9 +152,10 @@ def batch(
 ) -> int:
     """Make many videos: checked whole, priced, confirmed, downloaded as they finish, and resumed by the same command.
 
-    Jobs are files (CSV, JSON Lines, lists of URLs), patterns of files, URLs, or patterns of URLs; `-` is the standard
-    input. The columns are the fields of the API; a `key` names a job for ever: the same key is never paid twice.
-    The results of an earlier run, `results.csv` or `results.jsonl`, are files of jobs too.
+    Jobs are files (CSV, JSON Lines, lists of URLs), patterns of files, URLs, or patterns of URLs; `-` is the
+    standard input. With --upload-to they may be pictures of this computer too, and folders of them. The columns are
+    the fields of the API; a `key` names a job for ever: the same key is never paid twice. The results of an earlier
+    run, `results.csv` or `results.jsonl`, are files of jobs too.
 
     **CSV**, as a spreadsheet writes it:
 
@@ -177,6 +183,7 @@ def batch(
     ideal-async batch rooms.csv --out videos --budget 4000 --gallery
     ideal-async batch "https://example.com/{living,bath}-day.jpg" --duration 5 --resolution 720p --yes
     ideal-async batch videos/results.csv --retry-failed
+    ideal-async batch photos --upload-to s3://photos/tour --out s3://videos/tour --duration 5 --resolution 720p
     ```
 
     Args:
@@ -185,7 +192,11 @@ def batch(
         yes: Spend without asking.
         dry_run: Tell what would be made and what it would cost; send nothing.
         retry_failed: Make failed (and refunded) jobs anew.
-        out: Folder for videos, covers, results.jsonl, results.csv and the journal.
+        out: Folder for videos, covers, results.jsonl, results.csv and the journal. Or a place in a bucket for videos
+            and covers, s3://, gs:// or az://; the rest is then in the folder videos.
+        upload_to: Where pictures of this computer are published, s3://, gs:// or az://; the keys are those of the
+            store's own tools.
+        prepare: Make them upright, not too large, JPEG, without EXIF, before they are published.
         name: Of the files: made of {key}, {task_id}, {image}, {resolution}, {duration}, {model_type}.
         gallery: Write index.html, a page to look at them all.
         open_page: Open that page now, and keep it up to date.
@@ -204,8 +215,15 @@ def batch(
 
     if not jobs:
         raise Refused("name the jobs: a CSV or JSON Lines file, URLs, or - for the standard input")
+    target, folder = (_open_bucket(out), Path("videos")) if "://" in out else (None, Path(out))
+    if target is not None and (gallery or open_page):
+        raise Refused("the gallery shows videos of this computer: leave it out, or let --out be a folder")
+    if prepare and upload_to is None:
+        raise Refused("--prepare is for pictures that are published: name --upload-to too")
     wishes = Wishes(
-        out=out,
+        out=folder,
+        uploads=None if upload_to is None else _open_bucket(upload_to, prepare=prepare),
+        target=target,
         journal=journal,
         budget=budget,
         yes=yes,
@@ -222,6 +240,20 @@ def batch(
         open_page=open_page,
     )
     return make_batch([*map(str, jobs)], (fields or Fields()).given(), connection or Connection(), wishes)
+
+
+def _open_bucket(place: str, *, prepare: bool = False) -> "Bucket":
+    """Name a bucket; nothing is asked of it yet.
+
+    Raises:
+        Refused: It is no place of a bucket, or an extra is missing.
+    """
+    try:
+        from ideal_async.buckets import Bucket
+
+        return Bucket(place, prepare=prepare)
+    except (ValueError, ImportError) as error:
+        raise Refused(str(error)) from None
 
 
 @app.command(help_epilogue=SEE_CODES)

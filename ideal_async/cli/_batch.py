@@ -14,6 +14,7 @@ from ._files import alone_in
 from ._gallery import live_gallery, write_gallery
 from ._job import Board, Job
 from ._names import check_names
+from ._pictures import Pictures
 from ._plan import attempt_of, plan
 from ._progress import show
 from ._results import Results, recall_times
@@ -25,7 +26,9 @@ from ._terminal import DONE, INTERRUPTED, Refused, ask_to_spend, somebody_watche
 
 def make_batch(sources: Sequence[str], defaults: Mapping[str, Any], connection: Connection, wishes: Wishes) -> int:
     """Make all videos that *sources* ask for; return the exit code."""
-    jobs, problems = plan(read_sources(sources, ignore=wishes.ignore_columns), defaults)
+    pictures = None if wishes.uploads is None else Pictures(wishes.uploads)
+    rows = read_sources(sources, ignore=wishes.ignore_columns, uploads=pictures is not None)
+    jobs, problems = plan(rows, defaults, pictures)
     if problems:
         raise Refused(list_problems(problems, len(jobs)))
     origin = connection.origin
@@ -41,7 +44,7 @@ def make_batch(sources: Sequence[str], defaults: Mapping[str, Any], connection: 
         check_names(jobs, (), wishes.name)
         _agree(jobs, connection, wishes)
     with nullcontext() if wishes.dry_run else alone_in(wishes.out, "batch"), Journal(wishes.journal_path) as journal:
-        known = _recall(jobs, journal, origin, wishes)
+        known = _recall(jobs, journal, origin, wishes, pictures)
         if wishes.dry_run:
             announce(jobs, wishes)
             return DONE
@@ -51,7 +54,7 @@ def make_batch(sources: Sequence[str], defaults: Mapping[str, Any], connection: 
         budget = None
         if wishes.budget is not None:
             budget = Budget(max(0, wishes.budget - journal.spent(origin, keys)))
-        client = connection.client(journal=journal, budget=budget)
+        client = connection.client(journal=journal, budget=budget, uploads=wishes.uploads)
         return _make(Board(jobs, time.time()), known, client, wishes, lambda: journal.spent(origin, keys))
 
 
@@ -77,7 +80,9 @@ def _attempts(job: Job) -> Iterable[str]:
     return [job.key, *(f"{job.key}~{number}" for number in range(2, latest + 1))]
 
 
-def _recall(jobs: Sequence[Job], journal: Journal, origin: str, wishes: Wishes) -> dict[Job, Task | int]:
+def _recall(
+    jobs: Sequence[Job], journal: Journal, origin: str, wishes: Wishes, pictures: Pictures | None
+) -> dict[Job, Task | int]:
     """Bring *jobs* to where the journal says they stand; return what is paid and not complete yet."""
     entries = {entry.key: entry for entry in journal.entries(origin=origin)}
     check_names(jobs, entries.values(), wishes.name)
@@ -87,7 +92,8 @@ def _recall(jobs: Sequence[Job], journal: Journal, origin: str, wishes: Wishes) 
         entry = entries.get(job.flight_key)
         if entry is None or entry.state in ("refused", "intended"):
             continue
-        if entry.fingerprint != job.request.fingerprint:
+        request = job.request if pictures is None else pictures.as_sent(job.request, entry.request)
+        if entry.fingerprint != request.fingerprint:
             raise Refused(
                 f"key {job.key!r} was used for another request ({entry.created_at:%Y-%m-%d}): give this one another key"
             )
@@ -116,6 +122,9 @@ def _take_over(job: Job, entry: Entry, wishes: Wishes) -> Task | int | None:
         job.state, job.error = "failed", entry.reason or "the service made no video"
         return None
     output = entry.task.output
+    if wishes.target is not None:
+        job.state = "downloading"  # what is there already is seen there, and not brought again
+        return entry.task
     stem = wishes.out / wishes.stem(job)
     video = stem.with_name(f"{stem.name}.mp4")
     cover = stem.with_name(f"{stem.name}{suffix_of(output.cover)}") if output.cover else None
@@ -131,7 +140,7 @@ def _make(
     board: Board, known: Mapping[Job, Task | int], client: AsyncClient, wishes: Wishes, spent: Callable[[], int]
 ) -> int:
     results = Results(wishes.out)
-    run = Run(client, board, wishes.out, stem=wishes.stem, known=known)
+    run = Run(client, board, wishes.target or wishes.out, stem=wishes.stem, known=known)
     broken_by: Exception | None = None
     interrupted = False
 

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import attrs
 import httpx
@@ -11,6 +11,10 @@ from cyclopts import Group, Parameter
 from ideal_async import AsyncClient, Budget, Journal, Pacing
 
 from ._terminal import Refused
+
+if TYPE_CHECKING:
+    from ideal_async.buckets import Bucket
+
 
 #: Bytes. A key has a few dozen; a file with more is not the one that was meant.
 LARGEST_KEY_FILE = 10_000
@@ -43,6 +47,7 @@ class Connection:
         account: str | None = None,
         budget: Budget | None = None,
         http_client: httpx.AsyncClient | None = None,
+        uploads: "Bucket | None" = None,
     ) -> AsyncClient:
         """Make a client; only opening it needs an event loop.
 
@@ -60,6 +65,7 @@ class Connection:
                 account=account,
                 budget=budget,
                 http_client=http_client,
+                uploads=uploads,
             )
         except ValueError as error:
             raise Refused(str(error)) from None

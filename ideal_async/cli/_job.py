@@ -3,11 +3,14 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
 from ideal_async import ImageToVideo, estimate
+
+if TYPE_CHECKING:
+    from ideal_async.buckets import BucketPath
 
 State = Literal[
     "waiting",  # not sent yet, nothing is spent
@@ -74,8 +77,8 @@ class Job:
     ended_at: float | None = None
     found_at: float | None = None
     downloaded_at: float | None = None
-    video: Path | None = None
-    cover: Path | None = None
+    video: "Path | BucketPath | None" = None
+    cover: "Path | BucketPath | None" = None
     width: int | None = None
     height: int | None = None
     error: str | None = None

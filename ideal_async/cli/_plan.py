@@ -13,6 +13,7 @@ import attrs
 from ideal_async import ImageToVideo, safe_name
 
 from ._job import Job
+from ._pictures import Pictures
 from ._rows import Problem, Row
 
 #: Characters of a key; it names rows of a journal and files.
@@ -23,12 +24,15 @@ _BLANK = re.compile("[\\s\x00-\x1f\x7f\u00ad\u180e\u200b-\u200f\u2060\ufeff]")
 AGAIN = re.compile(r"~\d+$", re.ASCII)
 
 
-def plan(rows: Iterable[Row | Problem], defaults: Mapping[str, Any]) -> tuple[list[Job], list[Problem]]:
+def plan(
+    rows: Iterable[Row | Problem], defaults: Mapping[str, Any], pictures: Pictures | None = None
+) -> tuple[list[Job], list[Problem]]:
     """Make a job of each row, and collect what is wrong with the others.
 
     Args:
         rows: As read.
         defaults: For what a row leaves out.
+        pictures: Those of this computer, if they are published.
     """
     jobs: list[Job] = []
     problems: list[Problem] = []
@@ -38,8 +42,9 @@ def plan(rows: Iterable[Row | Problem], defaults: Mapping[str, Any]) -> tuple[li
             problems.append(row)
             continue
         try:
-            request = make_request({**defaults, **{k: v for k, v in row.fields.items() if k != "key"}})
-            key = seen.name(row, request)
+            fields = {**defaults, **{k: v for k, v in row.fields.items() if k != "key"}}
+            request = make_request(fields if pictures is None else pictures.find(fields, row.source))
+            key = seen.name(row, request, None if pictures is None else pictures.by_content(request))
         except (TypeError, ValueError) as error:
             problems.append(Problem(row.source, row.line, str(error)))
         else:
@@ -84,10 +89,10 @@ class _Seen:
     derived: dict[str, tuple[Row, ImageToVideo]] = attrs.field(factory=dict[str, tuple[Row, ImageToVideo]])
     counts: Counter[str] = attrs.field(factory=Counter[str])
 
-    def name(self, row: Row, request: ImageToVideo) -> str:
+    def name(self, row: Row, request: ImageToVideo, known_as: ImageToVideo | None = None) -> str:
         """Take the key of a row, or make one that will be the same in the next run."""
         if "key" not in row.fields:
-            return self._derive(row, request)
+            return self._derive(row, request, known_as or request)
         key = _read_key(row.fields["key"])
         if key in self.keys:
             first = self.keys[key]
@@ -95,10 +100,10 @@ class _Seen:
         self.keys[key] = row
         return key
 
-    def _derive(self, row: Row, request: ImageToVideo) -> str:
-        base = derive_key(request)
-        first, other = self.derived.setdefault(base, (row, request))
-        if other != request:
+    def _derive(self, row: Row, request: ImageToVideo, known_as: ImageToVideo) -> str:
+        base = derive_key(request, known_as)
+        first, other = self.derived.setdefault(base, (row, known_as))
+        if other != known_as:
             raise ValueError(
                 f"only what follows a ? differs from {first.source}:{first.line}, and that may change: give both a key"
             )
@@ -120,13 +125,13 @@ def _read_key(key: object) -> str:
     return key
 
 
-def derive_key(request: ImageToVideo) -> str:
+def derive_key(request: ImageToVideo, known_as: ImageToVideo | None = None) -> str:
     """Name a request by what it asks for; query strings do not count, since presigned URLs change.
 
     >>> derive_key(ImageToVideo("https://example.com/room.jpg?signature=1", duration=5, resolution="480p"))
     'room-de205636'
     """
-    return f"{safe_name(stem_of(request.image_url))[:40]}-{request.fingerprint[:8]}"
+    return f"{safe_name(stem_of(request.image_url))[:40]}-{(known_as or request).fingerprint[:8]}"
 
 
 def stem_of(url: str) -> str:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import anyio
@@ -24,10 +24,14 @@ from ideal_async import (
     TaskFailed,
     TaskStatus,
     Unauthorized,
+    UploadFailed,
     batch,
 )
 
 from ._job import Board, Job, State
+
+if TYPE_CHECKING:
+    from ideal_async.buckets import Bucket
 
 #: Finished videos waiting for their download, or in it. Reading outcomes stops there, and so does submitting: files
 #: should not fall far behind, since result URLs may expire.
@@ -47,7 +51,7 @@ class Run:
     Attributes:
         client: Does the work.
         board: Its jobs are brought up to date all the time.
-        out: The folder for the files; it exists.
+        out: The folder for the files; it exists. Or a bucket.
         stem: Names the files of a job, without a suffix.
         known: The jobs that were paid before: with their task if it has succeeded, else with its id.
         stopped_by: What closed the intake before all jobs were submitted, if something did.
@@ -55,7 +59,7 @@ class Run:
 
     client: AsyncClient
     board: Board
-    out: Path
+    out: "Path | Bucket"
     stem: Callable[[Job], str]
     known: Mapping[Job, Task | int] = attrs.field(factory=dict[Job, Task | int])
     stopped_by: Exception | None = None
@@ -165,7 +169,7 @@ class Run:
         job.width, job.height = (task.output.width, task.output.height) if task.output else (None, None)
 
 
-async def save(client: AsyncClient, task: Task, folder: Path, name: str) -> tuple[Path, Path | None]:
+async def save(client: AsyncClient, task: Task, folder: Any, name: str) -> tuple[Any, Any]:
     """Bring the video of *task*, and its cover if it has one, into *folder*; return where they are.
 
     Raises:
@@ -215,6 +219,8 @@ def state_after(error: Exception | None) -> State:
             return "unknown"
         case IdealError() if error.task_id is not None:
             return "unfinished"
+        case UploadFailed() | OSError() | ValueError():
+            return "refused"  # by the bucket, the disk or the client, before the service heard of it
         case ApiError() if not isinstance(error, STOPS):
             return "refused"
         case _:

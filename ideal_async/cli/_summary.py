@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -30,6 +31,9 @@ from ._terminal import (
     say,
     shell,
 )
+
+if TYPE_CHECKING:
+    from ideal_async.buckets import Bucket
 
 #: What an earlier run made of jobs.
 EARLIER: dict[State, str] = {
@@ -65,6 +69,8 @@ class Wishes:
         verbose: A line for each job that ends.
         ignore_columns: Columns of the input that are no fields.
         open_page: Show the gallery in a browser, from the beginning.
+        uploads: Where pictures of this computer are published.
+        target: A bucket, or a folder in it, where videos go instead of `out`.
     """
 
     out: Path
@@ -82,6 +88,8 @@ class Wishes:
     verbose: bool = False
     ignore_columns: Collection[str] = ()
     open_page: bool = False
+    uploads: "Bucket | None" = None
+    target: "Bucket | None" = None
 
     def stem(self, job: Job) -> str:
         """Name the files of a job, without a suffix."""
@@ -193,7 +201,7 @@ def sum_up(board: Board, wishes: Wishes, ending: Ending) -> None:
             }
         )
     else:
-        put(f"done     {board.counts['done']:,} of {len(board.jobs):,}, in {wishes.out}")
+        put(f"done     {board.counts['done']:,} of {len(board.jobs):,}, in {wishes.target or wishes.out}")
         for state in ("failed", "refused", "unfinished", "waiting", "unknown"):
             if board.counts[state]:
                 put(f"{state:<8} {board.counts[state]:,}")
