@@ -127,7 +127,7 @@ def test_what_is_paid_is_saved_first(
     place: str, service: Start, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     """An error of ours in the middle of a batch: results, summary and gallery come, and the same command goes on."""
-    sandbox = service(speed=200)
+    sandbox = service(speed=20)  # slow enough for looks at running tasks, on a busy machine too
 
     async def throw(*_: object) -> None:
         raise KeyError("ours")
