@@ -519,6 +519,22 @@ def test_the_sandbox_can_tell_what_it_is_asked() -> None:
     assert "\x1b" not in line
 
 
+def test_a_line_for_each_request_is_asked_for(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """With --log, and nothing without it."""
+
+    def serve_forever(sandbox: Sandbox, *_: object, **__: object) -> None:
+        async def ask() -> None:
+            async with httpx.AsyncClient(transport=sandbox.transport, headers={"APIKEY": "sandbox"}) as client:
+                await client.get("http://sandbox/api/v1/imageToVideo/result?taskId=5")
+
+        anyio.run(ask)
+
+    monkeypatch.setattr("ideal_async.sandbox.serve_forever", serve_forever)
+    for flags, told in ((["--log"], "0.00 GET  result 200 code 1011 task 5"), ([], "")):
+        assert main(["sandbox", "--no-render", *flags]) == 0
+        assert capsys.readouterr().out.strip() == told
+
+
 def test_the_sandbox_tells_how_to_use_it(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     """The address alone on stdout, for scripts; the settings beside it."""
 
