@@ -377,6 +377,9 @@ def test_help_has_examples(capsys: Capture) -> None:
         assert f"ideal-async {command}" in out
         assert "Example" in out
         assert "130: interrupted" not in out
+    for command in ("list", "show", "release", "prune"):
+        assert main(["journal", command, "--help"]) == 0
+        assert "130: interrupted" not in capsys.readouterr().out
     assert main(["--help"]) == 0
     assert capsys.readouterr().out.count("130: interrupted") == 1
     assert main(["--version"]) == 0

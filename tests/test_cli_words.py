@@ -141,6 +141,14 @@ def test_a_command_to_paste_is_exact(shell_name: str) -> None:
     assert shell(["\ud800"]) == "$'\\xef\\xbf\\xbd'"
 
 
+def test_what_an_encoding_lacks_is_escaped() -> None:
+    """But the bytes of a file name that is no text are written as they are; reading is no business of this rule."""
+    assert "é\udcff客".encode("ascii", "ideal-async") == b"\\xe9\xff\\u5ba2"
+    assert "v\udcff".encode("utf-8", "ideal-async") == b"v\xff"
+    with pytest.raises(UnicodeDecodeError):
+        b"\xff".decode("utf-8", "ideal-async")
+
+
 def test_results_are_exact_for_programs(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a pipe the path is the path; at a terminal it is made harmless."""
     put("videos/a\u202eb")

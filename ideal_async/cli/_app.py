@@ -29,10 +29,11 @@ app = App(
     help_format="markdown",
     suppress_keyboard_interrupt=False,
 )
-app.command(journal_app)
 
 #: Below the help of each command; the codes themselves stand in that of the program.
 SEE_CODES = "`ideal-async --help` lists the exit codes."
+journal_app.help_epilogue = SEE_CODES
+app.command(journal_app)
 #: The standard input as a word that no parser takes for an option; `-` is one for some.
 STDIN = "<stdin>"
 #: Options whose value is text of a person's, and may begin with a hyphen.

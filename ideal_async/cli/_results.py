@@ -29,7 +29,7 @@ def record_of(job: Job) -> dict[str, Any]:
         "line": job.line,
         "status": job.state,
         "task_id": job.task_id,
-        "credits": job.credits if job.task_id is not None and job.state != "failed" else 0,
+        "credits": job.charged,
         "video": job.video and job.video.name,
         "cover": job.cover and job.cover.name,
         "width": job.width,

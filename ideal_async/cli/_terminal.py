@@ -66,8 +66,9 @@ def _as_well_as_it_goes(error: UnicodeError) -> tuple[str | bytes, int]:
     """Write the bytes of a file name that is no text as they are, and what the encoding lacks in escapes."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
+    error.end = error.start + 1  # the next one may be of the other kind
     try:
-        return error.object[error.start : error.end].encode(error.encoding, "surrogateescape"), error.end
+        return error.object[error.start].encode(error.encoding, "surrogateescape"), error.end
     except UnicodeEncodeError:
         return codecs.backslashreplace_errors(error)
 
