@@ -43,6 +43,7 @@ WINGS: dict[str, list[set[str]]] = {
         {"contract", "copies", "damage", "group_commit"},
         {"repair", "transitions"},
         {"decisions", "store"},
+        {"control", "file_store"},
         {"journal"},
         {""},
     ],

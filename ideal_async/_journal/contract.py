@@ -315,3 +315,5 @@ def _check_text(what: str, text: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         raise ValueError(f"{what} must be text that can be written as UTF-8, not {text!r}") from error
+    if "\0" in text:
+        raise ValueError(f"{what} must not have the character U+0000 in it: databases end a text there")

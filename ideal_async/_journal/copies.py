@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ideal_async._errors import JournalFailed
 
@@ -19,7 +19,7 @@ UnknownKeys = Literal["doubt", "send"]
 MISSING_SINCE, UNKNOWN_KEYS = "missing_since", "unknown_keys"
 
 
-def read_property(db: sqlite3.Connection, name: str) -> str | None:
+def read_property(db: Any, name: str) -> str | None:
     """Return what the file says about itself."""
     row = db.execute("SELECT value FROM properties WHERE name = ?", (name,)).fetchone()
     return None if row is None else str(row[0])
@@ -30,7 +30,7 @@ def write_property(db: sqlite3.Connection, name: str, value: str) -> None:
     db.execute("INSERT OR REPLACE INTO properties VALUES (?, ?)", (name, value))
 
 
-def doubts_since(db: sqlite3.Connection) -> datetime | None:
+def doubts_since(db: Any) -> datetime | None:
     """Return from when on a key that the file does not know may have been paid; `None` if it knows all."""
     if read_property(db, UNKNOWN_KEYS) != "doubt":
         return None

@@ -1,6 +1,5 @@
 """What a person decides about a key, in SQL: free it, say which task it became, forget it."""
 
-import sqlite3
 import uuid
 from datetime import datetime
 from typing import Any, cast
@@ -8,7 +7,7 @@ from typing import Any, cast
 import attrs
 
 from .schema import OPEN
-from .transitions import IsAlive, Row, find, sweep
+from .transitions import Database, IsAlive, Row, find, sweep
 
 #: Seconds after which the answer to a request will not come any more: twice what a POST may take.
 SETTLING = 120.0
@@ -41,7 +40,7 @@ class _Found:
 
 
 def release(
-    db: sqlite3.Connection,
+    db: Database,
     key: str,
     origin: str | None,
     account: str | None,
@@ -78,7 +77,7 @@ def release(
 
 
 def adopt(
-    db: sqlite3.Connection,
+    db: Database,
     key: str,
     task_id: int,
     origin: str | None,
@@ -126,7 +125,7 @@ def adopt(
     return _read(db, found)
 
 
-def prune(db: sqlite3.Connection, before: str, *, dry_run: bool) -> dict[Any, int]:
+def prune(db: Database, before: str, *, dry_run: bool) -> dict[Any, int]:
     """Delete what is settled and old; what it cost still counts as spent."""
     old = "FROM entries WHERE state IN ('succeeded', 'failed', 'refused') AND updated_at < ?"
     counts = dict(db.execute(f"SELECT state, count(*) {old} GROUP BY state", (before,)).fetchall())
@@ -135,11 +134,11 @@ def prune(db: sqlite3.Connection, before: str, *, dry_run: bool) -> dict[Any, in
     return counts
 
 
-def _find_one(db: sqlite3.Connection, key: str, origin: str | None, account: str | None) -> _Found:
+def _find_one(db: Database, key: str, origin: str | None, account: str | None) -> _Found:
     rows = db.execute(
         f"""
         SELECT {", ".join(field.name for field in attrs.fields(_Found))} FROM entries
-        WHERE key = ? AND origin = ifnull(?, origin) AND account = ifnull(?, account)
+        WHERE key = ? AND origin = coalesce(?, origin) AND account = coalesce(?, account)
         """,
         (key, origin, account),
     ).fetchall()
@@ -157,18 +156,18 @@ def _find_one(db: sqlite3.Connection, key: str, origin: str | None, account: str
     return found[0]
 
 
-def _free(db: sqlite3.Connection, found: _Found, note: str, *, attempt: str | None, now: str) -> None:
+def _free(db: Database, found: _Found, note: str, *, attempt: str | None, now: str) -> None:
     db.execute(
         """
         UPDATE entries SET state = 'refused', owner = NULL, task_id = NULL, task = NULL, updated_at = :now,
-            reason = 'released ' || :now, attempt = ifnull(:attempt, attempt),
-            released = ifnull(released || '; ', '') || :note
+            reason = 'released ' || :now, attempt = coalesce(:attempt, attempt),
+            released = coalesce(released || '; ', '') || :note
         WHERE origin = :origin AND account = :account AND key = :key
         """,
         {**found.name, "note": note, "attempt": attempt, "now": now},
     )
 
 
-def _read(db: sqlite3.Connection, found: _Found) -> Row:
+def _read(db: Database, found: _Found) -> Row:
     row = find(db, found.origin, found.account, found.key)
     return cast("Row", row)  # it was there a moment ago, in this transaction

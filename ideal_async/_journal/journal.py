@@ -12,27 +12,24 @@ becomes `unknown`, and is never sent again until a person says so (`release`), o
 """
 
 import os
-from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import get_args
 
 from ideal_async._errors import JournalFailed
-from ideal_async._identity import origin_of
 
-from . import decisions
+from .control import Controlled
 from .copies import UnknownKeys, back_up, restore
 from .damage import check_log, is_in_use
-from .entries import Entry, State, encode_time
+from .entries import encode_time
+from .file_store import TIMEOUT, FileStore
 from .group_commit import translate_errors
 from .place import check_file, check_path
 from .repair import Repaired, repair
-from .store import TIMEOUT, FileStore, utc_now
-from .transitions import Row
+from .store import utc_now
 
 
-class Journal(FileStore):
+class Journal(FileStore, Controlled):
     """Remembers on disk what every request became, so that no crash makes you pay twice.
 
     Give it to `AsyncClient(journal=...)`. Any number of clients, threads and processes of one user on one machine may
@@ -60,80 +57,6 @@ class Journal(FileStore):
         ...     [(entry.key, entry.credits) for entry in journal.entries("unknown")]
         []
     """
-
-    def release(
-        self,
-        key: str,
-        *,
-        origin: str | None = None,
-        account: str | None = None,
-        task_id: int | None = None,
-        force: bool = False,
-    ) -> Entry:
-        """Allow an `unknown` key to be sent again: you have made sure that it was not paid, or you accept to pay again.
-
-        The entry becomes `refused`, with the reason "released …", and its credits count as not spent. If the lost
-        answer comes after all, the task is not forgotten: it answers for the key if that was not sent again by then,
-        and otherwise gets an entry of its own, whose key begins with this one.
-
-        A `failed` key may go again as well, if you name the task that failed: called twice, this frees it once.
-
-        Args:
-            key: Of the entry.
-            origin: Of the API; needed only if the key was used with several.
-            account: That pays; needed only if the key was used by several.
-            task_id: Of the failed task.
-            force: Also if it was sent less than two minutes ago, so that its answer may still come.
-
-        Returns:
-            The entry as it is now. One that is `refused` already stays as it is.
-
-        Raises:
-            ValueError: There is no such entry, there are several, it is in another state, or it is too early.
-            JournalFailed: The file cannot be written.
-        """
-        work = partial(decisions.release, task_id=task_id, force=force)
-        return self._decide(work, key, origin, account)
-
-    def adopt(
-        self, key: str, task_id: int, *, origin: str | None = None, account: str | None = None, force: bool = False
-    ) -> Entry:
-        """Say which task an `unknown` key has become: you have found it in your account.
-
-        The entry becomes `submitted`. If another id comes as the late answer after all, that task gets an entry of its
-        own. `AsyncClient.adopt` also looks at the task, and compares it with what was asked.
-
-        Args:
-            key: Of the entry.
-            task_id: Of its task.
-            origin: Of the API; needed only if the key was used with several.
-            account: That pays; needed only if the key was used by several.
-            force: Also if another key is in doubt with an equal request.
-
-        Raises:
-            ValueError: There is no such entry, there are several, it is in another state, another key has that task,
-                or the task may just as well be that of another key.
-            JournalFailed: The file cannot be written.
-        """
-        return self._decide(partial(decisions.adopt, task_id=task_id, force=force), key, origin, account)
-
-    def prune(self, *, before: datetime, dry_run: bool = False) -> dict[State, int]:
-        """Delete what is settled (`succeeded`, `failed`, `refused`) and has not changed since *before*.
-
-        A pruned key is forgotten: using it again sends, and pays, again. What it cost is not: `spent` still counts it.
-
-        Args:
-            before: With a time zone.
-            dry_run: Only count.
-
-        Returns:
-            The number of entries deleted, or to be deleted, of each state.
-
-        Raises:
-            ValueError: *before* has no time zone.
-            JournalFailed: The file cannot be written.
-        """
-        return self._commits.write(partial(decisions.prune, before=encode_time(before), dry_run=dry_run))
 
     def backup(self, path: str | os.PathLike[str]) -> None:
         """Copy the journal into a file of its own, in use or not.
@@ -187,10 +110,3 @@ class Journal(FileStore):
             if is_in_use(real, Path(f"{real}-owners")):
                 raise JournalFailed(f"journal {real!r} is in use: end every program that uses it, then repair it")
             return repair(real, encode_time(utc_now()), timeout=TIMEOUT)
-
-    def _decide(self, work: Callable[..., Row], key: str, origin: str | None, account: str | None) -> Entry:
-        where = None if origin is None else origin_of(origin)
-        row = self._commits.write(
-            partial(work, key=key, origin=where, account=account, is_alive=self._is_alive, now=self._time())
-        )
-        return self._entries([row])[0]

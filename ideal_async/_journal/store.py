@@ -1,13 +1,11 @@
-"""A store in a file: what a client writes down and asks, each step one durable transaction."""
+"""The steps of a journal, each one durable transaction, whatever database carries them."""
 
-import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Protocol, Self, TypeVar
+from weakref import WeakValueDictionary
 
 import attrs
 
@@ -17,16 +15,10 @@ from ideal_async._models import ImageToVideo, Task
 
 from . import transitions
 from .contract import Busy, Cap, Intent, check_account, new_intent
-from .copies import check_complete
-from .damage import check_log, check_pages, is_in_use
 from .entries import STATES, Entry, State, decode_entry, encode_task, encode_text, encode_time
-from .group_commit import GroupCommit, translate_errors
-from .liveness import Owner, is_alive, remove_dead
-from .place import check_path
-from .schema import connect, create
 
-#: Seconds to wait for another process: hundreds of commits on a slow disk (10 to 20 ms each).
-TIMEOUT = 10.0
+T = TypeVar("T")
+
 #: Entries fetched at once: about half a megabyte.
 _PAGE = 500
 #: Seconds before asking again about a key that somebody is sending; a POST takes about a second.
@@ -51,36 +43,57 @@ class _Told:
         return f"{self.state}{'' if self.task_id is None else f' as task {self.task_id}'}"
 
 
-class FileStore:
-    """What `Journal` does for a client; its arguments are described there."""
+class Transactions(Protocol):
+    """What carries a store's steps: each runs whole or not at all, and is durable when its caller goes on."""
 
-    def __init__(
-        self, path: str | os.PathLike[str], *, timeout: float = TIMEOUT, now: Callable[[], datetime] = utc_now
-    ) -> None:
-        self._path = check_path(path)
-        self._folder = Path(f"{self._path}-owners")
-        self._is_alive = partial(is_alive, self._folder)
-        self._timeout = timeout
-        self._now = now
-        self._owner: Owner | None = None
-        self._claiming = threading.Lock()
-        with translate_errors(self._path):
-            create(self._path)
-            in_use = is_in_use(self._path, self._folder)
-            if not in_use:
-                check_log(self._path)
-            self._commits = GroupCommit(self._path, lambda: connect(self._path, timeout=timeout), timeout=timeout)
-        try:
-            if not in_use:
-                self._commits.read(partial(check_pages, path=self._path))
-            self._commits.read(partial(check_complete, path=self._path))
-            self.sweep()
-        except BaseException:
-            self.close()
-            raise
+    def check(self) -> None:
+        """Refuse a store that is closed, or came through a fork."""
 
-    def __repr__(self) -> str:
-        return f"Journal({self._path!r})"
+    def read(self, work: Callable[[Any], T]) -> T:
+        """Run *work* over what is committed and return its result."""
+        ...
+
+    def write(self, work: Callable[[Any], T], *, owed: object = None) -> T:
+        """Run *work* in a transaction and return its result once that is durable; it may run twice.
+
+        Args:
+            work: Is given the `Database`, inside a transaction.
+            owed: What it says, if that has happened already: should the write fail, it is done later all the same, and
+                `owed` tells of it until then.
+        """
+        ...
+
+    def owed(self) -> list[Any]:
+        """Return what is not written yet though it has happened, newest first."""
+        ...
+
+
+class Claim(Protocol):
+    """That a store's owner is alive."""
+
+    @property
+    def id(self) -> str:
+        """Names the owner; never used a second time."""
+        ...
+
+    @property
+    def held(self) -> WeakValueDictionary[str, object]:
+        """What it is busy with, by attempt."""
+        ...
+
+
+class Store:
+    """What every journal does for a client; a subclass says where it stands, and who is alive.
+
+    Attributes:
+        _name: What messages call it.
+        _commits: Carries the steps.
+        _now: Tells the time, with a time zone.
+    """
+
+    _name: str
+    _commits: Transactions
+    _now: Callable[[], datetime]
 
     def __enter__(self) -> Self:
         return self
@@ -98,32 +111,27 @@ class FileStore:
     ) -> None:
         await self.aclose()
 
-    def open(self) -> None:
-        """Do nothing: the constructor has opened the file."""
-        self._commits.check()
-
     def close(self) -> None:
-        """Finish the writes under way and close the file; what is still intended then counts as `unknown`.
-
-        Raises:
-            JournalFailed: Something that has happened could not be written, now neither; the message names the ids.
-        """
-        lost = self._commits.close()
-        if self._owner is not None:
-            self._owner.release()
-        if lost:
-            listed = ", ".join(f"key {told.key!r} is {told}" for told, _ in lost)
-            raise JournalFailed(f"lost with the closing of journal {self._path!r}: {listed} ({lost[0][1]})")
+        """Finish the writes under way and let go; what is still intended then counts as `unknown`."""
+        raise NotImplementedError
 
     async def aclose(self) -> None:
-        """Close the file without holding up the event loop."""
+        """Close it without holding up the event loop."""
         import anyio.to_thread
 
         await anyio.to_thread.run_sync(self.close)
 
-    def idle(self) -> None:
-        """Fold SQLite's log into the file, which then holds everything by itself; damage to a log costs most."""
-        self._commits.fold()
+    def _is_alive(self, owner: str, attempt: str | None = None) -> bool:
+        """Tell whether an owner lives, and is still busy with *attempt* if that is of this process."""
+        raise NotImplementedError
+
+    def _claim(self) -> Claim:
+        """Be alive, from the first intent on."""
+        raise NotImplementedError
+
+    def _claimed(self) -> str | None:
+        """Return the owner's id, if this store is alive."""
+        raise NotImplementedError
 
     # What the client writes and asks: see `JournalStore`.
 
@@ -143,7 +151,7 @@ class FileStore:
         owner = self._claim()
         owner.held[intent.attempt] = intent  # before another thread can see the row
         work = partial(
-            transitions.intend,
+            self._intend,
             intent=intent,
             cap=cap,
             named=key is not None,
@@ -165,14 +173,16 @@ class FileStore:
             return Busy(min(max(_ASK_AGAIN, age / 2), _ASK_AGAIN_MAX), f"key {entry.key!r} is being sent")
         if entry.state == "refused":
             raise JournalFailed(
-                f"journal {self._path!r}: key {entry.key!r} may go again, but its last attempt cannot be written off "
+                f"{self._name}: key {entry.key!r} may go again, but its last attempt cannot be written off "
                 "yet: free some space on the disk and call again"
             )
         return entry
 
-    def confirm(self, intent: Intent) -> bool:
+    #: What decides about an intent, inside the transaction.
+    _intend: Callable[..., transitions.Row | None] = staticmethod(transitions.intend)
+
+    def confirm(self, intent: Intent) -> bool | Busy:
         """Ask whether *intent* still holds; immediately before every single send, re-sends included."""
-        self._commits.check_place()
         return self._commits.read(partial(transitions.holds, intent=intent))
 
     def withdraw(self, intent: Intent) -> None:
@@ -190,8 +200,7 @@ class FileStore:
         Raises:
             JournalFailed: It could not be written; it is tried again with the next write. Its `task_id` is the id.
         """
-        follower = self._owner.id if self._owner is not None else None
-        work = partial(transitions.submit, intent=intent, task_id=task_id, now=self._time(), follower=follower)
+        work = partial(transitions.submit, intent=intent, task_id=task_id, now=self._time(), follower=self._claimed())
         try:
             self._commits.write(work, owed=_Told(intent.key, intent.attempt, "submitted", task_id))
         except JournalFailed as error:
@@ -251,7 +260,7 @@ class FileStore:
             account: That pays.
 
         Raises:
-            JournalFailed: The file cannot be read.
+            JournalFailed: It cannot be read.
         """
         row = self._commits.read(partial(transitions.find, origin=origin_of(origin), account=account, key=key))
         return None if row is None else self._entries([row])[0]
@@ -274,7 +283,7 @@ class FileStore:
 
         Raises:
             ValueError: There is no such state.
-            JournalFailed: The file cannot be read.
+            JournalFailed: It cannot be read.
         """
         if state is not None and state not in STATES:
             raise ValueError(f"state must be one of {', '.join(STATES)}, not {state!r}")
@@ -303,7 +312,7 @@ class FileStore:
 
         Raises:
             ValueError: *since* has no time zone.
-            JournalFailed: The file cannot be read.
+            JournalFailed: It cannot be read.
         """
         begin = None if since is None else encode_time(since)
         work = transitions.sum_spending if keys is None else partial(transitions.sum_credits, keys=keys)
@@ -313,7 +322,7 @@ class FileStore:
         """Take over the `submitted` tasks that nobody follows: their follower is dead, has let go, or never was.
 
         Raises:
-            JournalFailed: The file cannot be written.
+            JournalFailed: It cannot be written.
         """
         owner = self._claim()
         rows = self._commits.write(
@@ -331,23 +340,21 @@ class FileStore:
         """Let go of what this journal follows, so that another process may take it over.
 
         Raises:
-            JournalFailed: The file cannot be written.
+            JournalFailed: It cannot be written.
         """
         owner = self._claim()
         self._commits.write(partial(transitions.unfollow, origin=origin_of(origin), account=account, owner=owner.id))
 
     def sweep(self) -> int:
-        """Turn what dead owners were about to send into `unknown`, and clear their lock files away.
+        """Turn what dead owners were about to send into `unknown`.
 
         Returns:
             The number of entries that became `unknown`.
 
         Raises:
-            JournalFailed: The file cannot be written.
+            JournalFailed: The journal cannot be written.
         """
-        found = self._commits.write(partial(transitions.sweep, is_alive=self._is_alive, now=self._time()))
-        remove_dead(self._folder)
-        return found
+        return self._commits.write(partial(transitions.sweep, is_alive=self._is_alive, now=self._time()))
 
     def _known(self, intent: Intent) -> Entry | None:
         """Return what this very process was told of a key and could not write: nobody else will ever tell."""
@@ -355,17 +362,6 @@ class FileStore:
             return None
         entry = self.find(intent.origin, intent.key, account=intent.account)
         return entry if entry is not None and entry.state in {"submitted", "unknown"} else None
-
-    def _claim(self) -> Owner:
-        """Be alive, from the first intent on: who only reads leaves no lock file."""
-        self._commits.check()
-        if self._owner is not None:
-            return self._owner
-        with self._claiming, translate_errors(self._path):
-            if self._owner is None:
-                self._commits.check_place()
-                self._owner = Owner(self._folder)
-            return self._owner
 
     def _pages(self, state: State | None, origin: str | None, account: str | None) -> Iterator[Entry]:
         last: int | None = 0

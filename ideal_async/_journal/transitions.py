@@ -5,9 +5,8 @@ attempt.
 """
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
@@ -17,6 +16,29 @@ from .contract import Cap, Intent
 from .copies import doubts_since
 from .entries import COLUMNS, State, encode_time
 from .schema import COUNTED, OPEN
+
+
+class Rows(Protocol):
+    """What a statement has found or changed."""
+
+    rowcount: int
+
+    def fetchone(self) -> Any:
+        """Return the next row; `None`: there is none."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """Return the rows that are left."""
+        ...
+
+
+class Database(Protocol):
+    """A connection inside a transaction: SQL that SQLite and PostgreSQL both understand, with `:name` and `?`."""
+
+    def execute(self, sql: str, parameters: Any = ..., /) -> Rows:
+        """Run one statement."""
+        ...
+
 
 #: Whether the owner of that id lives and is still busy with that attempt.
 IsAlive = Callable[[str, str], bool]
@@ -31,38 +53,38 @@ _KEY = "origin = :origin AND account = :account AND key = :key"
 _ATTEMPT = f"attempt = :attempt AND {_KEY}"
 
 
-def find(db: sqlite3.Connection, origin: str, account: str, key: str) -> Row | None:
+def find(db: Database, origin: str, account: str, key: str) -> Row | None:
     """Look a key up."""
     here = {"origin": origin, "account": account, "key": key}
     row: Row | None = db.execute(f"{_SELECT} WHERE {_KEY}", here).fetchone()
     return row
 
 
-def find_ids(db: sqlite3.Connection, keys: Iterable[str], origin: str | None, account: str | None) -> list[int]:
+def find_ids(db: Database, keys: Iterable[str], origin: str | None, account: str | None) -> list[int]:
     """Return the ids of the rows of *keys*, oldest first."""
     rows = db.execute(
         """
         SELECT id FROM entries WHERE key IN (SELECT value FROM json_each(:keys))
-            AND origin = ifnull(:origin, origin) AND account = ifnull(:account, account)
+            AND origin = coalesce(:origin, origin) AND account = coalesce(:account, account)
         """,
         {"keys": json.dumps(list(keys)), "origin": origin, "account": account},
     )
-    return sorted(id_ for (id_,) in rows)
+    return sorted(id_ for (id_,) in rows.fetchall())
 
 
-def read_rows(db: sqlite3.Connection, ids: Sequence[int], state: State | None) -> list[Row]:
+def read_rows(db: Database, ids: Sequence[int], state: State | None) -> list[Row]:
     """Read the rows of some ids."""
     return db.execute(
-        f"{_SELECT} WHERE id IN (SELECT value FROM json_each(?)) AND state = ifnull(?, state) ORDER BY id",
-        (json.dumps(ids), state),
+        f"{_SELECT} WHERE id IN ({', '.join(map(str, ids)) or 'NULL'}) AND state = coalesce(?, state) ORDER BY id",
+        (state,),
     ).fetchall()
 
 
 def read_page(
-    db: sqlite3.Connection, state: State | None, origin: str | None, account: str | None, *, after: int, size: int
+    db: Database, state: State | None, origin: str | None, account: str | None, *, after: int, size: int
 ) -> list[Row]:
     """Read *size* rows with ids above *after*; the id is a row's last column."""
-    where = "WHERE id > ? AND origin = ifnull(?, origin) AND account = ifnull(?, account)"
+    where = "WHERE id > ? AND origin = coalesce(?, origin) AND account = coalesce(?, account)"
     values: list[object] = [after, origin, account]
     if state is not None:
         where += " AND state = ?" if state in SETTLED else f" AND state = ? AND {OPEN}"
@@ -70,9 +92,7 @@ def read_page(
     return db.execute(f"{_SELECT} {where} ORDER BY id LIMIT ?", [*values, size]).fetchall()
 
 
-def intend(
-    db: sqlite3.Connection, intent: Intent, cap: Cap | None, *, named: bool, owner: str, is_alive: IsAlive
-) -> Row | None:
+def intend(db: Database, intent: Intent, cap: Cap | None, *, named: bool, owner: str, is_alive: IsAlive) -> Row | None:
     """Write an intent down and return `None`, or return the row that forbids it; *named* if the key is the caller's."""
     now = encode_time(intent.created_at)
     here = {"origin": intent.origin, "account": intent.account, "key": intent.key}
@@ -106,13 +126,13 @@ def intend(
     return find(db, intent.origin, intent.account, intent.key)
 
 
-def holds(db: sqlite3.Connection, intent: Intent) -> bool:
+def holds(db: Database, intent: Intent) -> bool:
     """Tell whether an intent is still the one to be sent."""
     row = db.execute(f"SELECT 1 FROM entries WHERE {_ATTEMPT} AND state = 'intended'", _names(intent)).fetchone()
     return row is not None
 
 
-def withdraw(db: sqlite3.Connection, intent: Intent, now: str) -> None:
+def withdraw(db: Database, intent: Intent, now: str) -> None:
     """Take back an intent of which nothing was sent."""
     here = {**_names(intent), "now": now}
     pending = "state IN ('intended', 'unknown')"
@@ -126,7 +146,7 @@ def withdraw(db: sqlite3.Connection, intent: Intent, now: str) -> None:
     )
 
 
-def submit(db: sqlite3.Connection, intent: Intent, task_id: int, now: str, follower: str | None) -> None:
+def submit(db: Database, intent: Intent, task_id: int, now: str, follower: str | None) -> None:
     """Write down the id that came for an intent, early or late."""
     here = {**_names(intent), "task_id": str(task_id), "now": now, "follower": follower}
     found = db.execute(
@@ -152,7 +172,7 @@ def submit(db: sqlite3.Connection, intent: Intent, task_id: int, now: str, follo
         _insert(db, late, "submitted", task_id=str(task_id), late_for=intent.key, follower=follower, now=now)
 
 
-def refuse(db: sqlite3.Connection, intent: Intent, reason: str, now: str) -> None:
+def refuse(db: Database, intent: Intent, reason: str, now: str) -> None:
     """Write down that nothing was created; a late refusal clears an `unknown` up."""
     db.execute(
         f"""
@@ -163,7 +183,7 @@ def refuse(db: sqlite3.Connection, intent: Intent, reason: str, now: str) -> Non
     )
 
 
-def doubt(db: sqlite3.Connection, intent: Intent, now: str) -> None:
+def doubt(db: Database, intent: Intent, now: str) -> None:
     """Write down that no answer came; without an owner, for it lives."""
     db.execute(
         f"""
@@ -175,7 +195,7 @@ def doubt(db: sqlite3.Connection, intent: Intent, now: str) -> None:
 
 
 def settle(
-    db: sqlite3.Connection,
+    db: Database,
     origin: str,
     account: str,
     task_id: int,
@@ -195,7 +215,7 @@ def settle(
     )
 
 
-def sweep(db: sqlite3.Connection, is_alive: IsAlive, now: str) -> int:
+def sweep(db: Database, is_alive: IsAlive, now: str) -> int:
     """Mark as unknown what dead owners were about to send."""
     rows = db.execute(f"SELECT owner, attempt FROM entries WHERE state = 'intended' AND {OPEN}").fetchall()
     dead = [attempt for owner, attempt in rows if not is_alive(owner, attempt)]
@@ -204,7 +224,7 @@ def sweep(db: sqlite3.Connection, is_alive: IsAlive, now: str) -> int:
     return len(dead)
 
 
-def follow(db: sqlite3.Connection, origin: str, account: str, owner: str, is_alive: Callable[[str], bool]) -> list[Row]:
+def follow(db: Database, origin: str, account: str, owner: str, is_alive: Callable[[str], bool]) -> list[Row]:
     """Make *owner* the follower of the submitted tasks that have none alive, and return them."""
     here = {"origin": origin, "account": account, "owner": owner}
     open_ = f"state = 'submitted' AND {OPEN} AND origin = :origin AND account = :account"
@@ -212,14 +232,14 @@ def follow(db: sqlite3.Connection, origin: str, account: str, owner: str, is_ali
     dead = [follower for (follower,) in followers if follower is None or not is_alive(follower)]
     if not dead:
         return []
-    dead_ones = "ifnull(follower, '') IN (SELECT value FROM json_each(:dead))"
+    dead_ones = "coalesce(follower, '') IN (SELECT value FROM json_each(:dead))"
     here["dead"] = json.dumps([follower or "" for follower in dead])
     rows = db.execute(f"{_SELECT} WHERE {open_} AND {dead_ones} ORDER BY id", here).fetchall()
     db.execute(f"UPDATE entries SET follower = :owner WHERE {open_} AND {dead_ones}", here)
     return rows
 
 
-def unfollow(db: sqlite3.Connection, origin: str, account: str, owner: str) -> None:
+def unfollow(db: Database, origin: str, account: str, owner: str) -> None:
     """Let go of what *owner* follows."""
     db.execute(
         f"""
@@ -230,13 +250,13 @@ def unfollow(db: sqlite3.Connection, origin: str, account: str, owner: str) -> N
     )
 
 
-def sum_credits(db: sqlite3.Connection, origin: str, account: str, keys: Iterable[str], since: str | None) -> int:
+def sum_credits(db: Database, origin: str, account: str, keys: Iterable[str], since: str | None) -> int:
     """Add up the credits that *keys* have cost, or may have."""
     (credits_,) = db.execute(
         f"""
         WITH wanted AS (SELECT value FROM json_each(:keys))
-        SELECT ifnull(sum(credits), 0) FROM entries
-        WHERE {COUNTED} AND created_at >= ifnull(:since, '') AND id IN (
+        SELECT coalesce(sum(credits), 0) FROM entries
+        WHERE {COUNTED} AND created_at >= coalesce(:since, '') AND id IN (
             SELECT id FROM entries WHERE origin = :origin AND account = :account AND key IN wanted
             UNION SELECT id FROM entries WHERE late_for IN wanted AND origin = :origin AND account = :account
         )
@@ -246,19 +266,19 @@ def sum_credits(db: sqlite3.Connection, origin: str, account: str, keys: Iterabl
     return int(credits_)
 
 
-def sum_spending(db: sqlite3.Connection, origin: str, account: str, since: str | None) -> int:
+def sum_spending(db: Database, origin: str, account: str, since: str | None) -> int:
     """Add up what was spent from *since* on, pruned rows included: those of the ten minutes around it all count."""
     here = {"origin": origin, "account": account, "since": since or ""}
     (total,) = db.execute(
         """
-        SELECT ifnull(sum(credits), 0) FROM spending
+        SELECT coalesce(sum(credits), 0) FROM spending
         WHERE origin = :origin AND account = :account AND period >= substr(:since, 1, 15)
         """,
         here,
     ).fetchone()
     (earlier,) = db.execute(
         f"""
-        SELECT ifnull(sum(credits), 0) FROM entries
+        SELECT coalesce(sum(credits), 0) FROM entries
         WHERE created_at >= substr(:since, 1, 15) AND created_at < :since
             AND origin = :origin AND account = :account AND {COUNTED}
         """,
@@ -267,7 +287,7 @@ def sum_spending(db: sqlite3.Connection, origin: str, account: str, since: str |
     return int(total) - int(earlier)
 
 
-def _check_cap(db: sqlite3.Connection, intent: Intent, cap: Cap | None) -> None:
+def _check_cap(db: Database, intent: Intent, cap: Cap | None) -> None:
     if cap is None:
         return
     needed = cap.check_price(intent.key, intent.credits)
@@ -281,7 +301,7 @@ def _names(intent: Intent) -> dict[str, object]:
     return {"origin": intent.origin, "account": intent.account, "key": intent.key, "attempt": intent.attempt}
 
 
-def _mark_unknown(db: sqlite3.Connection, attempt: str, now: str) -> None:
+def _mark_unknown(db: Database, attempt: str, now: str) -> None:
     db.execute(
         f"UPDATE entries SET state = 'unknown', updated_at = ? WHERE attempt = ? AND state = 'intended' AND {OPEN}",
         (now, attempt),
@@ -289,7 +309,7 @@ def _mark_unknown(db: sqlite3.Connection, attempt: str, now: str) -> None:
 
 
 def _insert(
-    db: sqlite3.Connection,
+    db: Database,
     intent: Intent,
     state: State,
     *,
