@@ -9,8 +9,8 @@ from typing import Any
 
 import anyio
 
-import ideal_async._journal.store
-from ideal_async import AsyncClient, ImageToVideo, Journal, Pacing, SubmissionUnknown, batch
+import ideal_async._journal.file_store
+from ideal_async import AsyncClient, ImageToVideo, Journal, JournalStore, Pacing, SubmissionUnknown, batch
 
 IN_FLIGHT = 20
 
@@ -20,7 +20,7 @@ def request_of(key: str) -> ImageToVideo:
     return ImageToVideo("https://example.com/room.jpg?signature=1", duration=5, resolution="480p", prompt=key)
 
 
-async def run_batch(url: str, journal: Journal, keys: list[str]) -> None:
+async def run_batch(url: str, journal: JournalStore, keys: list[str]) -> None:
     # Looks as fast as the server answers: the kills, not the waiting, are the subject.
     pacing = Pacing(min_interval=0.02, max_interval=0.05)
     jobs = [(key, request_of(key)) for key in keys]
@@ -36,6 +36,14 @@ async def run_batch(url: str, journal: Journal, keys: list[str]) -> None:
 def run(url: str, path: Path, keys: list[str]) -> None:
     """Work until killed from outside."""
     with Journal(path) as journal:
+        anyio.run(run_batch, url, journal, keys)
+
+
+def run_shared(url: str, dsn: str, keys: list[str]) -> None:
+    """Work until killed from outside, with a journal that other hosts share."""
+    from ideal_async.postgres import Limits, PostgresJournal
+
+    with PostgresJournal(dsn, limits=Limits(posts=8, in_flight=60)) as journal:
         anyio.run(run_batch, url, journal, keys)
 
 
@@ -94,5 +102,5 @@ def run_to_statement(url: str, path: Path, keys: list[str], ticks: int) -> None:
         db.set_trace_callback(countdown.tick)
         return db
 
-    vars(ideal_async._journal.store)["connect"] = watched
+    vars(ideal_async._journal.file_store)["connect"] = watched
     run(url, path, keys)

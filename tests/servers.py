@@ -77,8 +77,7 @@ def open_postgres() -> Iterator[Postgres]:
     programs = Path(find_program("initdb", _POSTGRES, _DEBIANS)).resolve().parent
     # PostgreSQL refuses to be root's; its package brings a user.
     user = None if os.geteuid() else "postgres"
-    # Durable against the death of its processes. The machine's own is not tested, and syncing is slow.
-    settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "max_connections": 200}
+    settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max_connections": 200}
     with folder_of(user) as folder:
         data = folder / "data"
         command = [f"{programs}/initdb", "-D", str(data), "-U", "tests", "-E", "UTF8", "--no-locale", "--no-sync"]

@@ -24,7 +24,7 @@ FLOORS: list[set[str]] = [
     {"_client"},
     {"_batch"},
     {""},  # the face: ideal_async itself
-    {"buckets"},
+    {"buckets", "postgres"},
     {"cli", "pytest_plugin", "opentelemetry", "webdemo", "fast"},
     {"__main__", "pytest_ideal_async"},
 ]

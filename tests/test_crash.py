@@ -54,7 +54,7 @@ class CountingServer(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.dice = random.Random(7)
         self.on_create: Callable[[], None] = lambda: None
-        self.connections = 0
+        self.connections = self.posts = self.most_at_once = 0
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self.lock:
@@ -87,6 +87,9 @@ class Answers(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with self.server.lock:
+            self.server.posts += 1
+            self.server.most_at_once = max(self.server.most_at_once, self.server.posts)
         time.sleep(self.server.dice.uniform(0, 0.02))  # a real process is killed meanwhile, in real time
         with self.server.lock:
             self.server.created[body["prompt"]] += 1
@@ -94,6 +97,8 @@ class Answers(BaseHTTPRequestHandler):
             self.server.ids[str(task_id)] = body["prompt"]
         self.server.on_create()
         time.sleep(self.server.dice.uniform(0, 0.02))
+        with self.server.lock:
+            self.server.posts -= 1
         self.answer(task_id)
 
     def do_GET(self) -> None:

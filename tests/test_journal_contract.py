@@ -43,9 +43,16 @@ class Store(JournalStore, JournalControl, Protocol):
 
 Now = Callable[[], datetime]
 Opened = Callable[[], "Store"]
-STORES: dict[str, Callable[[pathlib.Path, Now], Store]] = {
-    "sqlite": lambda folder, now: Journal(folder / "orders.journal", now=now),
-}
+STORES = ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)]
+
+
+def store_at(kind: str, folder: pathlib.Path, now: Now, request: pytest.FixtureRequest) -> Store:
+    """Open a store of a kind upon this test's place."""
+    if kind == "sqlite":
+        return Journal(folder / "orders.journal", now=now)
+    from ideal_async.postgres import Limits, PostgresJournal
+
+    return PostgresJournal(request.getfixturevalue("postgres_dsn"), limits=Limits(posts=100), now=now)
 
 
 @pytest.fixture
@@ -59,7 +66,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: pathlib.Path, clock: Clock)
     with ExitStack() as stack:
 
         def open_another() -> Store:
-            store = STORES[request.param](tmp_path, clock)
+            store = store_at(request.param, tmp_path, clock, request)
             store.open()
             return stack.enter_context(closing(store))
 

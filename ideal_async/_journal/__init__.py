@@ -1,8 +1,10 @@
 """The journal's door: what a client needs of any store, and `Journal`, which is one in a file.
 
-What a second store shares with `Journal` is offered here as well: how an intent is made, and how values are written.
+What a second store shares with `Journal` is offered here as well: the steps, a person's verbs, and how values are
+written.
 """
 
+import importlib
 from typing import TYPE_CHECKING
 
 from .contract import Busy, Cap, Intent, JournalControl, JournalStore, check_account, check_key, new_intent
@@ -19,16 +21,18 @@ from .entries import (
 )
 
 if TYPE_CHECKING:
+    from . import transitions
+    from .control import Controlled
     from .journal import Journal
 else:
 
-    def __getattr__(name: str) -> object:  # another store need not bring SQLite along
-        if name != "Journal":
+    def __getattr__(name: str) -> object:  # whoever needs values only need not bring SQLite along
+        rooms = {"Controlled": "control", "Journal": "journal", "transitions": "transitions"}
+        if name not in rooms:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from .journal import Journal
-
-        globals()[name] = Journal
-        return Journal
+        room = importlib.import_module(f".{rooms[name]}", __name__)
+        value = globals()[name] = getattr(room, name, room)
+        return value
 
 
 __all__ = [
@@ -36,6 +40,7 @@ __all__ = [
     "STATES",
     "Busy",
     "Cap",
+    "Controlled",
     "Entry",
     "Intent",
     "Journal",
@@ -50,4 +55,5 @@ __all__ = [
     "encode_text",
     "encode_time",
     "new_intent",
+    "transitions",
 ]

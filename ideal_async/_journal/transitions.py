@@ -21,7 +21,10 @@ from .schema import COUNTED, OPEN
 class Rows(Protocol):
     """What a statement has found or changed."""
 
-    rowcount: int
+    @property
+    def rowcount(self) -> int:
+        """How many rows were found or changed."""
+        ...
 
     def fetchone(self) -> Any:
         """Return the next row; `None`: there is none."""
@@ -67,7 +70,7 @@ def find_ids(db: Database, keys: Iterable[str], origin: str | None, account: str
         SELECT id FROM entries WHERE key IN (SELECT value FROM json_each(:keys))
             AND origin = coalesce(:origin, origin) AND account = coalesce(:account, account)
         """,
-        {"keys": json.dumps(list(keys)), "origin": origin, "account": account},
+        {"keys": _encode_keys(keys), "origin": origin, "account": account},
     )
     return sorted(id_ for (id_,) in rows.fetchall())
 
@@ -257,11 +260,12 @@ def sum_credits(db: Database, origin: str, account: str, keys: Iterable[str], si
         WITH wanted AS (SELECT value FROM json_each(:keys))
         SELECT coalesce(sum(credits), 0) FROM entries
         WHERE {COUNTED} AND created_at >= coalesce(:since, '') AND id IN (
-            SELECT id FROM entries WHERE origin = :origin AND account = :account AND key IN wanted
-            UNION SELECT id FROM entries WHERE late_for IN wanted AND origin = :origin AND account = :account
+            SELECT id FROM entries WHERE origin = :origin AND account = :account AND key IN (SELECT value FROM wanted)
+            UNION SELECT id FROM entries WHERE origin = :origin AND account = :account
+                AND late_for IN (SELECT value FROM wanted)
         )
         """,
-        {"origin": origin, "account": account, "keys": json.dumps(list(keys)), "since": since},
+        {"origin": origin, "account": account, "keys": _encode_keys(keys), "since": since},
     ).fetchone()
     return int(credits_)
 
@@ -285,6 +289,19 @@ def sum_spending(db: Database, origin: str, account: str, since: str | None) -> 
         here,
     ).fetchone()
     return int(total) - int(earlier)
+
+
+def _encode_keys(keys: Iterable[str]) -> str:
+    """Write as JSON those of *keys* that there can be: no half a surrogate pair, no U+0000."""
+    return json.dumps([key for key in keys if _is_text(key)])
+
+
+def _is_text(key: str) -> bool:
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in key
 
 
 def _check_cap(db: Database, intent: Intent, cap: Cap | None) -> None:

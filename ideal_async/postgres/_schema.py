@@ -1,0 +1,170 @@
+"""The tables, made and brought up to date by whoever comes first.
+
+`MIGRATIONS` only ever grows at its end; the property `schema` counts how many of them the database has seen.
+"""
+
+from typing import Any
+
+import psycopg
+
+from ideal_async import JournalFailed
+
+#: The states that cost, or may have cost, credits.
+_COUNTED = "('intended', 'submitted', 'succeeded', 'unknown')"
+#: Only one at a time makes tables. "Idea" in ASCII.
+_LOCK = 0x49646561
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE entries (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        origin text NOT NULL,
+        account text NOT NULL,
+        key text NOT NULL,
+        attempt text NOT NULL,
+        state text NOT NULL
+            CHECK (state IN ('intended', 'submitted', 'succeeded', 'failed', 'refused', 'unknown')),
+        owner text,
+        follower text,
+        fingerprint text NOT NULL,
+        request text NOT NULL,
+        credits integer,
+        task_id text,
+        task text,
+        reason text,
+        earlier text,
+        released text,
+        late_for text,
+        created_at text COLLATE "C" NOT NULL,
+        updated_at text COLLATE "C" NOT NULL,
+        UNIQUE (origin, account, key)
+    ) WITH (fillfactor = 80);  -- a row changes three times in its life, and stays where it is
+    CREATE INDEX open_entries ON entries (origin, account, state) WHERE state IN ('intended', 'submitted', 'unknown');
+    CREATE INDEX tasks ON entries (task_id) WHERE task_id IS NOT NULL;
+    CREATE INDEX late_answers ON entries (late_for) WHERE late_for IS NOT NULL;
+    CREATE INDEX times ON entries (created_at);
+
+    CREATE TABLE spending (
+        origin text NOT NULL,
+        account text NOT NULL,
+        period text COLLATE "C" NOT NULL,  -- the first 15 characters of created_at: ten minutes
+        credits bigint NOT NULL,
+        PRIMARY KEY (origin, account, period)
+    );
+
+    -- What is counted of each batch; the name of a batch is what stands before the last slash of a key.
+    CREATE TABLE progress (
+        origin text NOT NULL,
+        account text NOT NULL,
+        batch text NOT NULL,
+        state text NOT NULL,
+        jobs bigint NOT NULL,
+        credits bigint NOT NULL,
+        PRIMARY KEY (origin, account, batch, state)
+    );
+
+    -- One row for each account: whoever may send is decided under its lock, with this database's clock.
+    CREATE TABLE gates (
+        origin text NOT NULL,
+        account text NOT NULL,
+        next_send timestamptz NOT NULL DEFAULT 'epoch',
+        PRIMARY KEY (origin, account)
+    );
+
+    -- Once for each statement and in one order, so that no two of them wait for each other.
+    CREATE FUNCTION count_inserted() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO spending
+            SELECT origin, account, substr(created_at, 1, 15), sum(credits) FROM new_rows
+            WHERE state IN COUNTED AND credits > 0 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+            ON CONFLICT (origin, account, period) DO UPDATE SET credits = spending.credits + excluded.credits;
+        INSERT INTO progress
+            SELECT origin, account, substring(key from '^(.*)/'), state, count(*), coalesce(sum(credits), 0)
+            FROM new_rows WHERE key LIKE '%/%' GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+            ON CONFLICT (origin, account, batch, state)
+            DO UPDATE SET jobs = progress.jobs + excluded.jobs, credits = progress.credits + excluded.credits;
+        RETURN NULL;
+    END $$;
+    CREATE FUNCTION count_updated() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO spending
+            SELECT origin, account, period, sum(change) FROM (
+                SELECT origin, account, substr(created_at, 1, 15) AS period, credits AS change FROM new_rows
+                WHERE state IN COUNTED AND credits > 0
+                UNION ALL
+                SELECT origin, account, substr(created_at, 1, 15), -credits FROM old_rows
+                WHERE state IN COUNTED AND credits > 0
+            ) AS both_rows GROUP BY 1, 2, 3 HAVING sum(change) <> 0 ORDER BY 1, 2, 3
+            ON CONFLICT (origin, account, period) DO UPDATE SET credits = spending.credits + excluded.credits;
+        INSERT INTO progress
+            SELECT origin, account, batch, state, sum(one), sum(change) FROM (
+                SELECT origin, account, substring(key from '^(.*)/') AS batch, state, 1 AS one,
+                    coalesce(credits, 0) AS change
+                FROM new_rows WHERE key LIKE '%/%'
+                UNION ALL
+                SELECT origin, account, substring(key from '^(.*)/'), state, -1, -coalesce(credits, 0)
+                FROM old_rows WHERE key LIKE '%/%'
+            ) AS both_rows GROUP BY 1, 2, 3, 4 HAVING sum(one) <> 0 OR sum(change) <> 0 ORDER BY 1, 2, 3, 4
+            ON CONFLICT (origin, account, batch, state)
+            DO UPDATE SET jobs = progress.jobs + excluded.jobs, credits = progress.credits + excluded.credits;
+        RETURN NULL;
+    END $$;
+    -- What is pruned was spent all the same; what is withdrawn was not.
+    CREATE FUNCTION count_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO spending
+            SELECT origin, account, substr(created_at, 1, 15), -sum(credits) FROM old_rows
+            WHERE state IN ('intended', 'unknown') AND credits > 0 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+            ON CONFLICT (origin, account, period) DO UPDATE SET credits = spending.credits + excluded.credits;
+        INSERT INTO progress
+            SELECT origin, account, substring(key from '^(.*)/'), state, -count(*), -coalesce(sum(credits), 0)
+            FROM old_rows WHERE key LIKE '%/%' AND state IN ('intended', 'unknown')
+            GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+            ON CONFLICT (origin, account, batch, state)
+            DO UPDATE SET jobs = progress.jobs + excluded.jobs, credits = progress.credits + excluded.credits;
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER count_inserted AFTER INSERT ON entries
+        REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION count_inserted();
+    CREATE TRIGGER count_updated AFTER UPDATE ON entries
+        REFERENCING NEW TABLE AS new_rows OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION count_updated();
+    CREATE TRIGGER count_deleted AFTER DELETE ON entries
+        REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION count_deleted();
+    """.replace("COUNTED", _COUNTED),
+)
+
+
+def migrate(connection: psycopg.Connection[Any]) -> None:
+    """Bring the tables up to date; of many hosts at once, one does it.
+
+    Raises:
+        JournalFailed: A newer version of this library made them.
+        psycopg.Error: They cannot be made.
+    """
+    connection.execute("SET search_path = ideal_async")
+    found = connection.execute(
+        "SELECT 1 FROM pg_tables WHERE schemaname = 'ideal_async' AND tablename = 'properties'"
+    ).fetchone()
+    if found is not None and _version(connection) == len(MIGRATIONS):
+        return
+    with connection.transaction():
+        connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        connection.execute("CREATE SCHEMA IF NOT EXISTS ideal_async")
+        connection.execute("CREATE TABLE IF NOT EXISTS properties (name text PRIMARY KEY, value text)")
+        version = _version(connection)
+        if version > len(MIGRATIONS):
+            raise JournalFailed(
+                f"the journal's tables were made by a newer ideal_async (schema {version}, this one knows "
+                f"{len(MIGRATIONS)}): upgrade ideal_async on this host"
+            )
+        for migration in MIGRATIONS[version:]:
+            connection.execute(migration.encode())
+        connection.execute(
+            "INSERT INTO properties VALUES ('schema', %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (str(len(MIGRATIONS)),),
+        )
+
+
+def _version(connection: psycopg.Connection[Any]) -> int:
+    row = connection.execute("SELECT value FROM properties WHERE name = 'schema'").fetchone()
+    return 0 if row is None else int(row[0])

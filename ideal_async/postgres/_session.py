@@ -1,0 +1,287 @@
+"""The one session of a process: as long as it lives, its advisory lock says that the owner lives.
+
+What is written is written in that very session, so every commit proves that its owner was alive then. When the session
+is lost its id is never used again: the server may keep the old one's lock behind a half-open connection for minutes.
+"""
+
+import logging
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from ideal_async import JournalFailed
+
+from ._portable import Portable
+from ._schema import migrate
+
+logger = logging.getLogger("ideal_async")
+
+T = TypeVar("T")
+
+#: What a lost session looks like; a deadlock or a serialisation failure is one of them, and goes well the next time.
+LOST = (psycopg.OperationalError, psycopg.InterfaceError)
+#: Seconds between two tries to reach the database, the longest.
+_PAUSE_MAX = 2.0
+#: Of all advisory locks of a database, those of owners. "owne" in ASCII, read as a number.
+_OWNERS = 7
+_ALIVE = f"hashtextextended(%s, {_OWNERS})"
+
+
+class Unreachable(JournalFailed):
+    """The database cannot be reached: to be asked again."""
+
+
+class Session:
+    """A connection that is made again when it is lost, with what was owed.
+
+    Args:
+        dsn: As libpq takes it.
+        patience: Seconds for which a write is tried of what has happened already.
+        reconnect: Seconds for which everything else is tried.
+        statement_timeout: Seconds for one statement.
+
+    Attributes:
+        id: Names the owner that this session is.
+        held: The intents this process is busy with, by attempt.
+        clock_offset: How far the database's clock is ahead of ours.
+    """
+
+    def __init__(self, dsn: str, *, patience: float, reconnect: float, statement_timeout: float) -> None:
+        self.id = ""
+        self.held: WeakValueDictionary[str, object] = WeakValueDictionary()
+        self.clock_offset = timedelta()
+        self._dsn = dsn
+        self._patience = patience
+        self._reconnect = reconnect
+        self._statement_timeout = statement_timeout
+        self._process = os.getpid()
+        self._using = threading.RLock()
+        self._db: psycopg.Connection[Any] | None = None
+        self._backend = 0
+        self._former: set[str] = set()
+        self._owed: list[tuple[Callable[[Any], object], object]] = []
+        self._closing = threading.Event()
+
+    def __repr__(self) -> str:
+        return f"PostgresJournal({self.name})"
+
+    @property
+    def name(self) -> str:
+        """Where the database is, without a password."""
+        try:
+            parts = conninfo_to_dict(self._dsn)
+        except psycopg.ProgrammingError:
+            return "a database"
+        host, port, database = (parts.get(name) or "" for name in ("host", "port", "dbname"))
+        return f"{host}:{port}/{database}" if host else str(database or "the default database")
+
+    def check(self) -> None:
+        """Refuse a closed journal, and one that came through a fork.
+
+        Raises:
+            RuntimeError: It is one of the two.
+        """
+        if self._process != os.getpid():
+            raise RuntimeError(f"journal {self.name} was opened before a fork: make a PostgresJournal in each process")
+        if self._closing.is_set():
+            raise RuntimeError(f"journal {self.name} is closed: make a new PostgresJournal")
+
+    def owed(self) -> list[Any]:
+        """Return what is not written yet though it has happened, newest first."""
+        return [owed for _, owed in reversed(self._owed)]
+
+    def read(self, work: Callable[[Any], T]) -> T:
+        """Run *work* over what is committed and return its result."""
+        return self.write(work)
+
+    def write(self, work: Callable[[Any], T], *, owed: object = None, patience: float | None = None) -> T:
+        """Run *work* in a transaction and return its result once that is durable; it may run twice.
+
+        Args:
+            work: Is given the `Portable` connection.
+            owed: What it says, if that has happened already: should the write fail, it is done with the next session.
+            patience: Seconds for which it is tried.
+
+        Raises:
+            Unreachable: The database cannot be reached.
+            JournalFailed: It can, and says no.
+        """
+        self.check()
+        if patience is None:
+            patience = self._reconnect if owed is None else self._patience
+        deadline = time.monotonic() + patience
+        pause = 0.05
+        while True:
+            try:
+                with self._connected() as db:
+                    return self._run(db, work)
+            except LOST as error:
+                self._drop_if_broken()
+                failed = error
+            except psycopg.Error as error:
+                raise JournalFailed(f"journal {self.name}: {_first_line(error)}") from error
+            if time.monotonic() >= deadline or self._closing.wait(pause):
+                break
+            pause = min(2 * pause, _PAUSE_MAX)
+        if owed is not None:
+            with self._using:
+                self._owed.append((work, owed))
+        raise Unreachable(
+            f"journal {self.name}: the database cannot be reached ({_first_line(failed)}); check that it runs, that "
+            "it is not full, and the way to it"
+        ) from failed
+
+    def _run(self, db: psycopg.Connection[Any], work: Callable[[Any], T]) -> T:
+        try:
+            with db.transaction():
+                return work(Portable(db))
+        finally:
+            if db.broken:
+                self._drop_if_broken()
+
+    def is_alive(self, owner: str, attempt: str | None = None) -> bool:
+        """Tell whether an owner lives; to be asked inside of a write."""
+        if owner == self.id or owner in self._former:
+            return attempt is None or attempt in self.held
+        db = self._db
+        if db is None:
+            raise AssertionError("outside of a write")
+        # Whoever lives holds it exclusively; ours is shared, and lasts as long as this transaction.
+        (dead,) = db.execute(f"SELECT pg_try_advisory_xact_lock_shared({_ALIVE})", (owner,)).fetchone() or (False,)
+        return not dead
+
+    def check_backend(self, db: Portable) -> None:
+        """Make sure that this is the session that took the lock: a pooler may have given us another one.
+
+        Raises:
+            JournalFailed: It is not.
+        """
+        if db.connection.info.backend_pid != self._backend or self._asks_another(db):
+            raise JournalFailed(
+                f"journal {self.name}: statements go to different sessions of the database, as behind a pooler in "
+                "transaction mode: connect to the database itself, or set the pooler to session mode"
+            )
+
+    def _asks_another(self, db: Portable) -> bool:
+        (backend,) = db.execute("SELECT pg_backend_pid()").fetchone() or (0,)
+        return bool(backend != self._backend)
+
+    def now(self) -> datetime:
+        """Tell the time by the database's clock."""
+        return datetime.now(UTC) + self.clock_offset
+
+    @contextmanager
+    def _connected(self) -> Generator[psycopg.Connection[Any]]:
+        with self._using:
+            if self._db is None or self._db.closed:
+                self._connect()
+            db = self._db
+            if db is None:
+                raise AssertionError("just connected")
+            while self._owed:
+                work, _ = self._owed[0]
+                self._run(db, work)
+                del self._owed[0]
+            yield db
+
+    def _connect(self) -> None:
+        db: psycopg.Connection[Any] = psycopg.connect(
+            make_conninfo(
+                self._dsn,
+                target_session_attrs="read-write",
+                connect_timeout="5",
+                application_name="ideal_async",
+                # A dead network is noticed in about ten seconds, not in two hours.
+                keepalives="1",
+                keepalives_idle="5",
+                keepalives_interval="2",
+                keepalives_count="3",
+                tcp_user_timeout="10000",
+            ),
+            autocommit=True,
+            cursor_factory=psycopg.ClientCursor,
+            prepare_threshold=None,
+        )
+        try:
+            self._prepare(db)
+        except BaseException:
+            db.close()
+            raise
+        self._db = db
+
+    def _prepare(self, db: psycopg.Connection[Any]) -> None:
+        (fsync, commit, backend, clock) = db.execute(
+            "SELECT current_setting('fsync'), current_setting('synchronous_commit'), pg_backend_pid(), "
+            "clock_timestamp()"
+        ).fetchone()  # type: ignore[misc]  # one row, always
+        if fsync != "on":
+            raise JournalFailed(
+                f"journal {self.name}: the database has fsync = off, so a crash loses what was paid: switch it on"
+            )
+        if commit not in {"on", "remote_apply"}:  # those wait for the disk; a stricter setting stays
+            db.execute("SET synchronous_commit = on")
+        db.execute(f"SET statement_timeout = {int(self._statement_timeout * 1000)}")
+        db.execute(f"SET lock_timeout = {int(self._statement_timeout * 500)}")
+        self.clock_offset = clock - datetime.now(UTC)
+        migrate(db)
+        if self.id:
+            self._former.add(self.id)
+        self.id, self._backend = uuid.uuid4().hex, backend
+        db.execute(f"SELECT pg_advisory_lock({_ALIVE})", (self.id,))
+        if self._former:
+            self._take_over_from_ourselves(db)
+
+    def _take_over_from_ourselves(self, db: psycopg.Connection[Any]) -> None:
+        """What this process was busy with in a lost session it is busy with still, unless somebody gave it up."""
+        logger.info("journal %s: in touch again", self.name)
+        former = list(self._former)
+        held = list(self.held.keys())
+        with db.transaction():
+            db.execute(
+                "UPDATE entries SET owner = %s WHERE state = 'intended' AND owner = ANY(%s) AND attempt = ANY(%s)",
+                (self.id, former, held),
+            )
+            db.execute(
+                "UPDATE entries SET follower = %s WHERE state = 'submitted' AND follower = ANY(%s)", (self.id, former)
+            )
+
+    def _drop_if_broken(self) -> None:
+        with self._using:
+            if self._db is not None and (self._db.broken or self._db.closed):
+                self._db = None
+
+    def close(self) -> list[tuple[Any, Exception]]:
+        """Write what is owed, if the database is there, and let go.
+
+        Returns:
+            What was owed and is lost, and why.
+        """
+        if self._process != os.getpid() or self._closing.is_set():
+            return []
+        self._closing.set()
+        lost: list[tuple[Any, Exception]] = []
+        with self._using:
+            if self._owed:
+                try:
+                    with self._connected():
+                        pass
+                except (*LOST, JournalFailed) as error:
+                    lost = [(owed, error) for _, owed in self._owed]
+            if self._db is not None:
+                with suppress(psycopg.Error):
+                    self._db.close()
+            self._db = None
+        return lost
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
