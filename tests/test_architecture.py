@@ -81,7 +81,7 @@ def name_of(path: Path) -> str:
 def room_of(name: str) -> str:
     """A package counts as one room seen from outside."""
     head = name.partition(".")[0]
-    return head if head in {"cli", "sandbox", "webdemo", "buckets", *WINGS} else name
+    return head if head in {"cli", "sandbox", "webdemo", "buckets", "postgres", *WINGS} else name
 
 
 def imports_of(path: Path) -> Iterator[str]:
