@@ -20,18 +20,25 @@ from .entries import (
     encode_time,
 )
 
+#: What brings SQLite along, and the room it comes from at its first use.
+_LATER = {
+    "Controlled": "control",
+    "Journal": "journal",
+    "Row": "transitions",
+    "intend": "transitions",
+    "sum_spending": "transitions",
+}
+
 if TYPE_CHECKING:
-    from . import transitions
     from .control import Controlled
     from .journal import Journal
+    from .transitions import Row, intend, sum_spending
 else:
 
     def __getattr__(name: str) -> object:  # whoever needs values only need not bring SQLite along
-        rooms = {"Controlled": "control", "Journal": "journal", "transitions": "transitions"}
-        if name not in rooms:
+        if name not in _LATER:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        room = importlib.import_module(f".{rooms[name]}", __name__)
-        value = globals()[name] = getattr(room, name, room)
+        value = globals()[name] = getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
         return value
 
 
@@ -46,6 +53,7 @@ __all__ = [
     "Journal",
     "JournalControl",
     "JournalStore",
+    "Row",
     "State",
     "check_account",
     "check_key",
@@ -54,6 +62,7 @@ __all__ = [
     "encode_task",
     "encode_text",
     "encode_time",
+    "intend",
     "new_intent",
-    "transitions",
+    "sum_spending",
 ]

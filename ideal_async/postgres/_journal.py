@@ -10,7 +10,7 @@ import attrs
 
 from ideal_async import BudgetExceeded, Busy, Cap, Entry, ImageToVideo, Intent, JournalFailed
 from ideal_async._identity import origin_of
-from ideal_async._journal import Controlled, encode_time, transitions
+from ideal_async._journal import Controlled, Row, encode_time, intend, sum_spending
 
 from ._portable import Portable
 from ._session import Session, Unreachable
@@ -166,7 +166,7 @@ class PostgresJournal(Controlled):
             raise JournalFailed(f"{error}; it has been away for {OUTAGE:g} s") from error
         return Busy(_ASK_AGAIN_FULL, "the database cannot be reached")
 
-    def _intend(self, db: Portable, intent: Intent, cap: Cap | None, **more: Any) -> transitions.Row | None:
+    def _intend(self, db: Portable, intent: Intent, cap: Cap | None, **more: Any) -> Row | None:
         """Write an intent down within the limits, under the lock of its account's gate."""
         self._session.check_backend(db)
         here = {"origin": intent.origin, "account": intent.account, "key": intent.key, "attempt": intent.attempt}
@@ -182,7 +182,7 @@ class PostgresJournal(Controlled):
                 "UPDATE entries SET owner = :owner WHERE attempt = :attempt", {**here, "owner": self._session.id}
             )
             return None
-        row = transitions.intend(db, intent, cap, **{**more, "owner": self._session.id})
+        row = intend(db, intent, cap, **{**more, "owner": self._session.id})
         if row is None:
             self._check_limits(db, intent)
         return row
@@ -215,7 +215,7 @@ class PostgresJournal(Controlled):
             raise _Full(f"{limits.in_flight} tasks are in flight", _ASK_AGAIN_FULL)
         if limits.credits is not None:
             needed = Cap(limits.credits, intent.created_at).check_price(intent.key, intent.credits)
-            left = limits.credits + needed - transitions.sum_spending(db, intent.origin, intent.account, None)
+            left = limits.credits + needed - sum_spending(db, intent.origin, intent.account, None)
             if needed > left:
                 raise BudgetExceeded(needed=needed, left=max(0, left))
 
