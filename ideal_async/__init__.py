@@ -47,6 +47,7 @@ _LATER = {
     "Made": "_batch",
     "Outcome": "_batch",
     "Outcomes": "_batch",
+    "Progress": "_progress",
     "Unsaved": "_batch",
     "batch": "_batch",
     "is_result": "_part",
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from ._batch import Failed, Made, Outcome, Outcomes, Unsaved, batch, resume
     from ._journal import Busy, Cap, Entry, Intent, Journal, JournalStore
     from ._part import is_result
+    from ._progress import Progress
 else:  # not for a checker, which would believe any name
 
     def __getattr__(name: str) -> object:
@@ -101,6 +103,7 @@ __all__ = [
     "Outcomes",
     "Pacing",
     "Prices",
+    "Progress",
     "RateLimited",
     "RequestFailed",
     "Retry",

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sized
 from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from functools import partial
 from inspect import isasyncgen
@@ -15,7 +15,7 @@ import anyio.abc
 import attrs
 
 from ._callbacks import OnSubmit, Submission, run_callback
-from ._client import AsyncClient, background_of, deliveries_of
+from ._client import AsyncClient, background_of, deliveries_of, last_look_at
 from ._delivery import Folder
 from ._errors import (
     BudgetExceeded,
@@ -29,6 +29,11 @@ from ._errors import (
 from ._flight import ways_out
 from ._journal import Entry
 from ._models import ImageToVideo, Task
+from ._progress import Progress, forecast_all, is_running
+
+OnBatchProgress = Callable[[Progress], Awaitable[None] | None]
+#: Seconds between two reports of progress, at least and at most.
+REPORT_SOONEST, REPORT_LATEST = 1.0, 5.0
 
 Item = ImageToVideo | tuple[str | None, ImageToVideo]
 
@@ -129,6 +134,8 @@ class Outcomes:
         deadline: float | None,
         on_submit: OnSubmit | None,
         save: "Folder | None" = None,
+        on_progress: "OnBatchProgress | None" = None,
+        size: int | None = None,
     ) -> None:
         if max_in_flight < 1:
             raise ValueError(f"max_in_flight must be 1 or more, not {max_in_flight}")
@@ -140,6 +147,12 @@ class Outcomes:
         self._deadline = deadline
         self._on_submit = on_submit
         self._save = save
+        self._on_progress = on_progress
+        self._size = size
+        self._taken = self._saving = self._done = self._failed = 0
+        self._paid: dict[int, int] = {}  # the task of each job that runs, by index: two may share one
+        self._spent_before, self._began = 0, 0.0
+        self._moved = anyio.Event()
         self._broken_by: Exception | None = None
         self._halted_before: Exception | None = None
         self._window = anyio.Semaphore(max_in_flight)
@@ -156,6 +169,7 @@ class Outcomes:
         await background.open()
         self._over = anyio.Event()
         self._halted_before = self._client.halted_by
+        self._spent_before, self._began = self._client.ledger.spent, anyio.current_time()
         if self._deadline is not None:
             self._intake.deadline = self._deadline
         background.start_soon(self._run)
@@ -193,10 +207,53 @@ class Outcomes:
         over = cast("anyio.Event", self._over)
         try:
             with self._scope, self._send:
-                async with anyio.create_task_group() as jobs:
-                    await self._take_in(jobs)
+                async with anyio.create_task_group() as reports:
+                    if self._on_progress is not None:
+                        reports.start_soon(self._report, self._on_progress)
+                    async with anyio.create_task_group() as jobs:
+                        await self._take_in(jobs)
+                    reports.cancel_scope.cancel()
+                if self._on_progress is not None:
+                    await self._tell(self._on_progress)
         finally:
             over.set()
+
+    @property
+    def progress(self) -> Progress:
+        """Where everything stands now; counting costs a glance at each job in flight."""
+        seen = [last_look_at(self._client, task_id) for task_id in self._paid.values()]
+        running = sum(map(is_running, seen))
+        ended = self._done + self._failed
+        to_send = None if self._size is None else max(0, self._size - self._taken)
+        elapsed = 0.0 if self._over is None else anyio.current_time() - self._began
+        return Progress(
+            to_send=to_send,
+            sending=self._taken - ended - len(self._paid) - self._saving,
+            queued=len(seen) - running,
+            running=running,
+            saving=self._saving,
+            done=self._done,
+            failed=self._failed,
+            credits=self._client.ledger.spent - self._spent_before,
+            eta=forecast_all(
+                filter(None, seen), left=self._taken - ended + (to_send or 0), ended=ended, elapsed=elapsed
+            ),
+        )
+
+    async def _report(self, on_progress: "OnBatchProgress") -> None:
+        """Tell how far it is: soon after each step, and now and then, because tasks go on by themselves."""
+        while self._on_progress is not None:
+            with anyio.move_on_after(REPORT_LATEST):
+                await self._moved.wait()
+            self._moved = anyio.Event()
+            await self._tell(on_progress)
+            await anyio.sleep(REPORT_SOONEST)
+
+    async def _tell(self, on_progress: "OnBatchProgress") -> None:
+        try:
+            await run_callback(on_progress, self.progress)
+        except Exception as error:  # noqa: BLE001 - the reader's to see: no video is lost for it
+            self._broken_by, self._on_progress = self._broken_by or error, None
 
     async def _take_in(self, jobs: anyio.abc.TaskGroup) -> None:
         """Read jobs while there is room, and start them."""
@@ -210,6 +267,7 @@ class Outcomes:
                         if job is None:
                             return
                         self.in_flight += 1
+                        self._taken += 1
                         jobs.start_soon(self._do, index, job)
                         index += 1
         except anyio.get_cancelled_exc_class():
@@ -228,6 +286,8 @@ class Outcomes:
             nonlocal task_id
             task_id = submission.task_id
             self.submitted += submission.paid
+            self._paid[index] = task_id
+            self._moved.set()
             if self._on_submit is not None:
                 await run_callback(self._on_submit, attrs.evolve(submission, key=job.key, index=index))
 
@@ -235,6 +295,7 @@ class Outcomes:
         outcome: Made | Unsaved | Failed
         try:
             task = await job.run(on_submit, left)
+            self._paid.pop(index, None)
             outcome = await self._keep(index, job, task)
         except anyio.get_cancelled_exc_class():
             if not self._scope.cancel_called:  # the client is being closed: nobody else will say so
@@ -247,6 +308,10 @@ class Outcomes:
             if self._closes_the_intake(error):
                 self.stopped_by = self.stopped_by or error
                 self._intake.cancel()  # also when the next request is still to come, perhaps never
+        self._paid.pop(index, None)
+        self._done += isinstance(outcome, Made)
+        self._failed += not isinstance(outcome, Made)
+        self._moved.set()
         with suppress(anyio.BrokenResourceError):  # the block was left this very moment
             self._send.send_nowait(outcome)
 
@@ -255,6 +320,7 @@ class Outcomes:
         named = partial(Made, index, job.key, job.request, task_id=task.id, task=task)
         if self._save is None:
             return named()
+        self._saving += 1
         try:
             with anyio.fail_after(None if self._deadline is None else self._deadline - anyio.current_time()):
                 return named(file=await deliveries_of(self._client).keep(task, self._save, job.key))
@@ -267,6 +333,8 @@ class Outcomes:
             )
         except Exception as raised:  # noqa: BLE001 - of the network, the disk, or a bucket of the user's own
             error = raised
+        finally:
+            self._saving -= 1
         return Unsaved(index, job.key, job.request, task_id=task.id, task=task, error=error)
 
     def _closes_the_intake(self, error: Exception) -> bool:
@@ -285,6 +353,7 @@ def batch(
     timeout: float | None = None,
     on_submit: OnSubmit | None = None,
     save: "str | os.PathLike[str] | Folder | None" = None,
+    on_progress: "OnBatchProgress | None" = None,
 ) -> AbstractAsyncContextManager[Outcomes]:
     """Generate many videos; leaving the block early stops submitting and detaches from what runs.
 
@@ -301,6 +370,8 @@ def batch(
         save: A folder, or a bucket or a folder in it, for the videos: `outcome.file` tells where each is. They are
             named by key and task id, and what is there already is not brought again. What cannot be saved is an
             `Unsaved`; with a journal the same batch again saves it and pays nothing.
+        on_progress: Called with a `Progress` soon after each step, at most once a second, sync or async; and once when
+            everything has ended. What it raises comes out of the iteration; it stops no job.
 
     Returns:
         A context manager for `Outcomes`, an async iterator. What *requests* raised, or a `TypeError` for something in
@@ -318,7 +389,16 @@ def batch(
     deadline = None if timeout is None else anyio.current_time() + timeout
     jobs = _to_generate(client, requests)
     folder = Path(save) if isinstance(save, str | os.PathLike) else save
-    return Outcomes(client, jobs, max_in_flight=max_in_flight, deadline=deadline, on_submit=on_submit, save=folder)
+    return Outcomes(
+        client,
+        jobs,
+        max_in_flight=max_in_flight,
+        deadline=deadline,
+        on_submit=on_submit,
+        save=folder,
+        on_progress=on_progress,
+        size=len(requests) if isinstance(requests, Sized) else None,
+    )
 
 
 def resume(client: AsyncClient, *, max_in_flight: int = 50) -> AbstractAsyncContextManager[Outcomes]:

@@ -575,6 +575,12 @@ def deliveries_of(client: AsyncClient) -> "Deliveries":
     return client._deliveries  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # as above
 
 
+def last_look_at(client: AsyncClient, task_id: int) -> Task | None:
+    """Return what was seen last of a task that somebody waits for."""
+    seen = client._poller.last_look(task_id)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # as above
+    return None if seen is None else seen[1]
+
+
 def _check_id(task_id: int) -> int:
     if not isinstance(task_id, int) or isinstance(task_id, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"a task id is an int, not {type(task_id).__name__} (pass task.id)")

@@ -89,7 +89,10 @@ def test_the_signatures_of_a_client_are_settled(name: str, signature: str) -> No
     ("function", "signature"),
     [
         (ideal_async.estimate, "(request, *, prices=Prices(date='2026-03-25'))"),
-        (ideal_async.batch, "(client, requests, *, max_in_flight=200, timeout=None, on_submit=None, save=None)"),
+        (
+            ideal_async.batch,
+            "(client, requests, *, max_in_flight=200, timeout=None, on_submit=None, save=None, on_progress=None)",
+        ),
         (ideal_async.resume, "(client, *, max_in_flight=50)"),
         (
             ideal_async.AsyncClient,

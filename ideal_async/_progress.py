@@ -1,0 +1,58 @@
+"""How far a batch is, as numbers for a bar or a log line."""
+
+from collections.abc import Iterable
+
+import attrs
+
+from ._models import Task
+
+
+@attrs.frozen
+class Progress:
+    """Where the requests of a batch stand; each is counted once.
+
+    Attributes:
+        to_send: Not sent yet; `None`: nobody knows, because the requests have no length.
+        sending: Taken in, and not paid yet: being published, waiting for a slot, or sent.
+        queued: Paid; no worker has it yet, as far as was seen.
+        running: Being made.
+        saving: Made, and on the way to where it is saved.
+        done: Made, and saved if it was to be.
+        failed: Ended otherwise: see its outcome.
+        credits: Spent by the client since the batch began, less refunds.
+        eta: Seconds until everything that is taken in is made, and the rest at the pace so far; `None`: too early.
+    """
+
+    to_send: int | None
+    sending: int
+    queued: int
+    running: int
+    saving: int
+    done: int
+    failed: int
+    credits: int
+    eta: float | None = None
+
+
+def is_running(task: Task | None) -> bool:
+    """Tell whether a worker has it; a percentage above 0 outweighs the queue (vendor's page: 30 % with two ahead)."""
+    return task is not None and (task.percentage > 0 or (task.status == "Processing" and task.wait_number == 0))
+
+
+def forecast_all(looks: Iterable[Task], *, left: int, ended: int, elapsed: float) -> float | None:
+    """Tell in how many seconds all will be made.
+
+    Args:
+        looks: At what runs.
+        left: Requests that have not ended; those that nobody has counted are none.
+        ended: Requests that have.
+        elapsed: Seconds since the first was taken in.
+
+    Example:
+        >>> forecast_all([], left=30, ended=10, elapsed=100.0)
+        300.0
+    """
+    etas = [task.eta.seconds for task in looks if task.eta is not None]
+    if ended and left:
+        etas.append(elapsed / ended * left)
+    return max(etas) if etas else (0.0 if not left else None)
