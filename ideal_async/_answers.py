@@ -266,7 +266,7 @@ def _doubt(problem: str, answer: Answer) -> Failure:
 
 def _is_nothing(data: object) -> bool:
     """A `null`, something empty, `false` or 0."""
-    return not (data.strip() if isinstance(data, str) else data)
+    return not data or (isinstance(data, str) and not data.strip())
 
 
 def _may_be_id(value: object) -> bool:

@@ -1,8 +1,10 @@
 """The API key, and where it may go."""
 
 import logging
+from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
@@ -42,29 +44,31 @@ class ApiKey:
             if id(found) in seen:
                 continue
             seen.add(id(found))
-            found.args = tuple(self._redact_value(value) for value in found.args)
-            for name, value in list(vars(found).items()):
-                if isinstance(value, str | list):
-                    setattr(found, name, self._redact_value(value))
+            with suppress(Exception):  # a frozen one; then it is shown in another's place, if it says the key
+                found.args = tuple(self._redact_value(value) for value in found.args)
+                for name, value in list(vars(found).items()):
+                    if isinstance(value, str | list):
+                        setattr(found, name, self._redact_value(value))
             for link in ("__cause__", "__context__"):
                 linked = getattr(found, link)
                 if linked is not None and self.headers["APIKEY"] in self._words(linked):
                     setattr(found, link, self._stand_in(linked))
                 elif linked is not None:
                     errors.append(linked)
-            if isinstance(found, BaseExceptionGroup):
-                errors += found.exceptions
+            errors += _parts(found)
 
     def _words(self, error: BaseException) -> str:
         """Return what an exception says when it is shown, unless it says nothing else with its arguments redacted."""
-        error.args = tuple(self._redact_value(value) for value in error.args)
-        if isinstance(error, BaseExceptionGroup):
-            return " ".join([str(error), *map(self._words, error.exceptions)])
-        return f"{error} {error!r}"
+        with suppress(Exception):
+            error.args = tuple(self._redact_value(value) for value in error.args)
+        parts = _parts(error)
+        return (
+            " ".join([words_of(error), *map(self._words, parts)]) if parts else words_of(error) + words_of(error, repr)
+        )
 
     def _stand_in(self, error: BaseException) -> BaseException:
         """Return another exception that says the same, for one that keeps the key where it cannot be taken out."""
-        stand_in = Exception(self.redact(f"{type(error).__name__}: {error}"))
+        stand_in = Exception(self.redact(f"{type(error).__name__}: {words_of(error)}"))
         return stand_in.with_traceback(error.__traceback__)
 
     def _redact_value(self, value: Any) -> Any:
@@ -73,8 +77,22 @@ class ApiKey:
         if isinstance(value, bytes):
             return value.replace(self.headers["APIKEY"].encode(), repr(self).encode())
         if isinstance(value, list):
-            return [self._redact_value(item) for item in value]
+            items: list[Any] = value
+            return [self._redact_value(item) for item in items]
         return value
+
+
+def words_of(error: BaseException, show: Callable[[object], str] = str) -> str:
+    """Return what an exception says, which may be of any making."""
+    try:
+        return show(error)
+    except Exception:  # noqa: BLE001 - anybody's code
+        return ""
+
+
+def _parts(error: BaseException) -> tuple[BaseException, ...]:
+    """Return the members of a group."""
+    return cast("BaseExceptionGroup[BaseException]", error).exceptions if isinstance(error, BaseExceptionGroup) else ()
 
 
 def check_key(key: str | None) -> str:

@@ -5,14 +5,15 @@ import logging
 import random
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import anyio
 import httpx
 
-from ._answers import LARGEST_ANSWER, Answer, read_look, read_retry_after, read_submit
-from ._credentials import ApiKey, keep_headers_out_of_logs
+from ._answers import LARGEST_ANSWER, LONGEST_MESSAGE, Answer, read_look, read_retry_after, read_submit, readable
+from ._credentials import ApiKey, keep_headers_out_of_logs, words_of
 from ._errors import ApiError, ConnectionFailed, IdealError, NotTheApi, TaskFailed
 from ._models import Task
 from ._observer import Observer
@@ -237,10 +238,9 @@ class Session:
             return None  # it was no hook that raised
         if status is None:
             return None
-        try:
-            content: bytes | None = response.content  # the hook may have read it
-        except Exception:  # noqa: BLE001 - it was not read, or there is none
-            content = None
+        content: bytes | None = None
+        with suppress(Exception):  # it was not read, or there is none
+            content = response.content  # the hook may have read it
         problem = f"{_HOOK} {self._describe(error)}" if content is None else ""
         return self._answer(status, headers, content or b"", complete=content is not None, problem=problem)
 
@@ -266,8 +266,8 @@ class Session:
 
     def _describe(self, error: Exception) -> str:
         """Say what went wrong, without the key."""
-        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        return self._key.redact(reason)
+        name, words = type(error).__name__, words_of(error)
+        return self._key.redact(readable(f"{name}: {words}" if words else name, LONGEST_MESSAGE))
 
     async def _exchange(self, sender: Sender, request: httpx.Request) -> Answer:
         """Send, and read the answer up to a limit."""

@@ -24,7 +24,16 @@ from ideal_async import (
     Unauthorized,
 )
 from ideal_async._credentials import check_base_url
-from ideal_async._transports import DirectSender, Proxies, RenewedTransport, Trace, Transports, sent_nothing, trusted
+from ideal_async._transports import (
+    ClientSender,
+    DirectSender,
+    Proxies,
+    RenewedTransport,
+    Trace,
+    Transports,
+    sent_nothing,
+    trusted,
+)
 from ideal_async._transports.environment import EnvironmentTransport
 from ideal_async.sandbox import Sandbox
 
@@ -262,6 +271,40 @@ async def test_a_pool_of_the_users_is_never_replaced() -> None:
         assert pool.closed == 0
 
 
+class Stranger:
+    """A client of a fork that asks nobody which transport is for which URL."""
+
+    is_closed = False
+    build_request = send = None
+
+    async def __aenter__(self) -> None:
+        """Nothing."""
+
+
+def test_a_client_that_cannot_be_asked_for_its_transport_is_not_believed() -> None:
+    """Only events prove anything then."""
+    Stranger.__module__, Stranger.__qualname__ = "httpx2._client", "AsyncClient"
+    Stranger.__name__ = "AsyncClient"
+    assert ClientSender(Stranger()).carrier(None) is None
+
+
+@pytest.mark.anyio
+async def test_a_stream_that_is_no_async_one_is_left_as_it_is() -> None:
+    """A mock may answer anything; when the pool is closed, so is what it was replaced by."""
+
+    class Odd(httpx.AsyncBaseTransport):
+        """Answers with a plain body."""
+
+        async def handle_async_request(self, _: httpx.Request) -> httpx.Response:
+            return httpx.Response(200, stream=Plain())
+
+    class Plain(httpx.SyncByteStream):
+        """For the sync twin."""
+
+    response = await RenewedTransport(Odd, size=1).handle_async_request(httpx.Request("GET", BASE_URL))
+    assert isinstance(response.stream, Plain)
+
+
 # Whoever patches httpx
 
 
@@ -425,6 +468,20 @@ async def test_a_hook_of_its_own_is_seen_through_by_the_events(status: int) -> N
             await client.submit(ROOM)
         assert client.ledger.unknown == 0
         assert KEY not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.anyio
+async def test_a_network_that_breaks_is_no_hook() -> None:
+    """Hooks or not: the exception is a transport's, and nobody knows what was received."""
+    service = Service(submit=httpx.ReadError("lost"), look=OSError("unplugged"))
+    async with (
+        httpx.AsyncClient(transport=service, event_hooks={"response": [raise_for_status]}) as http_client,
+        AsyncClient(KEY, base_url=BASE_URL, http_client=http_client) as client,
+    ):
+        with pytest.raises(SubmissionUnknown):
+            await client.submit(ROOM)
+        with pytest.raises(ConnectionFailed, match="unplugged"):
+            await client.fetch(ID)
 
 
 @pytest.mark.anyio

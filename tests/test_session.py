@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import anyio.abc
+import attrs
 import httpx
 import pytest
 from fakes import (
@@ -888,8 +889,39 @@ def stubborn() -> Exception:
     return error
 
 
+@attrs.frozen
+class Frozen(Exception):
+    """Can be given no other arguments."""
+
+    what: str
+
+
+class Speechless(Exception):
+    """Cannot be asked for its words."""
+
+    def __str__(self) -> str:
+        """Fail."""
+        raise ZeroDivisionError
+
+
+def frozen() -> Exception:
+    error = httpx.ReadError("lost")
+    error.__cause__ = Frozen(f"broken {KEY}")
+    return error
+
+
 @pytest.mark.anyio
-@pytest.mark.parametrize("broken", [circle, group, group_of_os_errors, noted, stubborn])
+async def test_an_exception_without_words_is_told_by_its_name() -> None:
+    """Whatever a transport raises is only a request that brought nothing."""
+    error = Speechless()
+    error.__cause__ = Speechless()
+    outcome = await submit(session_of(Service(submit=error)))
+    assert isinstance(outcome, Failure)
+    assert str(outcome.error) == "the API could not be reached (Speechless)"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("broken", [circle, group, group_of_os_errors, noted, stubborn, frozen])
 async def test_the_key_is_in_no_traceback(broken: Callable[[], Exception]) -> None:
     """Not in a cause, a context, a note or a group; and a circle ends."""
     for outcome in (

@@ -278,13 +278,55 @@ async def test_fast_sends_submits_on_connections_of_their_own() -> None:
         await client.fetch(ID)
         await client.submit(ROOM)
         await client.fetch(ID)
-        submits, looks = transport._transports
+        submits, looks = (transport._transports[way, None] for way in (True, False))
     assert wire.connections == 2
     kept = [
         carrier.limits.keepalive_expiry if on_asyncio() else carrier._pool._keepalive_expiry
         for carrier in (submits, looks)
     ]
     assert kept == [JUST_USED, 75.0]
+
+
+async def test_fast_may_be_used_by_one_client_after_another() -> None:
+    """As any transport of httpx; what was closed is opened anew."""
+    fast = pytest.importorskip("ideal_async.fast", exc_type=ImportError)
+    wire, transport = Wire(answer), fast.FastTransport()
+    async with loopback(wire) as url:
+        for _ in range(2):
+            async with AsyncClient(KEY, base_url=url, transport=transport) as client:
+                assert await client.submit(ROOM) == ID
+    assert wire.connections == 2
+
+
+async def test_fast_heeds_a_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that refuses has sent nothing, whichever library says so."""
+    fast = pytest.importorskip("ideal_async.fast", exc_type=ImportError)
+    asked: list[bytes] = []
+
+    async def refuse(stream: anyio.abc.SocketStream) -> None:
+        asked.append(await read_request(stream))
+        await stream.send(http(b"not today", "403 Forbidden"))
+
+    async with loopback(refuse) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        retry = Retry(attempts=2, wait_initial=0.0)
+        async with AsyncClient(
+            KEY, base_url="https://api.example", transport=fast.FastTransport(), retry=retry
+        ) as client:
+            with pytest.raises(ConnectionFailed):
+                await client.submit(ROOM)
+            assert client.ledger.unknown == 0
+    assert len(asked) == 2
+    assert all(request.startswith(b"CONNECT api.example:443 ") for request in asked)
+
+
+def test_fast_says_so_where_it_cannot_heed_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rather than go straight there."""
+    fast = pytest.importorskip("ideal_async.fast", exc_type=ImportError)
+    monkeypatch.setattr("ideal_async._transports.environment.find_spec", lambda _: object())
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
+    with pytest.raises(ValueError, match="ALL_PROXY names a SOCKS proxy, which aiohttp does not know"):
+        fast.FastTransport()
 
 
 def test_http2_does_not_log_the_key(caplog: pytest.LogCaptureFixture) -> None:

