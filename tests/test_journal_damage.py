@@ -113,6 +113,21 @@ def test_a_flipped_bit_in_the_file_is_no_second_payment(tmp_path: pathlib.Path, 
     assert refused
 
 
+def test_a_hole_in_the_log_is_damage(tmp_path: pathlib.Path) -> None:
+    """A whole frame is gone, as a lost sector takes it: what stands behind it was committed."""
+    path = leave(tmp_path)
+    frames = read_log(log_of(path)).frames
+    hole = frames[len(frames) // 2]
+    content = bytearray(log_of(path).read_bytes())
+    content[hole.offset : hole.end] = bytes(hole.end - hole.offset)
+    log_of(path).write_bytes(content)
+    with pytest.raises(
+        JournalFailed, match=r"frame \d+ of \d+ is broken, and \d+ transactions behind it would be lost"
+    ):
+        Journal(path)
+    assert use_repaired(path) == "partly"
+
+
 def test_what_a_kill_leaves_is_no_damage(tmp_path: pathlib.Path) -> None:
     """Half a frame at the end was never told to anybody: the rest is all there."""
     path = leave(tmp_path)

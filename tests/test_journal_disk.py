@@ -208,6 +208,18 @@ def test_nothing_is_paid_into_a_file_that_went_away(
     del waiting
 
 
+def test_what_was_paid_is_written_into_the_file_that_was_moved(journal: Journal, path: pathlib.Path) -> None:
+    """Whoever moved it has it: the id is there, although closing says that it may be lost."""
+    intent = go(journal)
+    path.rename(path.with_name("elsewhere"))
+    with pytest.raises(JournalFailed):
+        journal.submitted(intent, 7)
+    with pytest.raises(JournalFailed, match="key 'order' is submitted as task 7"):
+        journal.close()
+    with Journal(path.with_name("elsewhere")) as moved:
+        assert ask(moved).task_id == 7
+
+
 def test_a_folder_that_goes_away_takes_the_file_along(journal: Journal, path: pathlib.Path) -> None:
     """Found out as well."""
     path.parent.rename(path.parent.with_name("elsewhere"))
@@ -223,6 +235,9 @@ def test_the_file_holds_everything_when_new_idle_or_closed(journal: Journal, pat
     """A copy of it alone is a journal then, and pays nothing again."""
     copy = path.with_name("copy")
     shutil.copy(path, copy)
+    with sqlite3.connect(copy) as db:
+        assert db.execute("SELECT count(*) FROM entries").fetchone() == (0,)
+    db.close()
     Journal(copy).close()
     submitted(journal)
     journal.idle()

@@ -72,6 +72,9 @@ def repair(path: str, now: str, *, timeout: float) -> Repaired:
 def _all(path: str, _: str, __: float) -> tuple[str, str | None]:
     if read_log(Path(f"{path}-wal")).damage is not None:
         mend(Path(f"{path}-wal"), Path(path))
+        damage = read_log(Path(f"{path}-wal")).damage
+        if damage is not None:  # a frame is gone, and what stands behind it cannot be had without it
+            raise JournalFailed(damage)
     return "the sums of its log were wrong, but all that they stand for is in order", None
 
 
