@@ -26,6 +26,7 @@ from ideal_async import (
     InvalidRequest,
     Journal,
     OutOfCredits,
+    Submission,
     SubmissionUnknown,
     Task,
     WaitTimeout,
@@ -110,8 +111,7 @@ router = APIRouter()
 async def submit(order: Order, client: Client, request: Request, key: Key = None) -> dict[str, str]:
     """Pay, and answer at once."""
     with key_conflicts():
-        task_id = await client.submit(order.request(), key=key)
-    request.app.state.follow(task_id)
+        task_id = await client.submit(order.request(), key=key, on_submit=request.app.state.follow)
     return {"id": str(task_id)}
 
 
@@ -192,8 +192,8 @@ def create_app(journal: str = "journal.db", **options: Any) -> FastAPI:
                 app.state.client = client
 
                 # No lambda: on_submit awaits what it gets back, and start_soon may return something to await.
-                def follow_to_the_end(task_id: int) -> None:
-                    tasks.start_soon(follow, client, task_id)
+                def follow_to_the_end(submission: Submission) -> None:
+                    tasks.start_soon(follow, client, submission.task_id)
 
                 app.state.follow = follow_to_the_end
                 tasks.start_soon(go_on, client)

@@ -28,6 +28,7 @@ from ideal_async import (
     InvalidRequest,
     Journal,
     OutOfCredits,
+    Submission,
     SubmissionUnknown,
     Task,
     WaitTimeout,
@@ -81,10 +82,9 @@ async def submit(data: JSONBody[dict[str, Any]], state: State, key: Key = None) 
     """Pay, and answer at once."""
     order = read_order(data)
     try:
-        task_id = await state.client.submit(order, key=key)
+        task_id = await state.client.submit(order, key=key, on_submit=state.follow)
     except ValueError as error:  # one key for two different orders
         raise ClientException(str(error), status_code=409) from error
-    state.follow(task_id)
     return {"id": str(task_id)}
 
 
@@ -167,8 +167,8 @@ def create_app(journal: str = "journal.db", **options: Any) -> Litestar:
                 app.state.client = client
 
                 # No lambda: on_submit awaits what it gets back, and start_soon may return something to await.
-                def follow_to_the_end(task_id: int) -> None:
-                    tasks.start_soon(follow, client, task_id)
+                def follow_to_the_end(submission: Submission) -> None:
+                    tasks.start_soon(follow, client, submission.task_id)
 
                 app.state.follow = follow_to_the_end
                 tasks.start_soon(go_on, client)

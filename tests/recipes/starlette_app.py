@@ -30,6 +30,7 @@ from ideal_async import (
     InvalidRequest,
     Journal,
     OutOfCredits,
+    Submission,
     SubmissionUnknown,
     Task,
     WaitTimeout,
@@ -79,12 +80,11 @@ def read_id(request: Request) -> int:
 
 async def submit(request: Request) -> Response:
     """Pay, and answer at once."""
-    order, state = await read_order(request), request.app.state
+    order, state, key = await read_order(request), request.app.state, request.headers.get("Idempotency-Key")
     try:
-        task_id = await state.client.submit(order, key=request.headers.get("Idempotency-Key"))
+        task_id = await state.client.submit(order, key=key, on_submit=state.follow)
     except ValueError as error:  # one key for two different orders
         raise HTTPException(409, str(error)) from error
-    state.follow(task_id)
     return JSONResponse({"id": str(task_id)}, 202)
 
 
@@ -166,8 +166,8 @@ def create_app(journal: str = "journal.db", **options: Any) -> Starlette:
                 app.state.client = client
 
                 # No lambda: on_submit awaits what it gets back, and start_soon may return something to await.
-                def follow_to_the_end(task_id: int) -> None:
-                    tasks.start_soon(follow, client, task_id)
+                def follow_to_the_end(submission: Submission) -> None:
+                    tasks.start_soon(follow, client, submission.task_id)
 
                 app.state.follow = follow_to_the_end
                 app.state.videos, app.state.locks = Path(journal).parent, WeakValueDictionary[int, anyio.Lock]()
