@@ -100,7 +100,7 @@ def test_a_quoted_cell_may_have_lines() -> None:
         (f'{{"imageUrl": "{ROOM}", "prompt": {{"a": [1]}}}}', "jobs:1: prompt must be str or None"),
         (f'{{"imageUrl": "{ROOM}", "duration": "5"}}', "jobs:1: duration must be one of 5, 10, not '5'"),
         ('{"a":' * 100_000, "jobs:1: longer than 100,000 characters"),
-        ("[" * 90_000, "jobs:1: maximum recursion depth exceeded"),
+        ("[" * 90_000, "jobs:1: brackets within brackets, too deep"),
         ("https://x.example/" + "a" * 100_000, "jobs:1: longer than 100,000 characters"),
     ],
 )

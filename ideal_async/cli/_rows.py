@@ -316,7 +316,9 @@ def _read_json_lines(source: str, text: str, known: Columns) -> Iterator[Row | P
             continue
         try:
             yield Row(source, line, _read_object(content, known))
-        except (ValueError, RecursionError) as error:
+        except RecursionError:  # its own words differ from one Python to the next
+            yield Problem(source, line, "brackets within brackets, too deep to be an order")
+        except ValueError as error:
             what = f"this is no JSON: {error}" if isinstance(error, json.JSONDecodeError) else str(error)
             yield Problem(source, line, what)
 
