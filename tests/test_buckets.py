@@ -4,6 +4,8 @@ import base64
 import email.utils
 import hashlib
 import hmac
+import importlib
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -236,17 +238,21 @@ def test_a_place_is_not_visited_before_it_is_used(place: str) -> None:
 @SERVED
 @pytest.mark.parametrize(
     "session",
-    [(None, 3600, True), (None, 86_400, False), (7200, 3600, True), (1800, 3600, False)],
+    [
+        *((None, 3600, True), (None, 86_400, False), (7200, 3600, True), (1800, 3600, False)),
+        *(("soon", 3600, True), ("soon", 3601, False), ("2099-01-01T00:00:00", 86_400, True)),
+    ],
 )
 async def test_a_signature_does_not_outlive_its_keys(
-    s3: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, session: tuple[float | None, float, bool]
+    s3: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, session: tuple[float | str | None, float, bool]
 ) -> None:
     """A longer lifetime than the session's is an error, not a promise; without a known end an hour is believed."""
     ends_in, lifetime, good = session
     monkeypatch.setenv("AWS_SESSION_TOKEN", "three")
-    if ends_in is not None:
-        end = datetime.now(UTC) + timedelta(seconds=ends_in)
-        monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", end.isoformat())
+    if isinstance(ends_in, int):
+        ends_in = (datetime.now(UTC) + timedelta(seconds=ends_in)).isoformat()
+    if isinstance(ends_in, str):
+        monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", ends_in)
     bucket = s3(lifetime=lifetime)
     if good:
         assert (await get(await bucket.publish(photo(tmp_path)))).content == JPEG
@@ -330,3 +336,84 @@ def test_what_waits_for_delivery_is_ours_alone(tmp_path: Path, monkeypatch: pyte
     scratch.symlink_to(tmp_path / "theirs")
     with pytest.raises(PermissionError, match="pass scratch="):
         _ = bucket.scratch
+
+
+# Keys that end, stores that fail
+
+
+@SERVED
+@pytest.mark.parametrize(("minutes", "good"), [("20, 300", True), ("20, 20", False), ("300", True)])
+async def test_keys_that_end_too_soon_are_renewed_once(
+    s3: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, minutes: str, good: bool
+) -> None:
+    """A session that was used for a while ends before a new one."""
+    pytest.importorskip("boto3")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    (tmp_path / "keys.py").write_text(
+        "import datetime, json, pathlib\n"
+        f"calls = pathlib.Path({str(tmp_path / 'calls')!r})\n"
+        "calls.write_text(calls.read_text() + '.' if calls.exists() else '.')\n"
+        f"minutes = ({minutes},)\n"
+        "left = datetime.timedelta(minutes=minutes[min(len(calls.read_text()), len(minutes)) - 1])\n"
+        "end = datetime.datetime.now(datetime.timezone.utc) + left\n"
+        "print(json.dumps({'Version': 1, 'AccessKeyId': 'A', 'SecretAccessKey': 'B', 'SessionToken': 'C', "
+        "'Expiration': end.isoformat()}))\n"
+    )
+    (tmp_path / "config").write_text(f"[profile role]\ncredential_process = {sys.executable} {tmp_path / 'keys.py'}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    bucket = s3(profile="role", lifetime=3600)
+    if good:
+        assert (await get(await bucket.publish(photo(tmp_path)))).content == JPEG
+    else:
+        with pytest.raises(ValueError, match="lifetime=3600 seconds is beyond"):
+            await bucket.publish(photo(tmp_path))
+
+
+async def test_a_profile_without_boto3_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what reads it; without a profile the store looks for keys itself."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    monkeypatch.setattr("ideal_async.buckets._store.find_spec", lambda _: None)
+    with pytest.raises(UploadFailed, match="pip install boto3"):
+        await Bucket("s3://photos", profile="tour").publish(photo(tmp_path))
+    with pytest.raises(UploadFailed):
+        await Bucket("s3://photos", config={"metadata_endpoint": "http://127.0.0.1:9"}).publish(photo(tmp_path))
+
+
+@SERVED
+async def test_a_store_that_fails_later_is_told_as_well(s3: Make, tmp_path: Path) -> None:
+    """When it is asked, when it takes a video, and when it signs."""
+    bucket = s3()
+    await bucket.publish(photo(tmp_path))
+
+    class Down:
+        """No store of obstore's."""
+
+    bucket._store._store = Down()  # type: ignore[attr-defined]
+    for call in (lambda: bucket.put(tmp_path / "room.jpg", f"https://a.b/{'0' * 64}.jpg"), lambda: bucket.sign("x")):
+        with pytest.raises(UploadFailed, match="could not be published"):
+            call()
+    with pytest.raises(UploadFailed, match=r"room\.jpg could not be published"):
+        bucket.address(tmp_path / "room.jpg")
+    with pytest.raises(OSError, match="Down"):
+        (bucket / "a").deliver(tmp_path / "room.jpg", "video/mp4", "1")
+
+
+def test_a_folder_forgets_whose_a_file_was_before_it_takes_another(tmp_path: Path) -> None:
+    """A crash between the two leaves no file with the note of another."""
+    bucket = Bucket(tmp_path.as_uri(), url="https://photos.example", scratch=tmp_path)
+    target = bucket / "videos" / "a.mp4"
+    for mark in ("1", "2"):
+        target.local(mark).write_bytes(MP4)
+        target.deliver(target.local(mark), "video/mp4", mark)
+    assert (target.holds("1"), target.holds("2")) == (False, True)
+    (tmp_path / "videos" / ".a.mp4.task").unlink()
+    assert not target.holds("2")
+
+
+def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the command that installs it."""
+    monkeypatch.delitem(sys.modules, "ideal_async.buckets._store")
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    with pytest.raises(ImportError, match=r"pip install 'ideal-async\[buckets\]'"):
+        importlib.import_module("ideal_async.buckets._store")

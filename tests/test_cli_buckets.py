@@ -80,6 +80,15 @@ def test_a_table_names_files_beside_it(service: Start, photos: Path, capsys: pyt
     assert len(sandbox.created) == 2
 
 
+def test_pictures_may_be_named_one_by_one(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    """And by a pattern; a file of jobs beside them is one still."""
+    service()
+    Path("urls.txt").write_text("https://example.com/a.jpg\n")
+    names = ["photos/room 0.JPG", "photos/room [12].JPG", "urls.txt"]
+    assert main(["batch", *names, *FILM, *BUCKETS, "--dry-run"]) == 0
+    assert "4 jobs, 4 to make for 40 credits" in capsys.readouterr().out
+
+
 def test_a_dry_run_asks_nothing_of_a_bucket(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
     """There are no keys, and no bucket; it tells the price all the same."""
     sandbox = service()

@@ -130,10 +130,12 @@ class Cloud:
             return False
         if hasattr(self._session_keys, "refresh_needed"):  # botocore's, of a role or a login
             return cast("bool", self._session_keys.refresh_needed(lifetime))
-        end = os.environ.get("AWS_CREDENTIAL_EXPIRATION")
-        if end is None or self._session_keys is not None:
+        try:
+            end = datetime.fromisoformat(os.environ.get("AWS_CREDENTIAL_EXPIRATION", ""))
+        except ValueError:
             return lifetime > _SESSION
-        return datetime.fromisoformat(end) < datetime.now(UTC) + timedelta(seconds=lifetime)
+        end = end if end.tzinfo else end.replace(tzinfo=UTC)
+        return end < datetime.now(UTC) + timedelta(seconds=lifetime)
 
     def _open(self) -> Any:
         with self._lock:
@@ -206,6 +208,7 @@ class Folder:
         del media_type
         try:
             store = from_url(self._folder.as_uri(), mkdir=True)
+            self._note(name).unlink(missing_ok=True)  # a note outlives no file: a crash may come between the two
             obstore.put(store, name, content, use_multipart=False)
             if mark is not None:
                 self._note(name).write_text(mark, "utf-8")
