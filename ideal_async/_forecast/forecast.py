@@ -33,7 +33,7 @@ _LEAST_TOOK = 0.1  # seconds; no task takes none
 # with these, 2.8 ms with slots of half a second).
 _SLOT = 0.25
 _WORTH_WAITING = 2.0  # seconds; to put a first look off by less costs more than it saves
-_NEGLIGIBLE = 0.005  # weight of an expert that no decision depends on
+_NEGLIGIBLE = 0.01  # weight of an expert that no decision depends on
 
 # However steadily percentages rise, nobody knows where they lead before some have led to an end. Until then, the gap
 # between two looks at a scout stays under this share of its age.

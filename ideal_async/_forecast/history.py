@@ -17,6 +17,8 @@ _MIDDLES = [_LEAST * math.exp(_CELL * (i + 0.5)) for i in range(_CELLS)]
 _EDGES = [_LEAST * math.exp(_CELL * i) for i in range(_CELLS + 1)]
 _FORGET = 0.985  # a task counts half as much as one that ended 46 tasks later
 _FORGET_EVIDENCE = 0.95  # an expert's log weight from one task counts half as much 14 tasks later
+_TRIFLE = 1e-3  # share of the tasks; cells with less at the ends of a histogram are not worth looking at
+_UNLIKELY = 1e-6  # of what was seen, given all durations that are left: then it is no pattern
 _PRIOR_SIGMA = 0.35  # of the logarithm of durations, before any was seen: half of them within 60 to 95 s
 _INHERITED = 0.3  # share of the experts' log weights that a new kind starts with
 _PERCENTAGE_STEP = 0.2  # weight of the latest task in the share of tasks that show percentages
@@ -78,23 +80,18 @@ class Durations:
         """The mean duration, seconds."""
         return self.table.chance_and_mean(_EDGES[-1])[1]
 
-    def posterior(self, age: float, likelihood: Callable[[float], float]) -> "Table | None":
-        """Return the durations of tasks older than *age*, weighted by *likelihood*; None if there are none."""
+    def posterior(self, age: float, likelihoods: Callable[[Sequence[float]], list[float]]) -> "Table | None":
+        """Return the durations of tasks older than *age*, weighted by their *likelihoods*; None if there are none."""
+        least = _TRIFLE * self._total
         first = max(int(math.log(max(age, _LEAST) / _LEAST) / _CELL), 0)
-        least = 1e-4 * self._total
-        cells: list[float] = []
-        for i in range(first, _CELLS):
-            cell = self._cells[i]
-            if cell < least:
-                if cells:
-                    cells.append(0.0)
-                else:
-                    first += 1
-                continue
-            cells.append(cell * likelihood(_MIDDLES[i]))
-        while cells and not cells[-1]:
-            cells.pop()
-        return Table(cells, first) if sum(cells) > 1e-6 * self._total else None
+        last = _CELLS
+        while first < last and self._cells[first] < least:
+            first += 1
+        while first < last and self._cells[last - 1] < least:
+            last -= 1
+        weights = likelihoods(_MIDDLES[first:last])
+        cells = [cell * weight for cell, weight in zip(self._cells[first:last], weights, strict=True)]
+        return Table(cells, first) if sum(cells) > _UNLIKELY * self._total else None
 
 
 class Table:

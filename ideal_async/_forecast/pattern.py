@@ -41,8 +41,15 @@ class Pattern:
                     self._counts[i][word] += norm * chance
                     self._totals[i] += norm * chance
 
-    def chance(self, percentage: int, share: float) -> float:
-        """Return the chance that *percentage* is shown at *share* of the time."""
-        i = min(int(share * _SHARES), _SHARES - 1)
-        gain = self._gain
-        return (self._counts[i][_WORDS[percentage]] + _DOUBT * gain) / (self._totals[i] + _DOUBT * _WORD_COUNT * gain)
+    def likelihoods(self, seen: Sequence[tuple[float, int]], durations: Sequence[float]) -> list[float]:
+        """Return how likely each of *durations* makes it that these percentages were *seen* after so many seconds."""
+        product = [1.0] * len(durations)
+        counts, totals, last = self._counts, self._totals, _SHARES - 1
+        doubt = _DOUBT * self._gain
+        all_doubt = doubt * _WORD_COUNT
+        for at, percentage in seen:
+            word, scaled = _WORDS[percentage], at * _SHARES
+            for k, duration in enumerate(durations):
+                i = min(int(scaled / duration), last)
+                product[k] *= (counts[i][word] + doubt) / (totals[i] + all_doubt)
+        return product

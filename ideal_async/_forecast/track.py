@@ -1,6 +1,7 @@
 """What was seen of one running task, and what its percentage or its place in the queue predicts."""
 
 import math
+from functools import partial
 
 import attrs
 
@@ -172,13 +173,7 @@ class Track:
         latest = self.runs[-_LATEST_RUNS:]
         seen = [(at - begin[0], percentage) for percentage, first, last in latest for at in {first, last}]
 
-        def likelihood(duration: float) -> float:
-            product = 1.0
-            for at, percentage in seen:
-                product *= pattern.chance(percentage, at / duration)
-            return product
-
-        table = self.history.usual_durations.posterior(age, likelihood)
+        table = self.history.usual_durations.posterior(age, partial(pattern.likelihoods, seen))
         return None if table is None else ConditionalSurvival(table, age)
 
     def by_running(self, age: float) -> Logistic | None:
