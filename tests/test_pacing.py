@@ -664,6 +664,20 @@ def test_predictions_from_the_queue_are_corrected_by_what_came_of_earlier_ones()
     assert track.history.queue_residuals.mean == pytest.approx(math.log(2.0), abs=0.1)
 
 
+def test_those_who_waited_less_do_not_shorten_the_wait_of_the_others() -> None:
+    """In a queue that grows they are the first to end: all that can be learned from them is how wide predictions are."""
+    forecast = Forecast(Pacing())
+    for _ in range(40):
+        track = forecast.track("a", now=0.0, submitted_at=0.0)
+        track.queued, track.seen_at = (10.0, 1000.0), 110.0
+        forecast.finish(track, now=111.0, success=False)
+    waiting = forecast.track("a", now=0.0, submitted_at=0.0)
+    waiting.observe_queue(60, QueuePace(), 10.0)
+    by_queue = waiting.by_queue(QueuePace())
+    assert by_queue.location >= 600.0
+    assert by_queue.scale > 100.0
+
+
 def test_an_uncertain_beginning_makes_a_percentage_vague() -> None:
     """At 10 %, work that began some time in the last half minute may take one minute or five."""
     forecast = Forecast(Pacing())

@@ -188,5 +188,6 @@ class Track:
     def by_queue(self, pace: QueuePace) -> Logistic:
         """Return the survival function that the place in the queue predicts."""
         mean, variance = self.history.queue_residuals.estimate(0.0, _PRIOR_PLACES**2)
-        expected = (self.from_place(pace) + 1.0) * math.exp(mean)
+        # In a queue that grows, those who waited less are the first to end: they must not shorten what is predicted.
+        expected = (self.from_place(pace) + 1.0) * math.exp(max(mean, 0.0))
         return Logistic(expected - 1.0, expected * math.sqrt(variance) * _LOGISTIC, ago=self.seen_at - self.since)
