@@ -12,7 +12,8 @@ import uuid
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from selectors import EVENT_READ, DefaultSelector
+from typing import Any, TypeVar, cast
 from weakref import WeakValueDictionary
 
 import psycopg
@@ -31,6 +32,8 @@ T = TypeVar("T")
 LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 #: Seconds between two tries to reach the database, the longest.
 _PAUSE_MAX = 2.0
+#: Seconds for which a database that does not answer may hold up the closing; the answer takes a millisecond.
+_LETTING_GO = 1.0
 #: Of all advisory locks of a database, those of owners. "owne" in ASCII, read as a number.
 _OWNERS = 7
 _ALIVE = f"hashtextextended(%s, {_OWNERS})"
@@ -152,9 +155,7 @@ class Session:
         """Tell whether an owner lives; to be asked inside of a write."""
         if owner == self.id or owner in self._former:
             return attempt is None or attempt in self.held
-        db = self._db
-        if db is None:
-            raise AssertionError("outside of a write")
+        db = cast("psycopg.Connection[Any]", self._db)
         # Whoever lives holds it exclusively; ours is shared, and lasts as long as this transaction.
         (dead,) = db.execute(f"SELECT pg_try_advisory_xact_lock_shared({_ALIVE})", (owner,)).fetchone() or (False,)
         return not dead
@@ -182,18 +183,14 @@ class Session:
     @contextmanager
     def _connected(self) -> Generator[psycopg.Connection[Any]]:
         with self._using:
-            if self._db is None or self._db.closed:
-                self._connect()
-            db = self._db
-            if db is None:
-                raise AssertionError("just connected")
+            db = self._connect() if self._db is None or self._db.closed else self._db
             while self._owed:
                 work, _ = self._owed[0]
                 self._run(db, work)
                 del self._owed[0]
             yield db
 
-    def _connect(self) -> None:
+    def _connect(self) -> psycopg.Connection[Any]:
         db: psycopg.Connection[Any] = psycopg.connect(
             make_conninfo(
                 self._dsn,
@@ -217,6 +214,7 @@ class Session:
             db.close()
             raise
         self._db = db
+        return db
 
     def _prepare(self, db: psycopg.Connection[Any]) -> None:
         (fsync, commit, backend, clock) = db.execute(
@@ -278,9 +276,19 @@ class Session:
                     lost = [(owed, error) for _, owed in self._owed]
             if self._db is not None:
                 with suppress(psycopg.Error):
-                    self._db.close()
+                    _let_go(self._db)
             self._db = None
         return lost
+
+
+def _let_go(db: psycopg.Connection[Any]) -> None:
+    """Give the locks back before the connection ends: the server takes its time to notice that."""
+    db.pgconn.send_query(b"SELECT pg_advisory_unlock_all()")
+    db.pgconn.flush()
+    with DefaultSelector() as selector:
+        selector.register(db.pgconn.socket, EVENT_READ)
+        selector.select(_LETTING_GO)
+    db.close()
 
 
 def _first_line(error: Exception) -> str:
