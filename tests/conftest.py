@@ -1,12 +1,18 @@
 """Two backends, both in virtual time: sleeping an hour costs nothing."""
 
 import asyncio
+import os
 import selectors
 from typing import Any
 
 import hypothesis
 import pytest
 from trio.testing import MockClock
+
+# The suite runs in Python's development mode (nox -s tests); programs that it starts are looked at as users see them,
+# without asyncio's word on every step that took a busy machine a tenth of a second.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.pop("PYTHONDEVMODE", None)
 
 #: Ours as users have it, only loaded by its name; pytester runs the projects of others.
 pytest_plugins = ["browser", "cli_fixtures", "ideal_async.pytest_plugin", "pytester", "servers"]
