@@ -123,7 +123,7 @@ def _server(sandbox: Sandbox, host: str, ready: Callable[[], object]) -> "uvicor
             ready()
 
     config = uvicorn.Config(
-        _dropping(sandbox.app, {"local": is_loopback(host), "served_as": host}),
+        sandbox.app,
         http="h11",  # one implementation, whatever else is installed: `_dropping` depends on it
         ws="none",
         lifespan="off",
@@ -133,6 +133,9 @@ def _server(sandbox: Sandbox, host: str, ready: Callable[[], object]) -> "uvicor
         date_header=False,  # ours: an answer's own date may be the subject
         timeout_graceful_shutdown=GRACE,
     )
+    config.load()
+    # Outermost: at the level TRACE uvicorn wraps what sends, and then it belongs to no connection.
+    config.loaded_app = _dropping(config.loaded_app, {"local": is_loopback(host), "served_as": host})
     return Server(config)
 
 
