@@ -8,7 +8,7 @@ from fakes import ROOM, Service, answer, look
 from test_batch_save import Studio, client_of
 from test_download import inline
 
-from ideal_async import AsyncClient, Eta, Progress, Task, batch
+from ideal_async import AsyncClient, Eta, Outcomes, Progress, Task, batch
 from ideal_async._progress import forecast_all, is_running
 from ideal_async.sandbox import Sandbox
 
@@ -90,3 +90,17 @@ def test_the_whole_takes_as_long_as_its_slowest_part(
     """What runs as forecast, the rest at the pace so far."""
     looks = [Task(7, "Processing", eta=Eta(seconds, "history")) for seconds in etas]
     assert forecast_all([*looks, Task(8, "Processing")], left=left, ended=ended, elapsed=100.0) == forecast
+
+
+async def test_a_batch_has_one_beginning() -> None:
+    """Before it nothing runs, and there is no second one."""
+    async with client_of(Studio()) as client:
+        outcomes = batch(client, [ROOM])
+        assert isinstance(outcomes, Outcomes)
+        with pytest.raises(RuntimeError, match="nothing runs yet"):
+            await anext(outcomes)
+        assert outcomes.progress == Progress(1, 0, 0, 0, 0, 0, 0, 0)
+        async with outcomes:
+            assert len([outcome async for outcome in outcomes]) == 1
+            with pytest.raises(RuntimeError, match="entered once"):
+                await outcomes.__aenter__()
