@@ -278,12 +278,12 @@ def _may_be_id(value: object) -> bool:
 
 def _holds_an_id(data: object) -> bool:
     """Look for an id in *data*, also one level down."""
-    inner: list[object] = []
+    whole, inner = data, list[object]()
     if isinstance(data, dict):
         inner = list(cast("dict[str, object]", data).values())
     elif isinstance(data, list):
         inner = cast("list[object]", data)
-    return _may_be_id(data) or any(map(_may_be_id, inner))
+    return _may_be_id(whole) or any(map(_may_be_id, inner))
 
 
 def _names_its_id(fields: dict[str, Any]) -> bool:

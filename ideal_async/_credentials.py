@@ -77,8 +77,7 @@ class ApiKey:
         if isinstance(value, bytes):
             return value.replace(self.headers["APIKEY"].encode(), repr(self).encode())
         if isinstance(value, list):
-            items: list[Any] = value
-            return [self._redact_value(item) for item in items]
+            return [self._redact_value(item) for item in cast("list[object]", value)]
         return value
 
 

@@ -240,7 +240,7 @@ class Session:
             return None
         content: bytes | None = None
         with suppress(Exception):  # it was not read, or there is none
-            content = response.content  # the hook may have read it
+            content = getattr(response, "content", None)  # the hook may have read it
         problem = f"{_HOOK} {self._describe(error)}" if content is None else ""
         return self._answer(status, headers, content or b"", complete=content is not None, problem=problem)
 

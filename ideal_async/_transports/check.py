@@ -9,7 +9,7 @@ import httpx
 logger = logging.getLogger("ideal_async")
 
 
-def check_http_client(http_client: Any) -> None:
+def check_http_client(http_client: object) -> None:
     """Refuse what is no client of httpx's kind for asyncio and trio, and warn of response hooks.
 
     Raises:
@@ -27,14 +27,14 @@ def check_http_client(http_client: Any) -> None:
     for needed in ("build_request", "send", "is_closed"):
         if not hasattr(http_client, needed):
             raise TypeError(f"http_client is a {name}, which has no {needed}: pass an httpx.AsyncClient")
-    hooks = getattr(http_client, "event_hooks", {})
+    hooks: Any = getattr(http_client, "event_hooks", {})
     if hooks.get("response"):
         logger.warning(
             "http_client has response hooks: one that raises hides what the API said, and a submit may then be in doubt"
         )
 
 
-def check_transport(transport: Any) -> None:
+def check_transport(transport: object) -> None:
     """Refuse what is no transport of httpx for asyncio and trio.
 
     Raises:
