@@ -505,6 +505,24 @@ def test_whatever_shape_percentages_have_is_known_after_some_tasks(says: Says) -
     assert cost(lives) < 0.8 * loop
 
 
+def test_percentages_of_a_kind_that_were_consistent_are_believed_sooner() -> None:
+    """The second task starts with what the comparisons within the first one have earned."""
+    forecast = Forecast(Pacing())
+    first, second = (forecast.track("a", now=0.0, submitted_at=0.0) for _ in range(2))
+    for now in (10.0, 20.0, 40.0, 60.0):
+        see(forecast, first, now, int(now))
+    earned = first.history.consistency
+    assert earned > 0.1
+    for now in (10.0, 20.0):
+        see(forecast, second, now, int(now))
+    alone = Forecast(Pacing()).track("a", now=0.0, submitted_at=0.0)
+    for now in (10.0, 20.0):
+        alone.observe_work(int(now), QueuePace(), now)
+    assert second.consistency is not None
+    assert alone.consistency is not None
+    assert second.consistency == pytest.approx(alone.consistency + earned)
+
+
 # --- slots
 
 

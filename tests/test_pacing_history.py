@@ -293,3 +293,13 @@ def test_durations_can_be_asked_for_in_view_of_what_was_seen() -> None:
     assert table.chance_and_mean(500.0)[1] == pytest.approx((80.0 + 16.0) / 1.1, rel=0.05)
     assert durations.posterior(50.0, lambda some: [0.0] * len(some)) is None
     assert durations.posterior(5000.0, lambda some: [1.0] * len(some)) is None
+
+
+def test_as_long_as_none_has_ended_those_that_run_tell_whether_percentages_come() -> None:
+    """A kind whose running tasks show some is one that shows them."""
+    history = KindHistory()
+    assert history.shows_percentages == 0.0
+    history.expected.learn(4.3, weight=1.0, noise=0.0)
+    assert history.shows_percentages == 1.0
+    history.learn_duration([(75.0, 1.0)])
+    assert history.shows_percentages == 0.0
