@@ -16,6 +16,7 @@ from ._connection import Connection
 from ._endings import leave_stdout, tell, verdict
 from ._journal import journal_app
 from ._names import NAME
+from ._places import place_of, without_password
 from ._terminal import DONE, EXIT_CODES, MISUSED, Refused, invocation, people, prepare_streams
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ TEXTS = {"--prompt", "--key", "--out", "--journal", "--name", "--last-image-url"
 def run(tokens: Sequence[str]) -> int:
     """Run a command line and return its exit code; no error comes out of it, only a line that tells what mends it."""
     prepare_streams()
-    invocation.set(tuple(tokens))
+    invocation.set(tuple(map(without_password, tokens)))
     verdict.set(DONE)
     try:
         code = app(
@@ -140,7 +141,7 @@ def batch(
     name: Annotated[str, Parameter(group=FILES)] = NAME,
     gallery: Annotated[bool, Flag, Parameter(group=FILES)] = False,
     open_page: Annotated[bool, Flag, Parameter(name="--open", group=FILES)] = False,
-    journal: Annotated[Path | None, Parameter(group=FILES)] = None,
+    journal: Annotated[str | None, Parameter(group=FILES)] = None,
     ignore_columns: Annotated[
         tuple[str, ...], Parameter(name="--ignore-columns", group=FILES, negative=(), show_default=False)
     ] = (),
@@ -201,7 +202,8 @@ def batch(
         name: Of the files: made of {key}, {task_id}, {image}, {resolution}, {duration}, {model_type}.
         gallery: Write index.html, a page to look at them all.
         open_page: Open that page now, and keep it up to date.
-        journal: File that remembers what was paid; by default batch.journal in --out.
+        journal: File that remembers what was paid, by default batch.journal in --out; or postgresql://..., the database
+            of a journal that several hosts share.
         ignore_columns: A column that is no field and may be there; may be given many times.
         max_in_flight: Jobs submitted and not ended, at most.
         timeout: Seconds after which to stop waiting; the same command goes on.
@@ -225,7 +227,7 @@ def batch(
         out=folder,
         uploads=None if upload_to is None else _open_bucket(upload_to, prepare=prepare),
         target=target,
-        journal=journal,
+        journal=None if journal is None else place_of(journal),
         budget=budget,
         yes=yes,
         dry_run=dry_run,
@@ -265,7 +267,7 @@ def generate(
     fields: Fields | None = None,
     yes: Yes = False,
     key: Annotated[str | None, Parameter(group=MONEY)] = None,
-    journal: Annotated[Path | None, Parameter(group=MONEY)] = None,
+    journal: Annotated[str | None, Parameter(group=MONEY)] = None,
     out: Annotated[Path, Parameter(group=FILES)] = Path(),
     timeout: Annotated[PositiveFloat | None, Parameter(group=PACE)] = None,
     json: Json = False,
@@ -283,7 +285,7 @@ def generate(
         image_url: Of the picture; the API fetches it itself.
         yes: Spend without asking.
         key: Names the job: with the same journal it is never paid twice.
-        journal: File that remembers what was paid.
+        journal: File that remembers what was paid; or postgresql://..., one that several hosts share.
         out: Folder for the files.
         timeout: Seconds after which to stop waiting; the task goes on.
         json: Write the result as JSON, for scripts.
@@ -294,7 +296,14 @@ def generate(
 
     wanted = {"image_url": image_url, **(fields or Fields()).given()}
     return generate(
-        wanted, connection or Connection(), key=key, journal=journal, out=out, timeout=timeout, yes=yes, as_json=json
+        wanted,
+        connection or Connection(),
+        key=key,
+        journal=None if journal is None else place_of(journal),
+        out=out,
+        timeout=timeout,
+        yes=yes,
+        as_json=json,
     )
 
 

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from ideal_async import AsyncClient, Budget, Entry, Journal, Task, is_result
+from ideal_async import AsyncClient, Budget, Entry, JournalStore, Task, is_result
 
 from ._connection import Connection
 from ._endings import verdict
@@ -15,6 +15,7 @@ from ._gallery import live_gallery, write_gallery
 from ._job import Board, Job
 from ._names import check_names
 from ._pictures import Pictures
+from ._places import open_journal
 from ._plan import attempt_of, plan
 from ._progress import show
 from ._results import Results, recall_times
@@ -32,18 +33,20 @@ def make_batch(sources: Sequence[str], defaults: Mapping[str, Any], connection: 
     if problems:
         raise Refused(list_problems(problems, len(jobs)))
     origin = connection.origin
-    if wishes.journal is not None and not wishes.journal.parent.is_dir():
+    if isinstance(wishes.journal, Path) and not wishes.journal.parent.is_dir():
         raise Refused(f"{wishes.journal.parent} is no folder: the journal needs one")
     # Where nothing is yet, nothing is made before it is known that the batch begins.
-    new = not wishes.out.exists() and not wishes.journal_path.exists()
-    if (new or not wishes.journal_path.exists()) and wishes.dry_run:
+    kept = not isinstance(wishes.journal_path, Path) or wishes.journal_path.exists()
+    new = not wishes.out.exists() and not kept
+    if (new or not kept) and wishes.dry_run:
         check_names(jobs, (), wishes.name)
         announce(jobs, wishes)
         return DONE
     if new:
         check_names(jobs, (), wishes.name)
         _agree(jobs, connection, wishes)
-    with nullcontext() if wishes.dry_run else alone_in(wishes.out, "batch"), Journal(wishes.journal_path) as journal:
+    alone = nullcontext() if wishes.dry_run else alone_in(wishes.out, "batch")
+    with alone, open_journal(wishes.journal_path) as journal:
         known = _recall(jobs, journal, origin, wishes, pictures)
         if wishes.dry_run:
             announce(jobs, wishes)
@@ -81,10 +84,13 @@ def _attempts(job: Job) -> Iterable[str]:
 
 
 def _recall(
-    jobs: Sequence[Job], journal: Journal, origin: str, wishes: Wishes, pictures: Pictures | None
+    jobs: Sequence[Job], journal: JournalStore, origin: str, wishes: Wishes, pictures: Pictures | None
 ) -> dict[Job, Task | int]:
     """Bring *jobs* to where the journal says they stand; return what is paid and not complete yet."""
-    entries = {entry.key: entry for entry in journal.entries(origin=origin)}
+    if isinstance(wishes.journal_path, Path):
+        entries = {entry.key: entry for entry in journal.entries(origin=origin)}
+    else:
+        entries = _read_attempts(jobs, journal, origin)
     check_names(jobs, entries.values(), wishes.name)
     open_jobs: dict[Job, Task | int] = {}
     for job in jobs:
@@ -105,6 +111,19 @@ def _recall(
             open_jobs[job] = left
     recall_times(jobs, Results(wishes.out).lines)
     return open_jobs
+
+
+def _read_attempts(jobs: Sequence[Job], journal: JournalStore, origin: str) -> dict[str, Entry]:
+    """Read what is known of these jobs and of their repetitions: a database has those of everybody."""
+    entries: dict[str, Entry] = {}
+    names = {job.key: job.key for job in jobs}
+    number = 1
+    while names:
+        found = {entry.key: entry for entry in journal.entries(keys=names, origin=origin)}
+        entries |= found
+        number += 1
+        names = {f"{key}~{number}": key for name, key in names.items() if name in found}
+    return entries
 
 
 def _take_over(job: Job, entry: Entry, wishes: Wishes) -> Task | int | None:

@@ -8,7 +8,7 @@ import attrs
 import httpx
 from cyclopts import Group, Parameter
 
-from ideal_async import AsyncClient, Budget, Journal, Pacing
+from ideal_async import AsyncClient, Budget, JournalStore, Pacing
 
 from ._terminal import Refused
 
@@ -43,7 +43,7 @@ class Connection:
     def client(
         self,
         *,
-        journal: Journal | None = None,
+        journal: JournalStore | None = None,
         account: str | None = None,
         budget: Budget | None = None,
         http_client: httpx.AsyncClient | None = None,

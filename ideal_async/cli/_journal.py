@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import anyio
 from cyclopts import App, Parameter
@@ -16,7 +16,11 @@ from ideal_async import Entry, Journal
 
 from ._connection import Connection
 from ._files import JOURNAL
+from ._places import open_journal, place_of
 from ._terminal import DONE, IN_DOUBT, Refused, people, put, put_json, put_table, say
+
+if TYPE_CHECKING:
+    from ideal_async.postgres import PostgresJournal
 
 State = Literal["intended", "submitted", "succeeded", "failed", "refused", "unknown"]
 
@@ -33,9 +37,10 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 
 @contextmanager
-def opened(path: Path) -> Generator[Journal]:
-    """Open the journal at *path*, or that of the batch in the folder *path*; one that is not there is not made."""
-    with Journal(_file(path)) as journal:
+def opened(text: str) -> Generator["Journal | PostgresJournal"]:
+    """Open a journal, or that of the batch in a folder; one that is not there is not made."""
+    place = place_of(text)
+    with open_journal(_find(place) if isinstance(place, Path) else place) as journal:
         yield journal
 
 
@@ -51,7 +56,7 @@ def refused() -> Generator[None]:
 
 @journal_app.command(name="list")
 def list_(
-    path: Path = Path("videos"),
+    path: str = "videos",
     *,
     state: State | None = None,
     json: Json = False,
@@ -63,7 +68,7 @@ def list_(
     * `ideal-async journal list videos --state unknown`
 
     Args:
-        path: A journal, or the folder of a batch.
+        path: A journal, a file or postgresql://...; or the folder of a batch.
         state: Only those in this state.
         json: Write each entry as a line of JSON, for scripts.
     """
@@ -93,7 +98,7 @@ def list_(
 
 @journal_app.command
 def show(
-    path: Path,
+    path: str,
     *keys: str,
     json: Json = False,
 ) -> int:
@@ -104,7 +109,7 @@ def show(
     * `ideal-async journal show videos order-42`
 
     Args:
-        path: A journal, or the folder of a batch.
+        path: A journal, a file or postgresql://...; or the folder of a batch.
         keys: Of the entries.
         json: Write each entry as a line of JSON, for scripts.
     """
@@ -156,7 +161,7 @@ def _record(entry: Entry) -> dict[str, object]:
 
 @journal_app.command
 def release(
-    path: Path,
+    path: str,
     *keys: str,
     task_id: int | None = None,
     origin: str | None = None,
@@ -166,7 +171,7 @@ def release(
     """Let unknown keys be sent, and paid, again: your account has no task for them.
 
     Args:
-        path: A journal, or the folder of a batch.
+        path: A journal, a file or postgresql://...; or the folder of a batch.
         keys: Of the entries.
         task_id: Of the failed task, to let its key be sent again.
         origin: Of the API, if a key was used with several.
@@ -183,7 +188,7 @@ def release(
 
 @journal_app.command
 def adopt(
-    path: Path,
+    path: str,
     key: str,
     task_id: int,
     connection: Connection | None = None,
@@ -199,7 +204,7 @@ def adopt(
     * `ideal-async journal adopt videos order-42 1234567890123456789`
 
     Args:
-        path: A journal, or the folder of a batch.
+        path: A journal, a file or postgresql://...; or the folder of a batch.
         key: Of the entry.
         task_id: Of its task.
         connection: Where the service is.
@@ -224,11 +229,11 @@ def adopt(
 
 
 @journal_app.command
-def prune(path: Path, *, older_than: str, dry_run: DryRun = False, yes: Yes = False) -> int:
+def prune(path: str, *, older_than: str, dry_run: DryRun = False, yes: Yes = False) -> int:
     """Forget what was settled long ago. A forgotten key is paid again when it is used again.
 
     Args:
-        path: A journal, or the folder of a batch.
+        path: A journal, a file or postgresql://...; or the folder of a batch.
         older_than: Such as 90d or 12h.
         dry_run: Only say how many there are.
         yes: Forget paid keys without asking.
@@ -267,14 +272,14 @@ def _ask(paid: int) -> None:
 
 
 @journal_app.command
-def backup(path: Path, target: Path) -> int:
+def backup(path: str, target: Path) -> int:
     """Copy a journal, in use or not. The copy has forgotten what is paid from now on: see restore.
 
     Args:
         path: A journal, or the folder of a batch.
         target: The copy; nothing may be there.
     """
-    with opened(path) as journal:
+    with Journal(_file(path, "pg_dump")) as journal:
         try:
             journal.backup(target)
         except FileExistsError:
@@ -284,7 +289,7 @@ def backup(path: Path, target: Path) -> int:
 
 
 @journal_app.command
-def restore(path: Path, *, unknown_keys: UnknownKeys) -> int:
+def restore(path: str, *, unknown_keys: UnknownKeys) -> int:
     """Make a journal of a backup, or of what repair has saved a part of.
 
     Args:
@@ -293,30 +298,38 @@ def restore(path: Path, *, unknown_keys: UnknownKeys) -> int:
             it, "send" sends, and pays, them.
     """
     with refused():
-        since = Journal.restore(_file(path), unknown_keys=unknown_keys)
+        since = Journal.restore(_file(path, "pg_restore, and release what is in doubt"), unknown_keys=unknown_keys)
     say(f"payments are missing from {since:%Y-%m-%d %H:%M:%S} UTC on: look for tasks in your account since then")
     return DONE
 
 
 @journal_app.command
-def repair(path: Path) -> int:
+def repair(path: str) -> int:
     """Save what can be saved of a damaged journal that nobody uses; the damaged file is kept beside it.
 
     Args:
         path: A journal, or the folder of a batch.
     """
-    repaired = Journal.repair(_file(path))
+    repaired = Journal.repair(_file(path, "its own tools"))
     say(f"{repaired.how}: {repaired.entries:,} entries; the file as it was is {repaired.kept}")
     if repaired.missing_since is None:
         return DONE
     say(
         f"What was sent since {repaired.missing_since:%Y-%m-%d %H:%M:%S} UTC may be missing. To go on: "
-        f"ideal-async journal restore {shlex.quote(str(path))} --unknown-keys doubt"
+        f"ideal-async journal restore {shlex.quote(path)} --unknown-keys doubt"
     )
     return IN_DOUBT
 
 
-def _file(path: Path) -> Path:
+def _file(text: str, instead: str) -> Path:
+    """Find a journal that must be a file."""
+    place = place_of(text)
+    if not isinstance(place, Path):
+        raise Refused(f"{place} is a database: use {instead}")
+    return _find(place)
+
+
+def _find(path: Path) -> Path:
     """Find the journal of a batch by its folder."""
     file = path / JOURNAL if path.is_dir() else path
     if not file.exists():

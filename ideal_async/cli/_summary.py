@@ -15,6 +15,7 @@ from ._endings import refused_key
 from ._files import JOURNAL
 from ._job import Board, Job, State
 from ._names import NAME, name_files
+from ._places import Shared
 from ._progress import clock
 from ._results import Results
 from ._rows import Problem
@@ -74,7 +75,7 @@ class Wishes:
     """
 
     out: Path
-    journal: Path | None = None
+    journal: Path | Shared | None = None
     budget: int | None = None
     yes: bool = False
     dry_run: bool = False
@@ -101,7 +102,7 @@ class Wishes:
         return self.out / "index.html" if self.gallery or self.open_page else None
 
     @property
-    def journal_path(self) -> Path:
+    def journal_path(self) -> Path | Shared:
         """Where the journal is."""
         return self.journal or self.out / JOURNAL
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import anyio
 
-from ideal_async import AsyncClient, IdealError, Journal, Task, TaskStatus, Unauthorized, estimate
+from ideal_async import AsyncClient, IdealError, Task, TaskStatus, Unauthorized, estimate
 
 from ._connection import Connection
 from ._endings import code_of, refused_key
 from ._job import Board, Job
 from ._names import NAME, name_files
+from ._places import Shared, open_journal
 from ._plan import make_request, stem_of
 from ._progress import clock, show
 from ._results import record_of
@@ -41,7 +42,7 @@ def generate(
     connection: Connection,
     *,
     key: str | None,
-    journal: Path | None,
+    journal: Path | Shared | None,
     out: Path,
     timeout: float | None,
     yes: bool,
@@ -64,7 +65,7 @@ def generate(
         ask_to_spend(estimate(request))
     make_folder(out)
     board = Board([job], time.time())
-    with nullcontext() if journal is None else Journal(journal) as kept:
+    with nullcontext() if journal is None else open_journal(journal) as kept:
         client = connection.client(journal=kept)
         run = Run(client, board, out, stem=lambda job: name_files(NAME, job.key, job.task_id, job.request))
 

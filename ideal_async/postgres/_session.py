@@ -192,18 +192,7 @@ class Session:
 
     def _connect(self) -> psycopg.Connection[Any]:
         db: psycopg.Connection[Any] = psycopg.connect(
-            make_conninfo(
-                self._dsn,
-                target_session_attrs="read-write",
-                connect_timeout="5",
-                application_name="ideal_async",
-                # A dead network is noticed in about ten seconds, not in two hours.
-                keepalives="1",
-                keepalives_idle="5",
-                keepalives_interval="2",
-                keepalives_count="3",
-                tcp_user_timeout="10000",
-            ),
+            self._conninfo(),
             autocommit=True,
             cursor_factory=psycopg.ClientCursor,
             prepare_threshold=None,
@@ -215,6 +204,26 @@ class Session:
             raise
         self._db = db
         return db
+
+    def _conninfo(self) -> str:
+        try:
+            return make_conninfo(
+                self._dsn,
+                target_session_attrs="read-write",
+                connect_timeout="5",
+                application_name="ideal_async",
+                # A dead network is noticed in about ten seconds, not in two hours.
+                keepalives="1",
+                keepalives_idle="5",
+                keepalives_interval="2",
+                keepalives_count="3",
+                tcp_user_timeout="10000",
+            )
+        except psycopg.ProgrammingError:  # its words may hold the password
+            raise JournalFailed(
+                "the DSN of the journal cannot be read: postgresql://user:password@host/database, "
+                "with %40 for @ and %25 for % in a password"
+            ) from None
 
     def _prepare(self, db: psycopg.Connection[Any]) -> None:
         (fsync, commit, backend, clock) = db.execute(
