@@ -1,4 +1,29 @@
-"""Photographs to videos from asyncio and trio, paid for once."""
+"""Photographs to videos from asyncio and trio, paid for once.
+
+For whoever maintains it, the map; a room imports only from lower floors, and `tests/test_architecture.py` checks that:
+
+    outside    cli  buckets  postgres  opentelemetry  fast  webdemo  pytest_plugin      stand on the public face
+    face       _client  _batch            what users call
+    money      _submissions  _flight      one key, one flight: who sends, and who waits for it
+               _books                     what became of each request and its credits, from intent to end
+               _follow  _delivery         paid tasks are waited for, and delivered
+    hands      _session  _answers         one call, one answer: who spoke, and what it means for money
+               _transports                which way out, and which of its failures prove that nothing was sent
+               _poller  _watched          one clock for all ids; knows no HTTP
+               _journal                   the contract of a store, and the one in a file
+               _download  _part           the disk
+               _background                the client's own task, which outlives its callers
+    rules      _forecast  _schedule       when to look next; what is due when
+               _wire  _retry  _pricing    the vendor's JSON; what is sent again; what it costs
+    values     _models  _errors  _identity
+    apart      sandbox                    the whole service, an independent witness
+
+Its words: a *purchase* is one request and its money. A *flight* is one request on its way, with all its *claims*, the
+callers that wait for it. An *intent* is the journal's permission to send once; a *doubt* (state `unknown`) is what was
+sent and not answered. A *look* is one GET, a *brake* slows every request, an *outage* is trouble that ends by itself.
+The *agenda* says what is due when, an *expert* predicts the end of a task, a *scout* is a task of a burst that is looked
+at early for the others. *Not sent*, *maybe sent* and *answered* are all that the rules know of a POST.
+"""
 
 import importlib
 import sys
