@@ -14,6 +14,7 @@ import anyio
 import anyio.abc
 import attrs
 
+from ._arguments import deadline_of
 from ._callbacks import OnSubmit, Submission, run_callback
 from ._client import AsyncClient, background_of, deliveries_of, last_look_at
 from ._delivery import Folder
@@ -386,7 +387,7 @@ def batch(
         ...         async for outcome in outcomes:
         ...             print(outcome.key, outcome.file or outcome.error)
     """
-    deadline = None if timeout is None else anyio.current_time() + timeout
+    deadline = deadline_of(timeout)
     jobs = _to_generate(client, requests)
     folder = Path(save) if isinstance(save, str | os.PathLike) else save
     return Outcomes(

@@ -16,6 +16,7 @@ import anyio
 import attrs
 import httpx
 
+from ._arguments import check_id, check_settings, deadline_of
 from ._background import Background
 from ._books import Books, LeaveLoop
 from ._callbacks import OnProgress, OnSubmit, run_callback
@@ -121,6 +122,7 @@ class AsyncClient:
             raise ValueError("pass http_client or transport, not both")
         if max_requests_at_once < 1:
             raise ValueError(f"max_requests_at_once must be 1 or more, not {max_requests_at_once}")
+        check_settings(retry=retry, pacing=pacing, journal=journal, budget=budget, prices=prices)
         retry = retry or Retry()
         key = check_key(api_key if api_key is not None else os.environ.get("IDEAL_HOUSE_API_KEY"))
         self._base_url = check_base_url(base_url or os.environ.get("IDEAL_HOUSE_BASE_URL") or BASE_URL)
@@ -257,6 +259,10 @@ class AsyncClient:
     ) -> Flight:
         if not isinstance(request, ImageToVideo):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
             raise TypeError(f"an ImageToVideo is submitted, not {type(request).__name__}")
+        if key is not None:
+            from ._journal import check_key  # at its first use: not every program names its requests
+
+            check_key(key)
         await self._background.open()
         with self._observe("submit") as known:
             request = await self._publish(request, key, deadline)
@@ -295,7 +301,7 @@ class AsyncClient:
         Source: vendor's page, 2. Get Task Result.
         """
         await self._background.open()
-        _check_id(task_id)
+        check_id(task_id)
         if max_age is not None and (known := self._last_look(task_id, max_age)) is not None:
             return known
         outcome = await self._background.run(self._session.look_again, task_id)
@@ -338,8 +344,8 @@ class AsyncClient:
         Source: vendor's page, 2. Get Task Result.
         """
         await self._background.open()
-        deadline = None if timeout is None else anyio.current_time() + timeout
-        return await self._wait(_check_id(task_id), timeout, deadline, on_progress)
+        deadline = deadline_of(timeout)
+        return await self._wait(check_id(task_id), timeout, deadline, on_progress)
 
     async def generate(
         self,
@@ -362,7 +368,7 @@ class AsyncClient:
         Raises:
             As `submit` and `wait`; everything after the submission carries `.task_id`.
         """
-        deadline = None if timeout is None else anyio.current_time() + timeout
+        deadline = deadline_of(timeout)
         flight = await self._submit(request, key=key, on_submit=on_submit, deadline=deadline)
         if flight.task is not None:
             return flight.task
@@ -408,7 +414,7 @@ class AsyncClient:
             ...             print(task.status, task.percentage)
         """
         await self._background.open()
-        deadline = None if timeout is None else anyio.current_time() + timeout
+        deadline = deadline_of(timeout)
         if max_interval is not None and not (isinstance(max_interval, int | float) and max_interval > 0):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ValueError(f"max_interval must be a positive number of seconds, not {max_interval!r}")
         waiter = Waiter(every_look=True, max_interval=max_interval)
@@ -423,7 +429,7 @@ class AsyncClient:
                     yield task
 
         changes = looks()
-        self._join(_check_id(task_id), waiter)
+        self._join(check_id(task_id), waiter)
         try:
             yield changes
         finally:
@@ -483,7 +489,7 @@ class AsyncClient:
         """
         await self._background.open()
         task, reason = None, None
-        outcome = await self._background.run(self._session.look_again, _check_id(task_id))
+        outcome = await self._background.run(self._session.look_again, check_id(task_id))
         if outcome is None:
             raise ConnectionFailed("the client was closed during the look", task_id=task_id)
         if not isinstance(outcome, Failure):
@@ -579,14 +585,6 @@ def last_look_at(client: AsyncClient, task_id: int) -> Task | None:
     """Return what was seen last of a task that somebody waits for."""
     seen = client._poller.last_look(task_id)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # as above
     return None if seen is None else seen[1]
-
-
-def _check_id(task_id: int) -> int:
-    if not isinstance(task_id, int) or isinstance(task_id, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"a task id is an int, not {type(task_id).__name__} (pass task.id)")
-    if not 0 < task_id < 1 << 64:
-        raise ValueError("a task id is a positive number of 64 bits")
-    return task_id
 
 
 def _id_of(flight: Flight) -> int:

@@ -100,6 +100,8 @@ def check_key(key: str | None) -> str:
     Raises:
         ValueError: There is none, or it is none; it is not repeated in the message.
     """
+    if key is not None and not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+        raise TypeError(f"the API key must be str, not {type(key).__name__}")
     if not key:
         raise ValueError("no API key: pass api_key=..., or set IDEAL_HOUSE_API_KEY")
     if not (key.isascii() and key.isprintable()) or key != key.strip():

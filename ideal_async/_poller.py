@@ -3,9 +3,7 @@
 import logging
 import math
 import random
-from collections.abc import Awaitable, Callable, Hashable, Mapping
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Awaitable, Callable, Hashable
 
 import anyio
 import anyio.lowlevel
@@ -39,8 +37,6 @@ _STEPS_IN_TURN = 500
 _ODDITIES = 64
 #: Characters of the words that a kind is made of.
 _LONGEST_WORD = 40
-
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Poller:
@@ -282,7 +278,7 @@ class Poller:
         eta = self._forecast.eta(watched.track, now=now)
         if not watched.shown:
             # Nobody sees this look, but it is kept until the next: without the API's own object, half of its memory.
-            task = attrs.evolve(task, eta=eta, raw=_NOTHING)
+            task = attrs.evolve(task, eta=eta, raw={})
         elif eta is not None:
             task = attrs.evolve(task, eta=eta)
         watched.show(task)

@@ -17,7 +17,7 @@ FLOORS: list[set[str]] = [
     {"_wire", "_retry", "_pricing", "_observer", "_waiter", "_progress", "_transports", "_credentials", "_part"},
     {"_answers", "_adoption"},
     {"_watched"},
-    {"_session", "_poller", "_download", "_background", "_journal", "_callbacks"},
+    {"_session", "_poller", "_download", "_background", "_journal", "_callbacks", "_arguments"},
     {"_books"},
     {"_flight"},
     {"_submissions", "_photographs", "_delivery", "_follow"},

@@ -39,6 +39,7 @@ from ideal_async import (
     IdealError,
     ImageToVideo,
     InvalidRequest,
+    Journal,
     NotTheApi,
     Observer,
     OutOfCredits,
@@ -51,6 +52,7 @@ from ideal_async import (
     Unauthorized,
     UnexpectedAnswer,
     WaitTimeout,
+    batch,
 )
 from ideal_async.sandbox import Sandbox
 
@@ -1245,3 +1247,54 @@ async def test_nothing_leaves_after_the_deadline(timeout: float) -> None:
         assert service.requests == []
         assert budget.left == 100
         assert await client.submit(ROOM, key="a") == ID  # the key is free
+
+
+# What cannot work
+
+
+@pytest.mark.parametrize(
+    ("settings", "fix"),
+    [
+        ({"journal": "orders.journal"}, r"pass journal=Journal\(path\)"),
+        ({"journal": Journal}, r"pass journal=Journal\(path\)"),
+        ({"budget": 500}, r"budget is a Budget, not 500: pass budget=Budget\(\.\.\.\)"),
+        ({"retry": 3}, "retry is a Retry, not 3"),
+        ({"pacing": 5.0}, r"pass pacing=Pacing\(\.\.\.\)"),
+        ({"prices": {}}, "prices is a Prices"),
+        ({"api_key": 5}, "the API key must be str"),
+        ({"api_key": b"key"}, "the API key must be str"),
+    ],
+)
+def test_what_cannot_work_is_refused_when_the_client_is_made(settings: dict[str, Any], fix: str) -> None:
+    """By type, in one line, with the fix."""
+    with pytest.raises(TypeError, match=fix):
+        AsyncClient(**{"api_key": KEY, **settings})
+
+
+async def test_a_timeout_is_a_number() -> None:
+    """Text would be compared with the clock much later."""
+    wrong: Any = "5"
+    async with client_of(Service(submit=answer(ID))) as client:
+        for call in (
+            lambda: client.generate(ROOM, timeout=wrong),
+            lambda: client.wait(ID, timeout=wrong),
+            lambda: watched(client, timeout=wrong),
+        ):
+            with pytest.raises(TypeError, match="timeout is a number of seconds or None, not '5'"):
+                await call()
+        with pytest.raises(TypeError, match="timeout is a number of seconds"):
+            batch(client, [], timeout=True)
+        for key, error in ((5, TypeError), ("a\0b", ValueError), ("\ud800", ValueError), ("", ValueError)):
+            with pytest.raises(error, match="a key must"):
+                await client.submit(ROOM, key=key)  # type: ignore[arg-type]  # that is the mistake
+
+
+async def test_what_ran_out_of_time_can_be_pickled() -> None:
+    """With its last look, and so can an outcome that holds it."""
+    async with client_of(Service(submit=answer(ID), look=look(percentage=30))) as client:
+        with pytest.raises(WaitTimeout) as caught:
+            await client.generate(ROOM, timeout=60)
+    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own
+    assert again.task == caught.value.task
+    assert again.task is not None
+    assert again.task.percentage == 30

@@ -1,0 +1,55 @@
+"""What a caller hands in: refused by type where it cannot work, with the fix in one line."""
+
+from typing import Any
+
+import anyio
+
+from ._forecast import Pacing
+from ._pricing import Budget, Prices
+from ._retry import Retry
+
+
+def check_settings(*, retry: Any, pacing: Any, journal: Any, budget: Any, prices: Any) -> None:
+    """Let through what an `AsyncClient` can use.
+
+    Raises:
+        TypeError: Something is of another kind; the message names the fix.
+    """
+    for name, value, kind in (
+        ("retry", retry, Retry),
+        ("pacing", pacing, Pacing),
+        ("budget", budget, Budget),
+        ("prices", prices, Prices),
+    ):
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(f"{name} is a {kind.__name__}, not {value!r}: pass {name}={kind.__name__}(...)")
+    # A store may be anybody's, so it is known by what it can do.
+    if journal is not None and (isinstance(journal, type) or not hasattr(journal, "intend")):
+        raise TypeError(f"journal is an open journal, not {journal!r}: pass journal=Journal(path)")
+
+
+def deadline_of(timeout: float | None) -> float | None:
+    """Return when *timeout* seconds from now are over, on the event loop's clock.
+
+    Raises:
+        TypeError: It is no number.
+    """
+    if timeout is None:
+        return None
+    if not isinstance(timeout, int | float) or isinstance(timeout, bool):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+        raise TypeError(f"timeout is a number of seconds or None, not {timeout!r}")
+    return anyio.current_time() + timeout
+
+
+def check_id(task_id: int) -> int:
+    """Return a task id that can be one.
+
+    Raises:
+        TypeError: It is no whole number.
+        ValueError: It is out of range.
+    """
+    if not isinstance(task_id, int) or isinstance(task_id, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"a task id is an int, not {type(task_id).__name__} (pass task.id)")
+    if not 0 < task_id < 1 << 64:
+        raise ValueError("a task id is a positive number of 64 bits")
+    return task_id
