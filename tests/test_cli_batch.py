@@ -468,8 +468,9 @@ def test_the_exit_code_tells_the_most_urgent(states: tuple[str, ...], code: int)
 
 
 def test_other_errors_leave_a_job_to_the_next_run() -> None:
-    """What is no answer of the service costs nothing and is tried again."""
-    assert _run.state_after(ValueError("another request")) == "waiting"
+    """What is no answer of the service costs nothing and is tried again; what the client itself refuses is not."""
+    assert _run.state_after(None) == "waiting"
+    assert _run.state_after(ValueError("another request")) == "refused"
     assert _run.suffix_of("https://example.com/cover.PNG?x=.gif") == ".png"
     assert _run.suffix_of("https://example.com/cover.php") == ".jpg"
 
