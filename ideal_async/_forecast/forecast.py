@@ -59,7 +59,7 @@ class Forecast:
     >>> delay = forecast.after(track, percentage=10, wait_number=0, processing=True, now=6.0, roll=0.0)
     >>> eta = forecast.eta(track, now=6.0)
     >>> eta.source, round(eta.seconds)
-    ('percentage', 51)
+    ('history', 61)
     """
 
     def __init__(self, pacing: Pacing, *, phase: float = 0.0) -> None:
