@@ -302,7 +302,7 @@ def test_an_id_in_an_answer_contradicts_only_where_it_is_another(asked: int) -> 
     """One that JavaScript rounded, one that is missing, and one that is none are no contradiction."""
     rounded = float(asked)
     written = int(Decimal(repr(rounded)))
-    for same in (
+    equals: tuple[Any, ...] = (
         asked,
         str(asked),
         f" {asked} ",
@@ -316,7 +316,8 @@ def test_an_id_in_an_answer_contradicts_only_where_it_is_another(asked: int) -> 
         0,
         [],
         1.5,
-    ):
+    )
+    for same in equals:
         assert read_task({"id": same, "status": "Processing"}, task_id=asked).id == asked
     assert read_task({"status": "Processing"}, task_id=asked).id == asked
     for other in (asked - 1, str(asked - 1), 78, 5.0):
