@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from fakes import Service, answer
-from journal_steps import API, ROOM, Clock, ask, go, submitted, succeeded
+from journal_steps import API, HALL, ROOM, Clock, ask, go, submitted, succeeded
 
 from ideal_async import AsyncClient, Intent, Journal, JournalFailed
 
@@ -74,6 +74,8 @@ def test_an_id_that_could_not_be_written_answers_for_its_key(journal: Journal, d
     assert failed.value.task_id == 7
     for _ in range(2):
         assert (ask(journal).state, ask(journal).task_id) == ("submitted", 7)
+    with pytest.raises((ValueError, JournalFailed)):
+        journal.intend(API, "order", HALL, 20)
     found = journal.find(API, "order")
     assert found is not None
     assert (found.state, found.task_id) == ("submitted", 7)

@@ -5,12 +5,13 @@ import os
 import pathlib
 import sqlite3
 import threading
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from ideal_async import ImageToVideo, JournalFailed
-from ideal_async._journal import Journal, schema
+from ideal_async import Entry, ImageToVideo, Intent, JournalFailed
+from ideal_async._journal import Journal, encode_request, schema
 from ideal_async._journal.schema import APPLICATION_ID, MIGRATIONS, connect, create, migrate
 
 API = "https://api.ideal.house:443"
@@ -293,6 +294,37 @@ def test_an_older_file_is_brought_up_to_date(path: pathlib.Path) -> None:
     assert db.execute("SELECT key, note FROM entries").fetchall() == [("order", "from version 1")]
     assert db.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS) + 2,)
     db.close()
+
+
+def test_a_file_of_the_first_version_keeps_its_promises(path: pathlib.Path) -> None:
+    """Its keys are those of the only account, and what they cost counts: in all, and since any time."""
+    create(str(path))
+    db = sqlite3.connect(path, isolation_level=None)
+    migrate(db, str(path), MIGRATIONS[:1])
+    for number, state in enumerate(("submitted", "succeeded", "failed", "refused", "unknown"), 1):
+        sent = f"2026-03-25T12:{number}0:00.000000+00:00"
+        row = (API, state, f"{number}", state, ROOM.fingerprint, encode_request(ROOM), 20, f"{number}", sent, sent)
+        db.execute(
+            "INSERT INTO entries (origin, key, attempt, state, fingerprint, request, credits, task_id, created_at, "
+            "updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            row,
+        )
+    db.close()
+    with Journal(path) as journal:
+        assert [(entry.key, entry.account, entry.task_id) for entry in journal.entries()] == [
+            ("submitted", "", 1),
+            ("succeeded", "", 2),
+            ("failed", "", 3),
+            ("refused", "", 4),
+            ("unknown", "", 5),
+        ]
+        assert journal.spent(API) == 60
+        assert journal.spent(API, since=datetime(2026, 3, 25, 12, 15, tzinfo=UTC)) == 40
+        assert journal.spent(API, ["submitted", "failed"]) == 20
+        found = journal.intend(API, "succeeded", ROOM, 20)
+        assert isinstance(found, Entry)
+        assert isinstance(journal.intend(API, "refused", ROOM, 20), Intent)
+        assert [entry.key for entry in journal.follow(API)] == ["submitted"]
 
 
 def test_a_migration_happens_whole_or_not_at_all(path: pathlib.Path) -> None:

@@ -361,7 +361,9 @@ class Store:
         if not any(told.key == intent.key for told in self._commits.owed()):
             return None
         entry = self.find(intent.origin, intent.key, account=intent.account)
-        return entry if entry is not None and entry.state in {"submitted", "unknown"} else None
+        if entry is None or entry.state not in {"submitted", "unknown"} or entry.fingerprint != intent.fingerprint:
+            return None
+        return entry
 
     def _pages(self, state: State | None, origin: str | None, account: str | None) -> Iterator[Entry]:
         last: int | None = 0
