@@ -78,5 +78,6 @@ def hide_url(output: dict[str, Any], form: UrlForm) -> None:
     if form == "missing":
         del output["resultUrl"]
     else:
-        path = urlsplit(output["resultUrl"])._replace(scheme="", netloc="").geturl()
+        whole: str = output["resultUrl"]
+        path = urlsplit(whole)._replace(scheme="", netloc="").geturl()
         output["resultUrl"] = {"empty": "", "null": None, "relative": path}[form]
