@@ -87,6 +87,10 @@ def test_two_hosts_make_a_batch_once(service: Start, dsn: str, capsys: Capture) 
     """The second has another folder, pays nothing, and has all the videos; a failed job goes again when asked."""
     sandbox = service()
     order = ["batch", *ROOMS, "--journal", dsn, "--yes", *QUICK]
+    assert main([*order, "--out", "one", "--budget", "10"]) != 0
+    err = capsys.readouterr().err
+    assert f"--journal {dsn.replace(':s3cret', '')}" in err, "the command to go on with"
+    assert "s3cret" not in err
     assert main([*order, "--out", "one"]) == 0
     assert main([*order, "--out", "other", "--dry-run"]) == 0
     assert main([*order, "--out", "other"]) == 0
@@ -101,9 +105,9 @@ def test_two_hosts_make_a_batch_once(service: Start, dsn: str, capsys: Capture) 
 def test_a_failed_job_is_repeated_by_another_host(service: Start, dsn: str) -> None:
     """Its repetitions are found by their keys."""
     sandbox = service(faults="task 1: fail")
-    order = ["batch", "https://example.com/1.jpg", *ROOMS[1:], "--journal", dsn, "--yes", "--retry-failed", *QUICK]
+    order = ["batch", "https://example.com/1.jpg", *ROOMS[1:], "--journal", dsn, "--yes", *QUICK]
     assert main([*order, "--out", "one"]) != 0
-    assert main([*order, "--out", "other"]) == 0
+    assert main([*order, "--out", "other", "--retry-failed"]) == 0
     assert main([*order, "--out", "third"]) == 0
     assert len(sandbox.created) == 2
 

@@ -58,7 +58,7 @@ let PGPASSWORD or ~/.pgpass have it.
 """
 
 try:
-    import psycopg  # noqa: F401 - to say which extra brings it
+    import psycopg  # noqa: F401 # pyright: ignore[reportUnusedImport]  # to say which extra brings it
 except ImportError as error:
     raise ImportError("a journal in PostgreSQL needs the extra: pip install 'ideal-async[postgres]'") from error
 

@@ -182,7 +182,8 @@ class PostgresJournal(Controlled):
                 "UPDATE entries SET owner = :owner WHERE attempt = :attempt", {**here, "owner": self._session.id}
             )
             return None
-        row = intend(db, intent, cap, **{**more, "owner": self._session.id})
+        more["owner"] = self._session.id
+        row = intend(db, intent, cap, **more)
         if row is None:
             self._check_limits(db, intent)
         return row

@@ -2,7 +2,7 @@
 
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 
@@ -25,8 +25,9 @@ class Portable:
 
     def execute(self, sql: str, parameters: Any = (), /) -> psycopg.Cursor[tuple[Any, ...]]:
         """Run one statement."""
+        values: Any
         if isinstance(parameters, dict):
-            values: Any = {name: _storable(value) for name, value in parameters.items()}
+            values = {name: _storable(value) for name, value in cast("dict[str, Any]", parameters).items()}
         else:
             values = [_storable(value) for value in parameters]
         return self.connection.execute(translate(sql).encode(), values)

@@ -148,7 +148,7 @@ def migrate(connection: psycopg.Connection[Any]) -> None:
     if found is not None and _version(connection) == len(MIGRATIONS):
         return
     with connection.transaction():
-        connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         connection.execute("CREATE SCHEMA IF NOT EXISTS ideal_async")
         connection.execute("CREATE TABLE IF NOT EXISTS properties (name text PRIMARY KEY, value text)")
         version = _version(connection)

@@ -36,7 +36,7 @@ _PAUSE_MAX = 2.0
 _LETTING_GO = 1.0
 #: Of all advisory locks of a database, those of owners. "owne" in ASCII, read as a number.
 _OWNERS = 7
-_ALIVE = f"hashtextextended(%s, {_OWNERS})"
+_ALIVE = b"hashtextextended(%%s, %d)" % _OWNERS
 
 
 class Unreachable(JournalFailed):
@@ -157,7 +157,7 @@ class Session:
             return attempt is None or attempt in self.held
         db = cast("psycopg.Connection[Any]", self._db)
         # Whoever lives holds it exclusively; ours is shared, and lasts as long as this transaction.
-        (dead,) = db.execute(f"SELECT pg_try_advisory_xact_lock_shared({_ALIVE})", (owner,)).fetchone() or (False,)
+        (dead,) = db.execute(b"SELECT pg_try_advisory_xact_lock_shared(%s)" % _ALIVE, (owner,)).fetchone() or (False,)
         return not dead
 
     def check_backend(self, db: Portable) -> None:
@@ -226,24 +226,25 @@ class Session:
             ) from None
 
     def _prepare(self, db: psycopg.Connection[Any]) -> None:
-        (fsync, commit, backend, clock) = db.execute(
+        settings = db.execute(
             "SELECT current_setting('fsync'), current_setting('synchronous_commit'), pg_backend_pid(), "
             "clock_timestamp()"
-        ).fetchone()  # type: ignore[misc]  # one row, always
+        ).fetchone()
+        fsync, commit, backend, clock = cast("tuple[str, str, int, datetime]", settings)
         if fsync != "on":
             raise JournalFailed(
                 f"journal {self.name}: the database has fsync = off, so a crash loses what was paid: switch it on"
             )
         if commit not in {"on", "remote_apply"}:  # those wait for the disk; a stricter setting stays
             db.execute("SET synchronous_commit = on")
-        db.execute(f"SET statement_timeout = {int(self._statement_timeout * 1000)}")
-        db.execute(f"SET lock_timeout = {int(self._statement_timeout * 500)}")
+        db.execute(b"SET statement_timeout = %d" % int(self._statement_timeout * 1000))
+        db.execute(b"SET lock_timeout = %d" % int(self._statement_timeout * 500))
         self.clock_offset = clock - datetime.now(UTC)
         migrate(db)
         if self.id:
             self._former.add(self.id)
         self.id, self._backend = uuid.uuid4().hex, backend
-        db.execute(f"SELECT pg_advisory_lock({_ALIVE})", (self.id,))
+        db.execute(b"SELECT pg_advisory_lock(%s)" % _ALIVE, (self.id,))
         if self._former:
             self._take_over_from_ourselves(db)
 
