@@ -18,7 +18,7 @@ pytest loads this file at its start through `pytest_ideal_async`, so that a run 
 this package nor httpx: everything but pytest is imported when a fixture is used.
 """
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
@@ -120,7 +120,7 @@ def _runner(request: pytest.FixtureRequest) -> str:
         return "anyio"
     if not request.config.pluginmanager.has_plugin("ideal_async.asyncio"):
         pytest.fail(_NO_PLUGIN, pytrace=False)
-    named = {} if marker is None else marker.kwargs
+    named: Mapping[str, Any] = {} if marker is None else marker.kwargs
     scope = named.get("loop_scope") or named.get("scope") or request.config.getini("asyncio_default_test_loop_scope")
     return f"asyncio_{scope}"
 

@@ -40,9 +40,7 @@ class FileStore(Store):
             in_use = is_in_use(self._path, self._folder)
             if not in_use:
                 check_log(self._path)
-            self._commits: GroupCommit = GroupCommit(
-                self._path, lambda: connect(self._path, timeout=timeout), timeout=timeout
-            )
+            self._file = GroupCommit(self._path, lambda: connect(self._path, timeout=timeout), timeout=timeout)
         try:
             if not in_use:
                 self._commits.read(partial(check_pages, path=self._path))
@@ -54,6 +52,10 @@ class FileStore(Store):
 
     def __repr__(self) -> str:
         return f"Journal({self._path!r})"
+
+    @property
+    def _commits(self) -> GroupCommit:
+        return self._file
 
     def open(self) -> None:
         """Do nothing: the constructor has opened the file."""

@@ -1,5 +1,6 @@
 """The steps of a journal, each one durable transaction, whatever database carries them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -82,17 +83,15 @@ class Claim(Protocol):
         ...
 
 
-class Store:
+class Store(ABC):
     """What every journal does for a client; a subclass says where it stands, and who is alive.
 
     Attributes:
         _name: What messages call it.
-        _commits: Carries the steps.
         _now: Tells the time, with a time zone.
     """
 
     _name: str
-    _commits: Transactions
     _now: Callable[[], datetime]
 
     def __enter__(self) -> Self:
@@ -111,9 +110,9 @@ class Store:
     ) -> None:
         await self.aclose()
 
+    @abstractmethod
     def close(self) -> None:
         """Finish the writes under way and let go; what is still intended then counts as `unknown`."""
-        raise NotImplementedError
 
     async def aclose(self) -> None:
         """Close it without holding up the event loop."""
@@ -121,17 +120,22 @@ class Store:
 
         await anyio.to_thread.run_sync(self.close)
 
+    @property
+    @abstractmethod
+    def _commits(self) -> Transactions:
+        """What carries the steps."""
+
+    @abstractmethod
     def _is_alive(self, owner: str, attempt: str | None = None) -> bool:
         """Tell whether an owner lives, and is still busy with *attempt* if that is of this process."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _claim(self) -> Claim:
         """Be alive, from the first intent on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _claimed(self) -> str | None:
         """Return the owner's id, if this store is alive."""
-        raise NotImplementedError
 
     # What the client writes and asks: see `JournalStore`.
 

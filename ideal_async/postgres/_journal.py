@@ -82,7 +82,6 @@ class PostgresJournal(Controlled):
 
     def __init__(self, dsn: str, *, limits: Limits | None = None, now: Callable[[], datetime] | None = None) -> None:
         self._session = Session(dsn, patience=PATIENCE, reconnect=RECONNECT, statement_timeout=STATEMENT_TIMEOUT)
-        self._commits = self._session
         self._limits = limits or Limits()
         self._now = now or self._session.now
         self._name = f"journal {self._session.name}"
@@ -92,6 +91,10 @@ class PostgresJournal(Controlled):
 
     def __repr__(self) -> str:
         return repr(self._session)
+
+    @property
+    def _commits(self) -> Session:
+        return self._session
 
     def open(self) -> None:
         """Connect, and make the tables if they are not there; called by the client.

@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Generator, MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ._http import EXTENSION, App, Dropped, Receive, Scope, Send
 from ._sandbox import Sandbox
@@ -135,7 +135,8 @@ def _server(sandbox: Sandbox, host: str, ready: Callable[[], object]) -> "uvicor
     )
     config.load()
     # Outermost: at the level TRACE uvicorn wraps what sends, and then it belongs to no connection.
-    config.loaded_app = _dropping(config.loaded_app, {"local": is_loopback(host), "served_as": host})
+    loaded = cast("App", config.loaded_app)  # pyright: ignore[reportUnknownMemberType]  # uvicorn's words
+    config.loaded_app = _dropping(loaded, {"local": is_loopback(host), "served_as": host})
     return Server(config)
 
 
