@@ -242,8 +242,11 @@ class Submissions:
             flight.sent_at = entry.created_at
             flight.error = self._doubt_about(flight, "an earlier attempt got no answer")
         elif entry.state == "failed" and entry.task_id is not None:
-            reason = entry.reason or "the service says Failed; the credits are refunded"
-            flight.error = TaskFailed(reason, task=entry.task, task_id=entry.task_id)
+            if entry.reason is None and entry.task is not None:
+                flight.error = TaskFailed.of(entry.task)
+            else:
+                reason = entry.reason or "the journal does not say why"
+                flight.error = TaskFailed(reason, task=entry.task, task_id=entry.task_id)
 
     async def _book(self, flight: Flight, outcome: int | Failure) -> None:
         """Enter what became of a request."""

@@ -88,7 +88,7 @@ def _recall(
 ) -> dict[Job, Task | int]:
     """Bring *jobs* to where the journal says they stand; return what is paid and not complete yet."""
     if isinstance(wishes.journal_path, Path):
-        entries = {entry.key: entry for entry in journal.entries(origin=origin)}
+        entries = {entry.key: entry for entry in journal.entries(origin=origin, account="")}
     else:
         entries = _read_attempts(jobs, journal, origin)
     check_names(jobs, entries.values(), wishes.name)
@@ -119,7 +119,7 @@ def _read_attempts(jobs: Sequence[Job], journal: JournalStore, origin: str) -> d
     names = {job.key: job.key for job in jobs}
     number = 1
     while names:
-        found = {entry.key: entry for entry in journal.entries(keys=names, origin=origin)}
+        found = {entry.key: entry for entry in journal.entries(keys=names, origin=origin, account="")}
         entries |= found
         number += 1
         names = {f"{key}~{number}": key for name, key in names.items() if name in found}
