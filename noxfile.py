@@ -25,7 +25,7 @@ FACES = [
 ]
 
 #: As many as CI's machine has cores; `worksteal` evens out what takes long.
-PARALLEL = ["-n", "2", "--dist", "worksteal"]
+PARALLEL = ["-n", "2", "--dist", "worksteal", "--tb", "native"]
 
 #: pdoc sees only what is in a module already, and some names come when they are first used.
 PDOC = """

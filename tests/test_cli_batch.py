@@ -230,7 +230,7 @@ def test_a_key_names_one_request_for_ever(service: Start, capsys: pytest.Capture
 
 def test_hostile_keys_and_prompts(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
     """No file leaves the folder, no formula reaches a spreadsheet, no escape sequence reaches the terminal."""
-    service(faults="task 2: fail")
+    service(faults="task 1: fail")
     rows = [
         {"key": "../../../etc/x", "prompt": "=cmd|' /C calc'!A0"},
         {"key": "\x1b[31mred\x1b[0m\u202e", "prompt": "+1"},
