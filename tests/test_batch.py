@@ -460,3 +460,48 @@ async def test_in_doubt_is_not_the_end_of_a_batch() -> None:
     errors = [outcome.error for outcome in outcomes if outcome.error is not None]
     assert [type(error) for error in errors] == [SubmissionUnknown]
     assert len(service.submits) == 4
+
+
+# Whoever reads
+
+
+async def test_a_generator_around_a_batch_may_be_left_half_way() -> None:
+    """As with `watch`: leaving it cancels nobody, and what was paid goes on."""
+    sandbox = world()
+
+    async def each(client: AsyncClient) -> AsyncGenerator[Outcome]:
+        async with batch(client, [ROOM] * 10, max_in_flight=2) as outcomes:
+            async for outcome in outcomes:
+                yield outcome
+
+    async with opened(sandbox) as client:
+        left = each(client)
+        async for outcome in left:
+            assert outcome.error is None
+            break
+        await anyio.sleep(1)  # the caller was not cancelled
+        await left.aclose()
+        await anyio.sleep(60)
+        assert 1 <= len(sandbox.created) <= 4
+        for task in sandbox.created:
+            assert (await client.wait(task.id)).succeeded
+
+
+async def test_a_batch_may_be_left_in_another_task_than_it_was_entered_in() -> None:
+    """A framework may begin and end a response in different tasks."""
+    sandbox = world()
+    async with opened(sandbox) as client, anyio.create_task_group() as tasks:
+        outcomes: Any = batch(client, [ROOM, ROOM])
+        read: list[Outcome] = []
+
+        async def enter() -> None:
+            await outcomes.__aenter__()
+
+        async def leave() -> None:
+            read.append(await anext(aiter(outcomes)))
+            await outcomes.__aexit__(None, None, None)
+
+        async with anyio.create_task_group() as one:
+            one.start_soon(enter)
+        tasks.start_soon(leave)
+    assert [outcome.error for outcome in read] == [None]
