@@ -120,11 +120,7 @@ async def generate(order: Order, client: Client, request: Request, key: Key = No
     """Pay, and wait for a while; 202 means: ask for it again, by its id or with the same key."""
     follow = request.app.state.follow
     with key_conflicts():
-        return show(
-            await client.generate(
-                order.request(), key=key, timeout=PATIENCE, on_submit=lambda paid: follow(paid.task_id)
-            )
-        )
+        return show(await client.generate(order.request(), key=key, timeout=PATIENCE, on_submit=follow))
 
 
 async def seen(task_id: TaskId, client: Client) -> int:

@@ -93,11 +93,7 @@ async def generate(data: JSONBody[dict[str, Any]], state: State, key: Key = None
     """Pay, and wait for a while; 202 means: ask for it again, by its id or with the same key."""
     order = read_order(data)
     try:
-        return show(
-            await state.client.generate(
-                order, key=key, timeout=PATIENCE, on_submit=lambda paid: state.follow(paid.task_id)
-            )
-        )
+        return show(await state.client.generate(order, key=key, timeout=PATIENCE, on_submit=state.follow))
     except ValueError as error:
         raise ClientException(str(error), status_code=409) from error
 

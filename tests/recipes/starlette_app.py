@@ -92,9 +92,7 @@ async def generate(request: Request) -> Response:
     """Pay, and wait for a while; 202 means: ask for it again, by its id or with the same key."""
     order, state, key = await read_order(request), request.app.state, request.headers.get("Idempotency-Key")
     try:
-        task = await state.client.generate(
-            order, key=key, timeout=PATIENCE, on_submit=lambda paid: state.follow(paid.task_id)
-        )
+        task = await state.client.generate(order, key=key, timeout=PATIENCE, on_submit=state.follow)
     except ValueError as error:
         raise HTTPException(409, str(error)) from error
     return JSONResponse(show(task))
