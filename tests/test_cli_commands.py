@@ -471,6 +471,22 @@ def test_a_kill_is_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_kill_reaches_what_a_shell_started_in_its_background(number: int) -> None:
+    """There Ctrl-C is ignored from the start, and what came of it would be nothing."""
+    script = (
+        "import os, signal, anyio\n"
+        "from ideal_async.cli import _run\n"
+        "async def work():\n"
+        f"    os.kill(os.getpid(), {int(number)})\n"
+        "    await anyio.sleep(60)\n"
+        "print(_run.run_unless_interrupted(work), signal.getsignal(signal.SIGINT) is signal.SIG_IGN)\n"
+    )
+    ignored = f"trap '' INT; exec {sys.executable} -c \"$1\""
+    done = subprocess.run(["bash", "-c", ignored, "-", script], capture_output=True, text=True, timeout=50, check=False)  # noqa: S603, S607 - ours
+    assert done.stdout.split() == ["False", "True"], done.stderr
+
+
 def test_whoever_reads_may_leave() -> None:
     """As `head` does: no traceback."""
     command = f"{sys.executable} -m ideal_async estimate | head -1; exit ${{PIPESTATUS[0]}}"

@@ -203,6 +203,9 @@ def _terminable() -> Generator[None]:
         signal.raise_signal(signal.SIGINT)
 
     former = [(number, signal.signal(number, interrupt)) for number in _POLITE]
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts what runs in its background like this; a polite kill must end it all the same.
+        former.append((signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler)))
     try:
         yield
     finally:
