@@ -28,6 +28,10 @@ _EAGER = 2
 #: were submitted at once open four connections instead of nine, and are not discovered later than before.
 _PATIENCE = 0.5
 
+#: Seconds. asyncio's timers fire up to its clock's resolution early, and sums are rounded: what is nearly due is due, or
+#: the loop would wake up and find nothing to do, again and again.
+_RESOLUTION = 1e-6
+
 #: What replanning one task costs, in steps of the walk over those that are not concerned; and steps in one turn of the
 #: event loop, 2 ms of CPU in all.
 _REPLAN_STEPS = 50
@@ -174,22 +178,22 @@ class Poller:
     def _take(self, patience: float = 0.0) -> tuple[int, Watched, float] | None:
         """Take the most overdue task off the agenda if it is overdue by *patience*, with the seconds it is."""
         now = anyio.current_time()
-        while (look := self._pop(now - patience)) is not None:
+        while (look := self._pop(now, patience)) is not None:
             task_id, due = look
             watched = self._watched[task_id]
-            delay = self._reconsider(watched, now)
-            if delay <= 0.0:
+            later = now + self._reconsider(watched, now)
+            if later <= now + _RESOLUTION:
                 watched.looking = True
                 return task_id, watched, now - due
-            self._agenda.put(task_id, now + delay)
+            self._agenda.put(task_id, later)
         return None
 
-    def _pop(self, now: float) -> tuple[int, float] | None:
-        if self._checked is None:
-            return self._agenda.pop(now)
-        due = self._agenda.due(self._checked)
-        if due is None or due > now:
+    def _pop(self, now: float, patience: float) -> tuple[int, float] | None:
+        due = self._next_due()
+        if due is None or due + patience > now + _RESOLUTION:
             return None
+        if self._checked is None:
+            return self._agenda.pop(due)
         self._agenda.discard(self._checked)
         return self._checked, due
 

@@ -823,3 +823,33 @@ async def test_who_leaves_before_being_replanned_is_forgotten() -> None:
         await anyio.sleep(5.0)
     assert forecast.replanned <= 10
     assert len(world.looks) == 31
+
+
+@pytest.mark.anyio
+async def test_what_is_due_when_the_loop_wakes_up_is_taken_however_it_is_rounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A loop that sleeps until a sum, and then compares a difference, would find nothing due for ever."""
+    world = World(lambda task_id: Task(task_id, "Processing"))
+    odd = next(due for due in (n / 7 for n in range(1, 10_000)) if (due + 0.5) - 0.5 < due)
+    async with world.poller() as poller:
+        for due in (odd, odd + 1e-17):
+            poller.join(7, waiter := Waiter())
+            poller._agenda.put(7, due)
+            with monkeypatch.context() as patch:
+                patch.setattr("ideal_async._poller.anyio.current_time", lambda: odd + 0.5)
+                assert poller._take(0.5) is not None
+            poller.leave(7, waiter)
+
+
+@pytest.mark.anyio
+async def test_a_delay_too_small_for_the_clock_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put off by it, a look would be due at the same time, again and again."""
+    world = World(lambda task_id: Task(task_id, "Processing"))
+    async with world.poller() as poller:
+        poller.join(7, waiter := Waiter())
+        monkeypatch.setattr(poller._forecast, "reconsider", lambda *_, **__: 1e-20)
+        poller._agenda.put(7, anyio.current_time())
+        await anyio.sleep(1)
+        assert poller._take(0.0) is not None or world.looks
+        poller.leave(7, waiter)
