@@ -28,8 +28,8 @@ _EAGER = 2
 #: were submitted at once open four connections instead of nine, and are not discovered later than before.
 _PATIENCE = 0.5
 
-#: Seconds. asyncio's timers fire up to its clock's resolution early, and sums are rounded: what is nearly due is due, or
-#: the loop would wake up and find nothing to do, again and again.
+#: Seconds. asyncio's timers fire up to its clock's resolution early, and sums are rounded: what is nearly due is due.
+#: Else the loop would wake up and find nothing to do, again and again.
 _RESOLUTION = 1e-6
 
 #: What replanning one task costs, in steps of the walk over those that are not concerned; and steps in one turn of the
