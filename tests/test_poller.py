@@ -833,7 +833,7 @@ async def test_what_is_due_when_the_loop_wakes_up_is_taken_however_it_is_rounded
     world = World(lambda task_id: Task(task_id, "Processing"))
     odd = next(due for due in (n / 7 for n in range(1, 10_000)) if (due + 0.5) - 0.5 < due)
     async with world.poller() as poller:
-        for due in (odd, odd + 1e-17):
+        for due in (odd, odd + 1e-7):  # both are due as far as the clock can tell
             poller.join(7, waiter := Waiter())
             poller._agenda.put(7, due)
             with monkeypatch.context() as patch:
@@ -851,5 +851,5 @@ async def test_a_delay_too_small_for_the_clock_is_none(monkeypatch: pytest.Monke
         monkeypatch.setattr(poller._forecast, "reconsider", lambda *_, **__: 1e-20)
         poller._agenda.put(7, anyio.current_time())
         await anyio.sleep(1)
-        assert poller._take(0.0) is not None or world.looks
+        assert world.looks, "it was put off for ever"
         poller.leave(7, waiter)
