@@ -23,7 +23,7 @@ from ideal_async import PRICES, ImageToVideo, Intent, Journal
 from ideal_async.__main__ import main
 from ideal_async.cli import _app, _demo, _run
 from ideal_async.cli._demo import MOVES, Picture, drawn_rooms, linked, mean_delay, mix, photographs
-from ideal_async.cli._job import Job
+from ideal_async.cli._job import Board, Job
 from ideal_async.sandbox import Sandbox
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("alone", "loop_elsewhere")]
@@ -66,13 +66,23 @@ def test_generate_with_every_field(service: Start, capsys: Capture) -> None:
     assert (record["status"], record["credits"], record["width"]) == ("done", 16, 854)
 
 
-def test_generate_with_a_key_pays_once(service: Start, capsys: Capture) -> None:
+def test_generate_with_a_key_pays_once(service: Start, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a journal the same key gives the same video, as often as it is asked for."""
     sandbox = service()
     order = ["generate", ROOM, *SMALL, "--key", "order/42", "--journal", "orders.journal", *QUICK]
     assert [main(order), main(order)] == [0, 0]
     assert len(sandbox.created) == 1
     assert capsys.readouterr().out == f"order_42-{sandbox.created[0].id}.mp4\n" * 2
+    moved = Board.pay
+    paid = list[int]()
+
+    def pay(board: Board, job: Job, task_id: int, now: float) -> None:
+        paid.append(task_id)
+        moved(board, job, task_id, now)
+
+    monkeypatch.setattr(Board, "pay", pay)
+    assert main(order) == 0
+    assert paid == []
 
 
 @pytest.mark.parametrize(

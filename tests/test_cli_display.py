@@ -158,6 +158,16 @@ def test_ended_jobs_of_earlier_runs_make_no_pace() -> None:
     assert Board([job(0, "done"), job(1, "failed"), job(2)], START).seconds_left(START + 9) is None
 
 
+def test_what_another_process_paid_is_not_counted_twice() -> None:
+    """Its price and its refund belong to the run that sent it; here it is followed, and nothing else."""
+    board = Board([job(0), job(1)], START)
+    board.find(board.jobs[0], 10**18)
+    board.find(board.jobs[1], 10**18 + 1)
+    board.move(board.jobs[0], "failed")
+    assert (board.charged, board.refunded) == (0, 0)
+    assert (board.jobs[1].task_id, board.jobs[1].state, board.running) == (10**18 + 1, "queued", {board.jobs[1]})
+
+
 def test_a_move_to_the_same_state_is_none() -> None:
     """Nothing is counted twice, nobody is told twice."""
     told: list[Job] = []

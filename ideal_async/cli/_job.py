@@ -135,6 +135,7 @@ class Board:
     refunded: int = attrs.field(init=False)
     ended_before: frozenset[Job] = attrs.field(init=False)
     _first_paid: float | None = attrs.field(init=False, default=None)
+    _paid_elsewhere: set[Job] = attrs.field(init=False, factory=set[Job])
 
     def __attrs_post_init__(self) -> None:
         self.counts = Counter(job.state for job in self.jobs)
@@ -150,6 +151,12 @@ class Board:
         self.charged += job.credits
         self.move(job, "queued")
 
+    def find(self, job: Job, task_id: int) -> None:
+        """Note the task of *job* that another process paid: it counts its credits, and their refund."""
+        job.task_id = task_id
+        self._paid_elsewhere.add(job)
+        self.move(job, "queued")
+
     def move(self, job: Job, state: State) -> None:
         """Note that *job* came to *state*."""
         if state == job.state:
@@ -161,7 +168,7 @@ class Board:
             self.running.add(job)
         else:
             self.running.discard(job)
-        if state == "failed":
+        if state == "failed" and job not in self._paid_elsewhere:
             self.refunded += job.credits
         if state in ENDED:
             for listener in self.listeners:

@@ -77,7 +77,10 @@ class Run:
 
             def begin(submission: Submission) -> None:
                 job = new[cast("int", submission.index)]  # in a batch there is one
-                self.board.pay(job, submission.task_id, time.time())
+                if submission.paid:
+                    self.board.pay(job, submission.task_id, time.time())
+                else:  # by another process, since this one read the journal
+                    self.board.find(job, submission.task_id)
                 followers.start_soon(self._follow, job, submission.task_id)
 
             async with anyio.create_task_group() as rest:
