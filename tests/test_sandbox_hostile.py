@@ -205,7 +205,7 @@ async def test_a_download_is_answered_so(effect: str, check: Callable[[Heard], b
 
 
 def hear_port(client: httpx.Client, method: str, url: str, **more: Any) -> Heard:
-    """As `hear`, through a socket: there a reset is as good as an end, for a body that nobody read may be on its way."""
+    """As `hear`, through a socket: a reset is as good as an end, for an unread body may be on its way."""
     status, headers, body = 0, httpx.Headers(), b""
     try:
         with client.stream(method, url, headers=KEY, **more) as answer:
