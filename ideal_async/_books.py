@@ -24,7 +24,7 @@ import anyio
 
 from ._adoption import check_adoption
 from ._errors import BudgetExceeded, JournalFailed
-from ._models import ImageToVideo, Task, shorten
+from ._models import ImageToVideo, Task, is_refunded, shorten
 from ._observer import Fate, Observer
 from ._pricing import PRICES, Budget, Ledger, Prices, price
 
@@ -412,14 +412,6 @@ class Books:
             return None
         logger.warning("%sthe journal could not be written: %s", purchase.name, type(failed).__name__)
         return failed
-
-
-def is_refunded(task: Task | None) -> bool:
-    """Only `Failed`, and 9038 in place of a task, promise that the service gives the credits back.
-
-    Source: vendor's page, Credits Deduction.
-    """
-    return task is None or task.refunded is True
 
 
 def _open_and_call(journal: "JournalStore", function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

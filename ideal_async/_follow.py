@@ -11,7 +11,7 @@ from ._background import Background
 from ._books import Books, Purchase
 from ._callbacks import run_shielded
 from ._errors import ApiError, IdealError, TaskFailed
-from ._models import Task
+from ._models import Task, is_refunded
 from ._poller import Poller
 from ._waiter import Waiter
 
@@ -118,7 +118,13 @@ class Follower:
         if entry is None:  # it was pruned meanwhile
             return None
         succeeded = end.task is not None and end.task.succeeded
-        return attrs.evolve(entry, state="succeeded" if succeeded else "failed", task=end.task, reason=end.reason)
+        return attrs.evolve(
+            entry,
+            state="succeeded" if succeeded else "failed",
+            task=end.task,
+            reason=end.reason,
+            refunded=True if not succeeded and is_refunded(end.task) else None,
+        )
 
 
 @attrs.frozen

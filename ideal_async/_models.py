@@ -344,6 +344,14 @@ class Task:
         return not known and self.output is None and _WORD.sub("", self.status.casefold()) in _ENDS
 
 
+def is_refunded(task: Task | None) -> bool:
+    """Only `Failed`, and 9038 in place of a task (`None`), promise that the service gives the credits back.
+
+    Source: vendor's page, Credits Deduction.
+    """
+    return task is None or task.refunded is True
+
+
 _WORD = re.compile(r"[\W_]+")
 #: Words, without blanks, with which other services say that a task has ended without a result.
 _ENDS = frozenset(

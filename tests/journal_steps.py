@@ -22,6 +22,7 @@ MADE = read_task(
     }
 )
 FAILED = read_task({"id": 7, "status": "Failed"})
+CANCELLED = read_task({"id": 7, "status": "Cancelled"})
 RUNNING = read_task({"id": 7, "status": "Processing"})
 
 

@@ -99,6 +99,20 @@ def test_failed_jobs_are_repeated_when_asked(service: Start, capsys: pytest.Capt
     capsys.readouterr()
 
 
+def test_what_is_not_refunded_counts_in_all_runs(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another word for an end than `Failed` promises nothing: charged, in summary, results, gallery and budget."""
+    sandbox = service(faults="task 1: fail as Cancelled")
+    for _ in range(2):
+        assert main(["batch", write_jobs(1), "--yes", "--gallery", "--budget", "10", *QUICK]) == 1
+        out, _ = capsys.readouterr()
+        assert "credits  10 charged, 0 refunded; 10 of failed jobs are not refunded as far as known" in out
+        assert [row["credits"] for row in results()] == [10]
+        assert "not refunded as far as known" in Path("videos/index.html").read_text("utf-8")
+    assert main(["batch", "jobs.csv", "--yes", "--retry-failed", "--budget", "15", *QUICK]) == 3
+    assert "10 credits needed, 5 left in the budget: nothing was sent" in capsys.readouterr().err
+    assert len(sandbox.created) == 1
+
+
 def test_the_budget_counts_all_runs(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
     """Jobs beyond it wait; raising it goes on; what was paid before is not paid again and needs no room in it."""
     sandbox = service()

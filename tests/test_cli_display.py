@@ -57,7 +57,7 @@ def test_the_picture_fits_any_terminal(width: int, encoding: str) -> None:
 def test_the_picture_counts() -> None:
     """Made, failed, in work, sent and to be sent stand apart; the rarer ones only when there are any; the credits."""
     states: list[State] = ["waiting", "queued", "rendering", "downloading", "done", "failed", "refused"]
-    board = Board([job(index, state) for index, state in enumerate(states)], START)
+    board = Board([job(index, state, refunded=state == "failed") for index, state in enumerate(states)], START)
     board.jobs[1].wait_number = 4
     lines = drawn(board, 100, START + 75)
     assert lines[0].endswith("  3 of 7 · 1:15 · time left not known yet")
@@ -173,6 +173,7 @@ def test_a_move_to_the_same_state_is_none() -> None:
     told: list[Job] = []
     board = Board([job(0, "queued")], START)
     board.listeners.append(told.append)
+    board.jobs[0].refunded = True
     board.move(board.jobs[0], "failed")
     board.move(board.jobs[0], "failed")
     assert (board.counts["failed"], board.refunded, len(told)) == (1, 10, 1)

@@ -98,7 +98,7 @@ def test_what_has_no_video_comes_first() -> None:
     jobs = [
         made(0),
         job(1, "waiting"),
-        job(2, "failed", error="no"),
+        job(2, "failed", error="no", refunded=True),
         job(3, "unknown", task_id=None, error="lost"),
         job(4, "refused", task_id=None, error="words " * 60),
         job(5, "unfinished"),
@@ -113,6 +113,10 @@ def test_what_has_no_video_comes_first() -> None:
     assert "Without a video 5" in text
     assert text.count("words " * 60) == 1  # folded: the beginning, and all of it
     assert "1 of 6 made · 30 credits charged, 10 refunded" in text
+    jobs[2].refunded = False
+    text = words_of(page_of(jobs))
+    assert "failed room 2 no 10 credits, not refunded as far as known" in text
+    assert "1 of 6 made · 30 credits charged ·" not in text.replace("refunded", "refunded ·")
 
 
 def test_kinds_and_states_can_be_chosen() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +69,12 @@ def states(journal: Journal) -> dict[str, str]:
 
 
 class Answering(httpx.AsyncBaseTransport):
-    """Answers POSTs with *answer*, or raises it; looks find the task failed."""
+    """Answers POSTs with *answer*, or raises it; looks find the task at its end."""
 
-    def __init__(self, answer: Any, *, delay: float = 0.0) -> None:
+    def __init__(self, answer: Any = None, *, delay: float = 0.0, status: str = "Failed") -> None:
         self.answer = answer
         self.delay = delay
+        self.status = status
         self.posts = 0
         self.looks = 0
 
@@ -84,7 +86,7 @@ class Answering(httpx.AsyncBaseTransport):
                 raise self.answer
             return httpx.Response(200, json=self.answer)
         self.looks += 1
-        task = {"id": int(request.url.params["taskId"]), "status": "Failed"}
+        task = {"id": int(request.url.params["taskId"]), "status": self.status}
         return httpx.Response(200, json={"code": 0, "message": "success", "data": task})
 
 
@@ -142,6 +144,42 @@ async def test_a_failed_task_is_refunded_once(journal: Journal) -> None:
                 await client.generate(room(), key="a")
             assert (client.ledger.spent, client.ledger.refunded) == (0, 10 - earlier)
     assert (budget.left, budget.refunded) == (25, 10)
+
+
+async def test_an_end_without_a_promise_stays_spent(journal: Journal) -> None:
+    """Cancelled, or the like: in ledger, budget and journal, now and over restarts, also for a limit since a time."""
+    since = datetime.now(UTC)
+    budget = Budget(25)
+    for _ in range(2):
+        async with client_of(Answering(paid(), status="Cancelled"), journal, budget=budget) as client:
+            with pytest.raises(TaskFailed, match="whether its credits come back is not known") as failed:
+                await client.generate(room(), key="a")
+            assert failed.value.refunded is None
+            entry = await client.lookup("a")
+            assert entry is not None
+            assert (entry.state, entry.refunded) == ("failed", None)
+    assert (budget.left, budget.spent, budget.refunded) == (15, 10, 0)
+    assert journal.spent(ORIGIN) == journal.spent(ORIGIN, ["a"]) == 10
+    transport = Answering(paid())
+    async with client_of(transport, journal, budget=Budget(15, since)) as client:
+        with pytest.raises(BudgetExceeded, match="10 credits needed, 5 left"):
+            await client.submit(room(1))
+        journal.release("a", task_id=5)
+        with pytest.raises(BudgetExceeded, match="10 credits needed, 5 left"):
+            await client.submit(room(), key="a")
+    assert transport.posts == 0
+
+
+async def test_resume_books_an_end_without_a_promise(journal: Journal) -> None:
+    """What ended while nobody looked is told as everywhere else."""
+    async with client_of(Answering(paid(), status="Aborted"), journal) as client:
+        await client.submit(room(), key="a")
+    async with client_of(Answering(status="Aborted"), journal) as client, resume(client) as outcomes:
+        ended = [outcome.error async for outcome in outcomes]
+    assert [type(error) for error in ended] == [TaskFailed]
+    assert isinstance(ended[0], TaskFailed)
+    assert ended[0].refunded is None
+    assert journal.spent(ORIGIN) == 10
 
 
 async def test_a_refused_key_is_sent_again(sandbox: Sandbox, journal: Journal) -> None:

@@ -15,6 +15,7 @@ import attrs
 import pytest
 from journal_steps import (
     API,
+    CANCELLED,
     FAILED,
     HALL,
     MADE,
@@ -33,7 +34,7 @@ from journal_steps import (
     unknown,
 )
 
-from ideal_async import BudgetExceeded, Busy, Cap, Entry, Intent, Journal, JournalStore
+from ideal_async import BudgetExceeded, Busy, Cap, Entry, Intent, Journal, JournalStore, Task
 from ideal_async._journal import STATES, JournalControl
 
 
@@ -717,6 +718,85 @@ def test_a_failed_key_goes_again_once(journal: Store) -> None:
     assert ask(journal).state == "failed"
     journal.release("order", task_id=8)
     assert journal.spent(API) == 0
+
+
+@pytest.mark.parametrize(("end", "refunded"), [(FAILED, True), (None, True), (CANCELLED, None)])
+def test_only_what_is_promised_comes_back(
+    journal: Store, clock: Clock, end: Task | None, refunded: bool | None
+) -> None:
+    """`Failed`, and 9038 in place of a task: refunded. Any other word for an end: spent, in each sum and limit."""
+    since = clock.time
+    submitted(journal)
+    journal.settle(API, 7, end, reason="whatever")
+    cost = 0 if refunded else 20
+    found = ask(journal)
+    assert (found.state, found.refunded, found.sunk) == ("failed", refunded, 0)
+    assert journal.spent(API) == journal.spent(API, ["order"]) == journal.spent(API, since=since) == cost
+    assert journal.spent(API, ["order"], since) == cost
+    assert journal.spent(API, since=clock.time) == journal.spent(API, ["order"], clock.time) == 0
+    cap = Cap(30, since)
+    if refunded:
+        assert isinstance(journal.intend(API, "other", HALL, 20, cap=cap), Intent)
+    else:
+        with pytest.raises(BudgetExceeded, match="20 credits needed, 10 left"):
+            journal.intend(API, "other", HALL, 20, cap=cap)
+
+
+def test_what_is_released_without_a_refund_stays_spent(journal: Store, clock: Clock) -> None:
+    """However often its key goes again, whatever becomes of that, and when its row is forgotten."""
+    since = clock.time
+
+    def check(total: int) -> None:
+        assert journal.spent(API) == journal.spent(API, since=since) == journal.spent(API, ["order"]) == total
+
+    submitted(journal)
+    journal.settle(API, 7, CANCELLED)
+    entry = journal.release("order", task_id=7)
+    assert (entry.state, entry.refunded, entry.sunk) == ("refused", None, 20)
+    assert "not refunded as far as known" in (entry.released or "")
+    check(20)
+    intent = go(journal)
+    check(40)
+    journal.withdraw(intent)
+    check(20)
+    journal.unknown(go(journal))
+    check(40)
+    journal.release("order", force=True)
+    check(20)
+    journal.submitted(go(journal), 8)
+    journal.settle(API, 8, CANCELLED)
+    check(40)
+    journal.release("order", task_id=8)
+    check(40)
+    journal.submitted(go(journal), 9)
+    journal.settle(API, 9, FAILED)
+    check(40)
+    journal.release("order", task_id=9)
+    check(40)
+    clock.time += timedelta(days=1)
+    journal.prune(before=clock.time)
+    assert journal.spent(API) == journal.spent(API, since=since) == 40
+    assert journal.spent(API, since=clock.time) == 0
+
+
+def test_a_forgotten_end_without_a_refund_stays_spent(journal: Store, clock: Clock) -> None:
+    """As what succeeded does."""
+    submitted(journal)
+    journal.settle(API, 7, CANCELLED)
+    clock.time += timedelta(days=1)
+    assert journal.prune(before=clock.time) == {"failed": 1}
+    assert journal.spent(API) == 20
+
+
+def test_what_was_sunk_counts_for_its_own_time(journal: Store, clock: Clock) -> None:
+    """Not for the time at which its key went again."""
+    submitted(journal)
+    journal.settle(API, 7, CANCELLED)
+    journal.release("order", task_id=7)
+    clock.time += timedelta(days=1)
+    since = clock.time
+    journal.submitted(go(journal), 8)
+    assert (journal.spent(API), journal.spent(API, since=since)) == (40, 20)
 
 
 def test_the_word_of_a_freed_failure_changes_nothing(journal: Store) -> None:

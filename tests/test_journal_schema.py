@@ -5,10 +5,12 @@ import os
 import pathlib
 import sqlite3
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import attrs
 import pytest
+from journal_steps import CANCELLED
 
 from ideal_async import Entry, ImageToVideo, Intent, JournalFailed
 from ideal_async._journal import Journal, encode_request, schema
@@ -325,6 +327,35 @@ def test_a_file_of_the_first_version_keeps_its_promises(path: pathlib.Path) -> N
         assert isinstance(found, Entry)
         assert isinstance(journal.intend(API, "refused", ROOM, 20), Intent)
         assert [entry.key for entry in journal.follow(API)] == ["submitted"]
+        (old,) = journal.entries("failed")
+        assert (old.refunded, old.sunk) == (True, 0)
+        journal.release("failed", task_id=3)
+        assert journal.spent(API, ["failed"]) == 0
+
+
+def test_a_failure_of_the_second_version_counts_as_refunded(path: pathlib.Path) -> None:
+    """That was taken for granted then; what fails from now on is told apart, and forgotten ones keep their sums."""
+    create(str(path))
+    db = sqlite3.connect(path, isolation_level=None)
+    migrate(db, str(path), MIGRATIONS[:2])
+    sent = "2026-03-25T12:10:00.000000+00:00"
+    for number, (key, state) in enumerate((("old", "failed"), ("running", "submitted"))):
+        db.execute(
+            "INSERT INTO entries (origin, account, key, attempt, state, fingerprint, request, credits, task_id, "
+            "created_at, updated_at) VALUES (?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (API, key, key, state, ROOM.fingerprint, encode_request(ROOM), 20, str(number), sent, sent),
+        )
+    db.close()
+    with Journal(path) as journal:
+        assert journal.spent(API) == journal.spent(API, ["old", "running"]) == 20
+        journal.settle(API, 1, attrs.evolve(CANCELLED, id=1))
+        assert [(entry.key, entry.refunded) for entry in journal.entries("failed")] == [
+            ("old", True),
+            ("running", None),
+        ]
+        assert journal.spent(API) == journal.spent(API, ["old", "running"]) == 20
+        journal.prune(before=datetime.now(UTC) + timedelta(days=1))
+        assert journal.spent(API) == 20
 
 
 def test_a_migration_happens_whole_or_not_at_all(path: pathlib.Path) -> None:

@@ -9,19 +9,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
+import attrs
 import psycopg
 import pytest
 from fakes import ID, Service, answer, client_of, look
-from journal_steps import API, MADE, ROOM, ask, go, is_busy
+from journal_steps import API, CANCELLED, MADE, ROOM, ask, go, is_busy
 from servers import Postgres, open_postgres
 
 from ideal_async import BudgetExceeded, Busy, Entry, Intent, JournalFailed
+from ideal_async._journal import encode_request
 from ideal_async.postgres import Limits, PostgresJournal
 from ideal_async.postgres import _journal as rooms
+from ideal_async.postgres import _schema as schema
 from ideal_async.postgres._portable import translate
 
 pytestmark = pytest.mark.slow
 Opened = Callable[..., PostgresJournal]
+SENT = "2026-03-25T12:10:00.000000+00:00"
 
 
 @pytest.fixture
@@ -389,6 +393,27 @@ def test_a_pooler_in_transaction_mode_is_found_out(opened: Opened) -> None:
     for ask_it in (lambda: intend(journal, "other"), lambda: journal.confirm(intent)):
         with pytest.raises(JournalFailed, match="set the pooler to session mode"):
             ask_it()
+
+
+def test_a_failure_of_the_first_version_counts_as_refunded(
+    opened: Opened, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That was taken for granted then; what fails from now on is told apart."""
+    with monkeypatch.context() as former:
+        former.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        with psycopg.connect(postgres_dsn, autocommit=True) as db:
+            schema.migrate(db)
+            for number, (key, state) in enumerate((("old", "failed"), ("running", "submitted"))):
+                db.execute(
+                    "INSERT INTO ideal_async.entries (origin, account, key, attempt, state, fingerprint, request, "
+                    "credits, task_id, created_at, updated_at) VALUES (%s, '', %s, %s, %s, %s, %s, 20, %s, %s, %s)",
+                    (API, key, key, state, ROOM.fingerprint, encode_request(ROOM), str(number), *2 * (SENT,)),
+                )
+    journal = opened()
+    assert journal.spent(API) == journal.spent(API, ["old", "running"]) == 20
+    journal.settle(API, 1, attrs.evolve(CANCELLED, id=1))
+    assert [(entry.key, entry.refunded) for entry in journal.entries("failed")] == [("old", True), ("running", None)]
+    assert journal.spent(API) == journal.spent(API, ["old", "running"]) == 20
 
 
 def test_the_tables_of_a_newer_version_are_refused(opened: Opened, postgres_dsn: str) -> None:

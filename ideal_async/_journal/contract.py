@@ -192,7 +192,8 @@ class JournalStore(Protocol):
         Args:
             origin: Of the API.
             task_id: Its id.
-            task: The last look at it; `None` if the API answered with an error that ends it: it has failed.
+            task: The last look at it; `None` if the API answered with an error that ends it (9038): it has failed.
+                Whether its credits come back follows from it: `Task.refunded`, and 9038 promises that they do.
             reason: Why it failed, where that is known.
             account: That paid.
         """

@@ -24,6 +24,7 @@ class _Found:
     owner: str | None
     task_id: str | None
     reason: str | None
+    refunded: int | None
     fingerprint: str
     created_at: str
     updated_at: str
@@ -67,7 +68,8 @@ def release(
                 f"key {key!r} failed as task {found.task_id}, {'so' if task_id is None else f'not {task_id}:'} pass "
                 f"task_id={found.task_id} to have it made, and paid, again"
             )
-        note = f"task {found.task_id} failed ({found.reason or 'no reason given'}), released {now}"
+        kept = "" if found.refunded else ", not refunded as far as known"
+        note = f"task {found.task_id} failed ({found.reason or 'no reason given'}{kept}), released {now}"
         _free(db, found, note, attempt=uuid.uuid4().hex, now=now)  # the failed attempt has its answer
     elif found.state == "intended":
         raise ValueError(f"key {key!r} is being sent by a living process: wait for what becomes of it")
@@ -160,7 +162,8 @@ def _free(db: Database, found: _Found, note: str, *, attempt: str | None, now: s
     db.execute(
         """
         UPDATE entries SET state = 'refused', owner = NULL, task_id = NULL, task = NULL, updated_at = :now,
-            reason = 'released ' || :now, attempt = coalesce(:attempt, attempt),
+            sunk = CASE WHEN state = 'failed' AND refunded IS NULL THEN sunk + coalesce(credits, 0) ELSE sunk END,
+            refunded = NULL, reason = 'released ' || :now, attempt = coalesce(:attempt, attempt),
             released = coalesce(released || '; ', '') || :note
         WHERE origin = :origin AND account = :account AND key = :key
         """,

@@ -21,7 +21,7 @@ _REQUEST_FIELDS = tuple(field.name for field in attrs.fields(ImageToVideo))
 #: What `decode_entry` reads, in this order.
 COLUMNS = (
     *("key", "request", "state", "task_id", "credits", "created_at", "updated_at", "task"),
-    *("origin", "account", "reason", "released"),
+    *("origin", "account", "reason", "released", "refunded", "sunk"),
 )
 
 
@@ -37,7 +37,7 @@ class Entry:
             - `"intended"`: about to be sent, or being sent, by a living process
             - `"submitted"`: paid; the task runs, as far as the journal knows
             - `"succeeded"`: the video was made
-            - `"failed"`: the task failed; the service refunds its credits
+            - `"failed"`: the task ended without a video; `refunded` tells what is known of its credits
             - `"refused"`: nothing was created, or it was released: the key is sent again when it is used again
             - `"unknown"`: sent, and no answer came: it may have been paid
         task_id: Of the paid task, once it is known.
@@ -49,6 +49,9 @@ class Entry:
         reason: Why it failed or was refused, where that is known.
         released: When it was sent and released, for each time this happened, with the task that failed.
         account: Name of the account that pays.
+        refunded: Of a failed task, `True`: the service promises its credits back; `None`: nobody knows, so they count
+            as spent.
+        sunk: Credits of earlier tasks of this key that ended without that promise and were released; they count, too.
     """
 
     key: str
@@ -63,6 +66,8 @@ class Entry:
     reason: str | None = attrs.field(default=None, kw_only=True)
     released: str | None = attrs.field(default=None, kw_only=True)
     account: str = attrs.field(default="", kw_only=True)
+    refunded: bool | None = attrs.field(default=None, kw_only=True)
+    sunk: int = attrs.field(default=0, kw_only=True)
 
     @property
     def fingerprint(self) -> str:
@@ -76,7 +81,8 @@ def decode_entry(row: Sequence[Any]) -> Entry:
     Raises:
         JournalFailed: It is damaged.
     """
-    key, request, state, task_id, credits_, created_at, updated_at, task, origin, account, reason, released = row
+    key, request, state, task_id, credits_, created_at, updated_at, task, *others = row
+    origin, account, reason, released, refunded, sunk = others
     try:
         return Entry(
             key=key,
@@ -91,6 +97,8 @@ def decode_entry(row: Sequence[Any]) -> Entry:
             reason=reason,
             released=released,
             account=account,
+            refunded=True if refunded else None,
+            sunk=sunk,
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise JournalFailed(

@@ -17,10 +17,16 @@ from ideal_async._errors import JournalFailed
 APPLICATION_ID = 0x49644876
 
 #: A row that costs, or may have cost, credits. Comparisons: SQLite makes a table of every longer list, at every write.
-COUNTED = "state <> 'failed' AND state <> 'refused'"
+COUNTED = "state <> 'refused' AND (state <> 'failed' OR refunded IS NULL)"
 #: A row that is not over. A query for one such state that also says this uses their index.
 OPEN = "state <> 'succeeded' AND state <> 'failed' AND state <> 'refused'"
 _NEW_COUNTS, _OLD_COUNTS = (
+    f"({row}.state <> 'refused' AND ({row}.state <> 'failed' OR {row}.refunded IS NULL) AND {row}.credits > 0)"
+    for row in ("NEW", "OLD")
+)
+#: The same before it was written down whether a failed task's credits come back.
+_COUNTED_2 = "state <> 'failed' AND state <> 'refused'"
+_NEW_COUNTS_2, _OLD_COUNTS_2 = (
     f"({row}.state <> 'failed' AND {row}.state <> 'refused' AND {row}.credits > 0)" for row in ("NEW", "OLD")
 )
 _ADD = """
@@ -114,8 +120,37 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         f"""
         INSERT INTO spending SELECT origin, account, substr(created_at, 1, 15), sum(credits) FROM entries
-        WHERE {COUNTED} GROUP BY 1, 2, 3
+        WHERE {_COUNTED_2} GROUP BY 1, 2, 3
         """,
+        f"""
+        CREATE TRIGGER spend_at_once AFTER INSERT ON entries WHEN {_NEW_COUNTS_2}
+        BEGIN {_ADD} END
+        """,
+        f"""
+        CREATE TRIGGER spend AFTER UPDATE OF state ON entries
+        WHEN {_NEW_COUNTS_2} AND NOT {_OLD_COUNTS_2}
+        BEGIN {_ADD} END
+        """,
+        f"""
+        CREATE TRIGGER refund AFTER UPDATE OF state ON entries
+        WHEN {_OLD_COUNTS_2} AND NOT {_NEW_COUNTS_2}
+        BEGIN {_SUBTRACT} END
+        """,
+        f"""
+        CREATE TRIGGER withdraw AFTER DELETE ON entries WHEN OLD.state <> 'succeeded' AND {_OLD_COUNTS_2}
+        BEGIN {_SUBTRACT} END
+        """,
+        "CREATE TABLE properties (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
+    ),
+    (
+        # Of a task that ended otherwise than `Failed` nobody promises the credits back. Before, all were taken to be.
+        "ALTER TABLE entries ADD COLUMN refunded INTEGER",  # 1: a failed task's credits come back; NULL: nobody knows
+        "ALTER TABLE entries ADD COLUMN sunk INTEGER NOT NULL DEFAULT 0",  # credits of released tasks that may not
+        "DROP TRIGGER spend_at_once",
+        "DROP TRIGGER spend",
+        "DROP TRIGGER refund",
+        "DROP TRIGGER withdraw",
+        "UPDATE entries SET refunded = 1 WHERE state = 'failed'",
         f"""
         CREATE TRIGGER spend_at_once AFTER INSERT ON entries WHEN {_NEW_COUNTS}
         BEGIN {_ADD} END
@@ -127,14 +162,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         f"""
         CREATE TRIGGER refund AFTER UPDATE OF state ON entries
-        WHEN {_OLD_COUNTS} AND NOT {_NEW_COUNTS}
+        WHEN {_OLD_COUNTS} AND NOT {_NEW_COUNTS} AND NEW.sunk = OLD.sunk
         BEGIN {_SUBTRACT} END
         """,
         f"""
-        CREATE TRIGGER withdraw AFTER DELETE ON entries WHEN OLD.state <> 'succeeded' AND {_OLD_COUNTS}
+        CREATE TRIGGER withdraw AFTER DELETE ON entries
+        WHEN OLD.state <> 'succeeded' AND OLD.state <> 'failed' AND {_OLD_COUNTS}
         BEGIN {_SUBTRACT} END
         """,
-        "CREATE TABLE properties (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
     ),
 )
 

@@ -12,7 +12,7 @@ import attrs
 
 from ideal_async._errors import JournalFailed
 from ideal_async._identity import origin_of
-from ideal_async._models import ImageToVideo, Task
+from ideal_async._models import ImageToVideo, Task, is_refunded
 
 from . import transitions
 from .contract import Busy, Cap, Intent, check_account, new_intent
@@ -248,6 +248,7 @@ class Store(ABC):
             state="succeeded" if task is not None and task.succeeded else "failed",
             task=None if task is None else encode_task(task),
             reason=None if reason is None else encode_text(reason),
+            refunded=is_refunded(task),
             now=self._time(),
         )
         try:
@@ -304,9 +305,10 @@ class Store(ABC):
     ) -> int:
         """Add up what was spent so far, in credits.
 
-        Counts what was paid, is being sent, or may have been paid (`unknown`); not what failed (it is refunded), was
-        refused or released. A task whose answer came after the release of its key counts for that key. Pruned entries
-        still count, unless *keys* are named.
+        Counts what was paid, is being sent, or may have been paid (`unknown`); not what came back (`Entry.refunded`),
+        was refused, or was released from a doubt. A task whose answer came after the release of its key counts for
+        that key, and so does one that ended without a promise of refund. Pruned entries still count, unless *keys* are
+        named.
 
         Args:
             origin: Any URL of the API.

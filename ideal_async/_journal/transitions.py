@@ -206,15 +206,16 @@ def settle(
     *,
     task: str | None,
     reason: str | None,
+    refunded: bool,
     now: str,
 ) -> None:
-    """Write down how a task ended."""
+    """Write down how a task ended, and whether its credits come back."""
     db.execute(
         f"""
-        UPDATE entries SET state = ?, task = ?, reason = ?, follower = NULL, updated_at = ?
+        UPDATE entries SET state = ?, task = ?, reason = ?, refunded = ?, follower = NULL, updated_at = ?
         WHERE task_id = ? AND origin = ? AND account = ? AND state = 'submitted' AND {OPEN}
         """,
-        (state, task, reason, now, str(task_id), origin, account),
+        (state, task, reason, 1 if refunded else None, now, str(task_id), origin, account),
     )
 
 
@@ -258,8 +259,8 @@ def sum_credits(db: Database, origin: str, account: str, keys: Iterable[str], si
     (credits_,) = db.execute(
         f"""
         WITH wanted AS (SELECT value FROM json_each(:keys))
-        SELECT coalesce(sum(credits), 0) FROM entries
-        WHERE {COUNTED} AND created_at >= coalesce(:since, '') AND id IN (
+        SELECT coalesce(sum(sunk + CASE WHEN {COUNTED} THEN coalesce(credits, 0) ELSE 0 END), 0) FROM entries
+        WHERE created_at >= coalesce(:since, '') AND id IN (
             SELECT id FROM entries WHERE origin = :origin AND account = :account AND key IN (SELECT value FROM wanted)
             UNION SELECT id FROM entries WHERE origin = :origin AND account = :account
                 AND late_for IN (SELECT value FROM wanted)

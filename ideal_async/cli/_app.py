@@ -193,7 +193,7 @@ def batch(
         budget: Credits these jobs may cost, in all runs together.
         yes: Spend without asking.
         dry_run: Tell what would be made and what it would cost; send nothing.
-        retry_failed: Make failed (and refunded) jobs anew.
+        retry_failed: Make failed jobs anew; what the service did not refund is paid twice.
         out: Folder for videos, covers, results.jsonl, results.csv and the journal. Or a place in a bucket for videos
             and covers, s3://, gs:// or az://; the rest is then in the folder videos.
         upload_to: Where pictures of this computer are published, s3://, gs:// or az://; the keys are those of the

@@ -139,6 +139,7 @@ def _take_over(job: Job, entry: Entry, wishes: Wishes) -> Task | int | None:
     job.found_at = entry.updated_at.timestamp()
     if entry.state == "failed" or entry.task is None or entry.task.output is None:
         job.state, job.error = "failed", entry.reason or "the service made no video"
+        job.refunded = entry.refunded is True
         return None
     output = entry.task.output
     if wishes.target is not None:

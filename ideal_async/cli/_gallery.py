@@ -153,7 +153,9 @@ def _price(job: Job) -> str:
         return f"{credits}, perhaps charged: look into your account"
     if job.task_id is None:
         return "nothing charged"
-    return f"{credits}, refunded" if job.state == "failed" else credits
+    if job.state != "failed":
+        return credits
+    return f"{credits}, {'refunded' if job.refunded else 'not refunded as far as known'}"
 
 
 def _times(job: Job) -> Iterable[tuple[str, str]]:

@@ -18,7 +18,7 @@ State = Literal[
     "rendering",
     "downloading",
     "done",  # the files are there
-    "failed",  # the service made no video, and refunds
+    "failed",  # the service made no video; whether it refunds, `refunded` tells
     "refused",  # never accepted, nothing is spent
     "unknown",  # sent without an answer: it may have been paid
     "unfinished",  # paid, and the same command goes on with it
@@ -57,6 +57,7 @@ class Job:
         width: Pixels.
         height: Pixels.
         error: Why there is no video.
+        refunded: It failed, and the service promises its credits back.
     """
 
     index: int
@@ -82,6 +83,7 @@ class Job:
     width: int | None = None
     height: int | None = None
     error: str | None = None
+    refunded: bool = False
 
     @property
     def credits(self) -> int:
@@ -91,7 +93,7 @@ class Job:
     @property
     def charged(self) -> int:
         """What it has cost: nothing before it is paid, nothing once it is refunded."""
-        return self.credits if self.task_id is not None and self.state != "failed" else 0
+        return self.credits if self.task_id is not None and not self.refunded else 0
 
     def seconds_left(self, now: float) -> float | None:
         """Forecast the end; what is late is expected to be late by as much again. `None`: nobody knows."""
@@ -123,7 +125,7 @@ class Board:
         running: The paid jobs that did not end yet.
         ended_before: The jobs that had ended when this run began.
         charged: Credits of the tasks that were paid, in this run or an earlier one.
-        refunded: Credits of those of them that failed.
+        refunded: Credits of those of them that come back.
     """
 
     jobs: Sequence[Job]
@@ -141,7 +143,7 @@ class Board:
         self.counts = Counter(job.state for job in self.jobs)
         self.running = {job for job in self.jobs if job.state in RUNNING}
         self.charged = sum(job.credits for job in self.jobs if job.task_id is not None)
-        self.refunded = sum(job.credits for job in self.jobs if job.state == "failed")
+        self.refunded = sum(job.credits for job in self.jobs if job.refunded)
         self.ended_before = frozenset(job for job in self.jobs if job.state in ENDED)
 
     def pay(self, job: Job, task_id: int, now: float) -> None:
@@ -168,7 +170,7 @@ class Board:
             self.running.add(job)
         else:
             self.running.discard(job)
-        if state == "failed" and job not in self._paid_elsewhere:
+        if state == "failed" and job.refunded and job not in self._paid_elsewhere:
             self.refunded += job.credits
         if state in ENDED:
             for listener in self.listeners:

@@ -141,6 +141,7 @@ def _request(entry: Entry) -> dict[str, object]:
         "prompt": request.prompt,
         "result_url": output.result_url if output else None,
         "released": entry.released,
+        "refunded": entry.refunded,
     }
 
 

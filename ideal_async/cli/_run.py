@@ -146,8 +146,8 @@ class Run:
             self.stopped_by = self.stopped_by or end
         else:
             job.error = end.reason if isinstance(end, TaskFailed) else str(end)
-        if state == "failed":
-            job.found_at = time.time()
+        if isinstance(end, TaskFailed):
+            job.found_at, job.refunded = time.time(), end.refunded is True
         self.board.move(job, state)
 
     async def _download_and_leave(self, job: Job, task: Task) -> None:

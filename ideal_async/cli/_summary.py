@@ -41,7 +41,7 @@ EARLIER: dict[State, str] = {
     "done": "done in an earlier run",
     "queued": "paid in an earlier run, and waited for now",
     "downloading": "made in an earlier run, and downloaded now",
-    "failed": "failed in an earlier run and refunded; --retry-failed makes them anew",
+    "failed": "failed in an earlier run; --retry-failed makes them anew",
     "unknown": "may have been paid in an earlier run, so they are not sent again",
 }
 #: Keys in one command to paste.
@@ -206,7 +206,9 @@ def sum_up(board: Board, wishes: Wishes, ending: Ending) -> None:
         for state in ("failed", "refused", "unfinished", "waiting", "unknown"):
             if board.counts[state]:
                 put(f"{state:<8} {board.counts[state]:,}")
-        put(f"credits  {board.charged:,} charged, {board.refunded:,} refunded")
+        kept = sum(job.charged for job in board.jobs if job.state == "failed")
+        unsure = f"; {kept:,} of failed jobs are not refunded as far as known" if kept else ""
+        put(f"credits  {board.charged:,} charged, {board.refunded:,} refunded{unsure}")
         put(f"time     {clock(time.time() - board.started_at)}")
         put(f"results  {results.lines} and {results.table.name}")
         if wishes.page is not None:

@@ -9,7 +9,7 @@ import psycopg
 
 from ideal_async import JournalFailed
 
-#: The states that cost, or may have cost, credits.
+#: The states that cost, or may have cost, credits; of those that failed, see the second migration.
 _COUNTED = "('intended', 'submitted', 'succeeded', 'unknown')"
 #: Only one at a time makes tables. "Idea" in ASCII.
 _LOCK = 0x49646561
@@ -130,6 +130,40 @@ MIGRATIONS: tuple[str, ...] = (
         REFERENCING NEW TABLE AS new_rows OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION count_updated();
     CREATE TRIGGER count_deleted AFTER DELETE ON entries
         REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION count_deleted();
+    """.replace("COUNTED", _COUNTED),
+    # Of a task that ended otherwise than `Failed` nobody promises the credits back. Before, all were taken to be.
+    """
+    ALTER TABLE entries
+        ADD COLUMN refunded integer,  -- 1: a failed task's credits come back; NULL: nobody knows
+        ADD COLUMN sunk integer NOT NULL DEFAULT 0;  -- credits of released tasks that may not
+    UPDATE entries SET refunded = 1 WHERE state = 'failed';
+
+    CREATE OR REPLACE FUNCTION count_updated() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO spending
+            SELECT origin, account, period, sum(change) FROM (
+                SELECT origin, account, substr(created_at, 1, 15) AS period, credits AS change FROM new_rows
+                WHERE (state IN COUNTED OR (state = 'failed' AND refunded IS NULL)) AND credits > 0
+                UNION ALL
+                SELECT origin, account, substr(created_at, 1, 15), -credits FROM old_rows
+                WHERE credits > 0 AND (state IN COUNTED OR (state = 'failed' AND refunded IS NULL AND NOT EXISTS (
+                    SELECT 1 FROM new_rows WHERE new_rows.id = old_rows.id AND new_rows.sunk > old_rows.sunk
+                )))
+            ) AS both_rows GROUP BY 1, 2, 3 HAVING sum(change) <> 0 ORDER BY 1, 2, 3
+            ON CONFLICT (origin, account, period) DO UPDATE SET credits = spending.credits + excluded.credits;
+        INSERT INTO progress
+            SELECT origin, account, batch, state, sum(one), sum(change) FROM (
+                SELECT origin, account, substring(key from '^(.*)/') AS batch, state, 1 AS one,
+                    coalesce(credits, 0) AS change
+                FROM new_rows WHERE key LIKE '%/%'
+                UNION ALL
+                SELECT origin, account, substring(key from '^(.*)/'), state, -1, -coalesce(credits, 0)
+                FROM old_rows WHERE key LIKE '%/%'
+            ) AS both_rows GROUP BY 1, 2, 3, 4 HAVING sum(one) <> 0 OR sum(change) <> 0 ORDER BY 1, 2, 3, 4
+            ON CONFLICT (origin, account, batch, state)
+            DO UPDATE SET jobs = progress.jobs + excluded.jobs, credits = progress.credits + excluded.credits;
+        RETURN NULL;
+    END $$;
     """.replace("COUNTED", _COUNTED),
 )
 
