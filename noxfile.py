@@ -46,7 +46,10 @@ def group(name: str) -> list[str]:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the suite on both backends, with complete branch coverage."""
-    session.install("-e", EXTRAS, *group("tests"), *group("servers"))
+    session.install("-e", EXTRAS, *group("tests"), *group("servers"), *group("tools"))
+    for requirement in group("tools-old"):
+        folder = Path(session.virtualenv.location, "old", requirement)
+        session.install("--no-deps", "--target", str(folder), requirement)
     if session.posargs:
         session.run("pytest", *session.posargs)
         return

@@ -30,7 +30,7 @@ from ._errors import (
 from ._identity import redact_text
 from ._models import Task
 from ._retry import TOO_MANY_REQUESTS, Failure, Sent
-from ._wire import is_absolute, is_id, read_id, read_task, read_task_id
+from ._wire import LARGEST_ANSWER, is_absolute, is_id, read_id, read_task, read_task_id
 
 #: Vendor's page, Error Code Reference.
 ERRORS: dict[int, type[ApiError]] = {
@@ -53,8 +53,6 @@ _TURNED_AWAY = frozenset(range(300, 500)) - {302, 303, 408, 409, 499}
 _REFUSED = {400, 401, 403, 404, TOO_MANY_REQUESTS}
 _UNAUTHORIZED = 401
 
-#: Bytes. An answer of the vendor's page has about 600; a megabyte is a gateway gone wrong.
-LARGEST_ANSWER = 1 << 20
 #: Characters. Whole sentences fit; a page of HTML in a log does not.
 LONGEST_MESSAGE = 500
 LONGEST_EXCERPT = 200

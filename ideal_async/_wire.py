@@ -12,6 +12,8 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from ._errors import UnexpectedAnswer
 from ._models import ImageToVideo, Task, TaskInput, TaskStatus, VideoOutput, shorten, vendor_name
 
+#: Bytes. An answer of the vendor's page has about 600; a megabyte is a gateway gone wrong.
+LARGEST_ANSWER = 1 << 20
 _BEYOND_64_BITS = 2**64
 _LONGEST_ID = 20  # digits of the largest unsigned 64-bit number
 _LONGEST_NUMBER = 40  # characters of a percentage, whoever writes it

@@ -22,8 +22,9 @@ from ideal_async import (
     TaskFailed,
     Unauthorized,
 )
-from ideal_async._answers import LARGEST_ANSWER, Answer, read_look, read_retry_after, read_submit
+from ideal_async._answers import Answer, read_look, read_retry_after, read_submit
 from ideal_async._retry import Failure, Sent
+from ideal_async._wire import LARGEST_ANSWER
 
 ID = 1234567890123456789
 

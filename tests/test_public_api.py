@@ -99,7 +99,7 @@ def test_the_signatures_of_a_client_are_settled(name: str, signature: str) -> No
             (
                 "(api_key=None, *, base_url=None, http_client=None, transport=None, max_requests_at_once=10, "
                 "retry=None, pacing=None, journal=None, account=None, budget=None, prices=None, "
-                "follow=False, on_end=None, observer=None, uploads=None)"
+                "follow=False, on_end=None, observer=None, uploads=None, through_httpx=False)"
             ),
         ),
     ],

@@ -1,6 +1,7 @@
 """The ways out: straight to the transport where nothing has to lie between."""
 
 import functools
+import gzip
 import json
 import traceback
 from collections.abc import AsyncIterator
@@ -9,7 +10,7 @@ from typing import Any
 import httpcore
 import httpx
 import pytest
-from fakes import BASE_URL, GENERATE, ID, KEY, ROOM, Service, answer, http, look, loopback, read_request
+from fakes import BASE_URL, GENERATE, HALF_READ, ID, KEY, ROOM, Service, answer, http, look, loopback, read_request
 
 import ideal_async
 from ideal_async import (
@@ -35,6 +36,8 @@ from ideal_async._transports import (
     trusted,
 )
 from ideal_async._transports.environment import EnvironmentTransport
+from ideal_async._transports.senders import is_patched
+from ideal_async._wire import LARGEST_ANSWER
 from ideal_async.sandbox import Sandbox
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -335,6 +338,111 @@ async def test_requests_go_through_httpx_where_somebody_has_patched_it(
         await client.fetch(ID)
     assert seen == ["POST True", "GET True", "GET True"]
     assert len(service.requests) == 5
+
+
+def in_place(monkeypatch: pytest.MonkeyPatch, _: Any) -> None:
+    """Other code in the same function, as debuggers and some tracers do it."""
+    other = httpx.AsyncClient.send.__code__.replace(co_filename="tool.py")
+    monkeypatch.setattr(httpx.AsyncClient.send, "__code__", other)
+
+
+class Proxy:
+    """What wrapt makes: it has the code of what it wraps, is equal to it, and has its hash."""
+
+    def __init__(self, wrapped: Any) -> None:
+        self.__wrapped__ = wrapped
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__wrapped__, name)
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.__wrapped__ == other)
+
+    def __hash__(self) -> int:
+        return hash(self.__wrapped__)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else self.__wrapped__.__get__(instance, owner)
+
+
+def by_proxy(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """As ddtrace does it."""
+    monkeypatch.setattr(httpx.AsyncClient, step, Proxy(getattr(httpx.AsyncClient, step)))
+
+
+def by_class(monkeypatch: pytest.MonkeyPatch, _: Any) -> None:
+    """As OpenTelemetry's instrumentation did it until 0.49: a class of its own, which puts in a transport."""
+
+    class Instrumented(httpx.AsyncClient):
+        """Not httpx's."""
+
+        def __init__(self, **more: Any) -> None:
+            super().__init__(**more)
+
+    monkeypatch.setattr(httpx, "AsyncClient", Instrumented)
+
+
+def by_mock(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """Something that has no code."""
+    monkeypatch.setattr(httpx.AsyncClient, step, functools.partial(getattr(httpx.AsyncClient, step)))
+
+
+@pytest.mark.parametrize("step", ["send", "_send_single_request", "_transport_for_url", "_send_handling_auth"])
+@pytest.mark.parametrize("patch", [in_place, by_proxy, by_class, by_mock])
+def test_whatever_way_it_is_patched_it_is_noticed(monkeypatch: pytest.MonkeyPatch, patch: Any, step: str) -> None:
+    """When it comes and when it goes, as often as it likes."""
+    for _ in range(2):
+        assert not is_patched()
+        with monkeypatch.context() as tool:
+            patch(tool, step)
+            assert is_patched()
+            assert is_patched()
+    assert not is_patched()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("more", [{"through_httpx": True}, {}])
+async def test_requests_go_through_httpx_when_asked(caplog: pytest.LogCaptureFixture, more: dict[str, Any]) -> None:
+    """There its own logger hears of each; of what goes straight to the transport it does not."""
+    service = Service(submit=answer(ID), look=look("Success"))
+    caplog.set_level("INFO", "httpx")
+    async with AsyncClient(KEY, base_url=BASE_URL, transport=service, **more) as client:
+        assert (await client.generate(ROOM)).id == ID
+    own = AsyncClient(KEY, base_url=BASE_URL, **more)._transports
+    senders = [own.posts, own.looks]
+    assert [isinstance(each, DirectSender) and each._through_httpx for each in senders] == [bool(more)] * 2
+    assert len([record for record in caplog.records if record.name == "httpx"]) == 2 * len(more)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "outcome"),
+    [
+        (200, b"x" * (LARGEST_ANSWER + 9), {}, SubmissionUnknown),
+        (405, b"no such method", {}, NotTheApi),
+        (405, b"no such m", {"Content-Length": "14"}, SubmissionUnknown),
+        (200, answer(7).content, {}, 7),
+        (200, gzip.compress(answer(7).content), {"Content-Encoding": "gzip"}, 7),
+        (200, gzip.compress(b"x" * 9 * LARGEST_ANSWER), {"Content-Encoding": "gzip"}, SubmissionUnknown),
+        (200, b"?", {"Content-Encoding": "br"}, SubmissionUnknown),
+    ],
+)
+@HALF_READ
+async def test_answers_that_a_tool_looks_at_are_read_before_but_not_without_limit(
+    status: int, body: bytes, headers: dict[str, str], outcome: int | type[Exception]
+) -> None:
+    """Whole where they are whole; what is too long, cut off or packed oddly ends as it does without a tool."""
+    extensions = {"http_version": b"HTTP/1.1"}
+    headers = {"Content-Length": str(len(body))} | headers
+    for through_httpx in (True, False):
+        service = Service(submit=httpx.Response(status, stream=Body(body), headers=headers, extensions=extensions))
+        more: dict[str, Any] = {"transport": service, "through_httpx": through_httpx}
+        async with AsyncClient(KEY, base_url=BASE_URL, **more) as client:
+            if isinstance(outcome, int):
+                assert await client.submit(ROOM) == outcome
+                continue
+            with pytest.raises(outcome):
+                await client.submit(ROOM)
 
 
 # What cannot work

@@ -41,11 +41,11 @@ from ideal_async import (
     TaskStatus,
     Unauthorized,
 )
-from ideal_async._answers import LARGEST_ANSWER
 from ideal_async._credentials import check_base_url, check_key
 from ideal_async._retry import Failure, Sent
 from ideal_async._session import Session
 from ideal_async._transports import Trace, Transports, sent_nothing
+from ideal_async._wire import LARGEST_ANSWER
 
 BODY = {"imageUrl": "https://example.com/room.jpg", "duration": 5, "resolution": "720p", "prompt": "Grüße 🏠"}
 

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from operator import attrgetter, is_
+from types import FunctionType
 from typing import Any, Protocol, Self
 
 import httpx
 
+from .body import WholeAnswers
 from .check import check_http_client, check_transport
 from .environment import EnvironmentTransport, Proxies, trusted
 from .pool import RenewedTransport
@@ -92,12 +95,17 @@ class DirectSender:
     What an `httpx.AsyncClient` adds around it (cookies, redirects, authentication, a log of full URLs) is nothing that
     the API needs, and costs a tenth of a millisecond of CPU a request. But tools that watch or replay requests patch
     that class, and what goes around it they do not see: where one of them is at work, requests go through it.
+
+    Args:
+        transport: Carries them.
+        through_httpx: Always go through that class.
     """
 
     is_closed = False  # it is closed with the client, whose requests are over by then
 
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, transport: httpx.AsyncBaseTransport, *, through_httpx: bool = False) -> None:
         self._transport = transport
+        self._through_httpx = through_httpx
         self._client: httpx.AsyncClient | None = None
         self._headers = httpx.Headers({"Connection": "keep-alive"})
 
@@ -120,11 +128,16 @@ class DirectSender:
         return request
 
     async def send(self, request: httpx.Request, *, stream: bool, follow_redirects: bool) -> httpx.Response:
-        """Send it; the answer's body is still to be read, and a redirect is an answer like another."""
-        if is_patched():
-            if self._client is None:
-                self._client = httpx.AsyncClient(transport=self._transport, trust_env=False)
-            return await self._client.send(request, stream=stream, follow_redirects=follow_redirects)
+        """Send it; a redirect is an answer like another.
+
+        Its body is still to be read, unless it goes through a client: tools that look at answers there may take it that
+        they have been read (vcrpy before 6), so they have.
+        """
+        if self._through_httpx or is_patched():
+            if self._client is None or type(self._client) is not httpx.AsyncClient:  # a tool may replace the class
+                self._client = httpx.AsyncClient(transport=WholeAnswers(self._transport), trust_env=False)
+            return await self._client.send(request, stream=False, follow_redirects=follow_redirects)
+        del stream
         response = await self._transport.handle_async_request(request)
         response.request = request
         return response
@@ -135,17 +148,46 @@ class DirectSender:
         return self._transport
 
 
+#: What a request passes in an `httpx.AsyncClient` on its way to the transport, and where a transport is put in.
+_STEPS = (
+    *("__init__", "send", "_send_handling_auth", "_send_handling_redirects", "_send_single_request"),
+    "_transport_for_url",
+)
+#: The steps and their code: a tool puts another function into the class (Sentry, vcrpy), a proxy that claims to be
+#: equal to what it wraps and has its code (wrapt, for ddtrace), or other code into the same function.
+_take_stock = attrgetter(*_STEPS, *(f"{step}.__code__" for step in _STEPS))
+#: What was found when nobody had patched anything.
+_untouched: tuple[Any, ...] = ()
+
+
 def is_patched() -> bool:
-    """Tell whether somebody watches or replays what `httpx.AsyncClient` sends: Sentry, ddtrace, vcrpy and others."""
-    cls: Any = httpx.AsyncClient
-    return not (_is_original(cls.send) and _is_original(cls._send_single_request))
+    """Tell whether somebody watches or replays what `httpx.AsyncClient` sends: Sentry, ddtrace, vcrpy and others.
+
+    Asked before each request, because tools come and go: a microsecond.
+    """
+    global _untouched  # noqa: PLW0603 - one class, one memory of it
+    try:
+        found = _take_stock(httpx.AsyncClient)
+    except AttributeError:  # a mock, or a version of httpx that nobody knows here
+        return True
+    if len(found) == len(_untouched) and all(map(is_, found, _untouched)):
+        return False
+    if not all(map(_is_original, found[: len(_STEPS)])):
+        return True
+    _untouched = found
+    return False
 
 
-@lru_cache(maxsize=8)
 def _is_original(method: object) -> bool:
-    """Tell whether a method is httpx's own: written where its class is, and not wrapped."""
-    code, ours = getattr(method, "__code__", None), httpx.AsyncClient.build_request.__code__
-    return code is not None and code.co_filename == ours.co_filename and not hasattr(method, "__wrapped__")
+    """Tell whether a method is httpx's own: a plain function, written where its class is, that wraps nothing."""
+    if type(method) is not FunctionType:  # not `isinstance`, to which a proxy lies
+        return False
+    names = {name.strip("_") for name in vars(method)}
+    return method.__code__.co_filename == _HTTPX and not names & {"wrapped", "dd_wrapped"}
+
+
+#: Where httpx's client is written; nobody patches the making of a request.
+_HTTPX = httpx.AsyncClient.build_request.__code__.co_filename
 
 
 class Transports:
@@ -178,14 +220,14 @@ class Transports:
         return cls(sender, sender, http_client, own=[])
 
     @classmethod
-    def of_transport(cls, transport: httpx.AsyncBaseTransport) -> Self:
+    def of_transport(cls, transport: httpx.AsyncBaseTransport, *, through_httpx: bool = False) -> Self:
         """Send everything by one transport."""
         check_transport(transport)
-        sender, web = DirectSender(transport), httpx.AsyncClient(transport=transport)
+        sender, web = DirectSender(transport, through_httpx=through_httpx), httpx.AsyncClient(transport=transport)
         return cls(sender, sender, web, own=[web])
 
     @classmethod
-    def of_our_own(cls, base_url: httpx.URL, *, requests_at_once: int) -> Self:
+    def of_our_own(cls, base_url: httpx.URL, *, requests_at_once: int, through_httpx: bool = False) -> Self:
         """Three pools, each as large as what is sent through it at once.
 
         Submits want fresh connections, looks lasting ones, and downloads go to another host.
@@ -208,7 +250,8 @@ class Transports:
             max_connections=requests_at_once, max_keepalive_connections=requests_at_once, keepalive_expiry=KEEP_ALIVE
         )
         web = httpx.AsyncClient(transport=pool(max_connections=DOWNLOADS_AT_ONCE), trust_env=False)
-        return cls(DirectSender(posts), DirectSender(looks), web, own=[posts, looks, web])
+        sender = partial(DirectSender, through_httpx=through_httpx)
+        return cls(sender(posts), sender(looks), web, own=[posts, looks, web])
 
     async def aclose(self) -> None:
         """Close what is ours."""
