@@ -11,7 +11,7 @@ For whoever maintains it, the map; a room imports only from lower floors, and `t
                _transports                which way out, and which of its failures prove that nothing was sent
                _poller  _watched          one clock for all ids; knows no HTTP
                _journal                   the contract of a store, and the one in a file
-               _download  _part           the disk
+               _download  _attempt  _part the disk
                _background                the client's own task, which outlives its callers
     rules      _forecast  _schedule       when to look next; what is due when
                _wire  _retry  _pricing    the vendor's JSON; what is sent again; what it costs

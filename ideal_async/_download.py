@@ -4,70 +4,33 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from io import FileIO
 from pathlib import Path
-from typing import Any, cast
-from urllib.parse import urlsplit
 
 import anyio
 import attrs
 import httpx
 
+from ._attempt import NOT_THERE_YET, SLOWEST, Attempt, DiskFailed, LeaveLoop, Trouble, on_disk
 from ._errors import DownloadFailed, IdealError
 from ._identity import redact_url
-from ._media import HEAD, Media, excerpt, is_media, is_page
-from ._part import Part, write
-from ._ranges import OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE, Held, Start, ask, begin
+from ._media import Media, one_line
+from ._part import Part
+from ._ranges import Held
 from ._retry import Retry
 
 logger = logging.getLogger("ideal_async")
 
-#: Bytes handed to the disk at once: large enough that leaving the event loop costs little.
-CHUNK = 1 << 18
-#: Seconds; between two chunks, so a slow download may take its time and a dead one may not.
-#: To connect, read, write, and get a connection.
-TIMEOUT = (10.0, 60.0, 10.0, 10.0)
 #: Bytes. Ten seconds in 4K at 100 Mbit/s, the rate of a camera, are 125 MB: whatever is larger is none of our videos.
 LARGEST = 1 << 29
-#: Bytes a second on the average, after `GRACE` seconds: a twentieth of what GPRS carries. A body that drips ends.
-SLOWEST = 1 << 10
+#: Seconds that every download may take before it has to be faster than `SLOWEST`: a body that drips ends.
 GRACE = 120.0
-#: What storage services answer for a signed URL that is no longer valid.
-EXPIRED = {400, 401, 403, 404, 410}
-#: What they answer, too, before a file that was just made has reached every corner of a CDN...
-NOT_THERE_YET = {403, 404}
-#: ...which takes seconds; half a second, one, two and four behind each other.
+#: Seconds that an attempt counts at least, so that one byte each is a drip, too.
+LEAST = 1.0
+#: A CDN needs seconds for a file that was just made; half a second, one, two and four behind each other.
 PATIENCE = 10.0
 _PATIENT = Retry(wait_max=4.0)
-#: Client errors that say nothing of the URL: 408 Request Timeout, 425 Too Early, 429 Too Many Requests.
-LATER = {408, 425, 429}
-#: Bytes of an answer that is not the file which are read for the error's sake.
-READ_FOR_ERROR = 1 << 10
-SERVER_ERROR = 500
 
-LeaveLoop = Callable[..., Awaitable[Any]]
 Refresh = Callable[[], Awaitable[str | None]]
-
-
-class _DiskFailed(Exception):
-    """The disk said no; what else raises an `OSError` is the network."""
-
-
-@attrs.frozen
-class _Trouble:
-    """Why an attempt did not bring the file.
-
-    Attributes:
-        what: In words.
-        status: Of the answer, if there was one.
-        other: An answer came, and it is something else: a fresh URL may lead to the file.
-        final: Another attempt brings the same.
-    """
-
-    what: str
-    status: int | None = None
-    other: bool = False
-    final: bool = False
 
 
 @attrs.define
@@ -100,7 +63,7 @@ class _Download:
         """Seconds that attempts may have taken by now."""
         return GRACE + self.came / SLOWEST
 
-    def delay(self, retry: Retry, trouble: _Trouble, held: Held) -> float | None:
+    def delay(self, retry: Retry, trouble: Trouble, held: Held) -> float | None:
         """Tell the seconds before the next attempt; `None`: it would be in vain."""
         if trouble.final:
             return None
@@ -109,11 +72,15 @@ class _Download:
             self.misses += 1
             if self.misses == 1:
                 self.missed_at = now
-            return _PATIENT.pause(attempt=self.misses, roll=roll) if now - self.missed_at < PATIENCE else None
+            if now - self.missed_at >= PATIENCE:
+                return None
+            return _PATIENT.pause(attempt=self.misses, roll=roll, retry_after=trouble.retry_after)
         # Measured against the best ever: where every attempt starts over, the last one may have been a bad one.
         self.failures = 1 if held.received > self.most else self.failures + 1
         self.most = max(self.most, held.received)
-        return retry.pause(attempt=self.failures, roll=roll) if self.failures < retry.attempts else None
+        if self.failures >= retry.attempts:
+            return None
+        return retry.pause(attempt=self.failures, roll=roll, retry_after=trouble.retry_after)
 
     def failure(self, message: str, held: Held, status: int | None = None) -> DownloadFailed:
         """Make the error to raise."""
@@ -175,26 +142,28 @@ class Downloads:
         if path in self._active:
             raise RuntimeError(f"{path} is being downloaded already: wait for that, or choose another path")
         self._active.add(path)
+        this = _Download(Part(path), media, identity, task_id)
         try:
-            await self._download(url, _Download(Part(path), media, identity, task_id), refresh)
+            await self._download(url, this, refresh)
+        except DiskFailed as failed:
+            held, error = Held(), failed.__cause__
+            with suppress(OSError, ValueError):
+                held = await self._leave_loop(this.part.held, identity)
+            place = getattr(error, "filename", None) or this.part.file
+            raise this.failure(f"cannot write {place}: {failed.words}", held) from error
         finally:
             self._active.discard(path)
 
     async def _download(self, url: str, this: _Download, refresh: Refresh) -> None:
         fresh, cause = False, None
-        held: Held = await self._leave_loop(this.part.held, this.identity)
+        await on_disk(self._leave_loop, this.part.check)
+        held: Held = await on_disk(self._leave_loop, this.part.held, this.identity)
         this.most = held.received
         while True:
-            try:
-                trouble = await self._attempt(url.strip(), this, held)
-            except _DiskFailed as failed:
-                held = await self._leave_loop(this.part.held, this.identity)
-                error = failed.__cause__
-                words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-                raise this.failure(f"cannot write {this.part.file}: {words}", held) from error
+            trouble = await self._attempt(url.strip(), this, held)
             if trouble is None:
                 return
-            held = await self._leave_loop(this.part.held, this.identity)
+            held = await on_disk(self._leave_loop, this.part.held, this.identity)
             if trouble.other and not fresh:
                 fresh = True
                 try:
@@ -208,118 +177,30 @@ class Downloads:
             logger.info("download for task %d: resumed at %d bytes", this.task_id, held.received)
             await anyio.sleep(delay)
 
-    async def _attempt(self, url: str, this: _Download, held: Held) -> _Trouble | None:
+    async def _attempt(self, url: str, this: _Download, held: Held) -> Trouble | None:
         """Go on from what is held; `None`: it is done."""
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
-            what = f"{redact_url(url)!r} is no URL that begins with https://: the service gave it, report it there"
-            return _Trouble(what, other=True, final=True)
+        if not _is_fetchable(url):
+            shown = one_line(redact_url(url))
+            what = f"{shown!r} is no URL that begins with https://: the service gave it, report it there"
+            return Trouble(what, other=True, final=True)
+        slow = Trouble(f"the download is slower than {SLOWEST} bytes a second", final=True)
+        if this.seconds >= this.allowed:
+            return slow
         async with self._slots:
             began = anyio.current_time()
             with anyio.CancelScope(deadline=began + this.allowed - this.seconds) as scope:
+                attempt = Attempt(this.part, this.media, this.identity, held, self._largest, self._leave_loop, scope)
                 try:
-                    return await self._bring(url, this, held, scope)
+                    return await attempt.bring(self._client, url)
                 finally:
-                    this.seconds += anyio.current_time() - began
-        return _Trouble(f"the download is slower than {SLOWEST} bytes a second", final=True)
-
-    async def _bring(self, url: str, this: _Download, held: Held, scope: anyio.CancelScope) -> _Trouble | None:
-        file: FileIO | None = None
-        try:
-            async with self._client.stream(
-                "GET", url, headers=ask(held), timeout=TIMEOUT, follow_redirects=True
-            ) as response:
-                if response.status_code not in (OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE):
-                    return await _other(response)
-                start = begin(response.status_code, response.headers, held)
-                if start is None:
-                    await self._disk(this.part.forget)
-                    return _Trouble("it is another file now", response.status_code, other=not held.received)
-                if (start.total or 0) > self._largest:
-                    return self._too_large()
-                file = sink = cast("FileIO", await self._disk(this.part.open, this.identity, start, held))
-                received = start.offset
-                if response.status_code != RANGE_NOT_SATISFIABLE:
-                    received = await self._pour(response, sink, this, start, scope)
-                return await self._conclude(response, sink, this, start, received)
-        except _DiskFailed:
-            raise
-        except Exception as error:  # noqa: BLE001 - transports raise what they like; all of it means: not all came
-            return _Trouble(f"the download broke off ({type(error).__name__})")
-        finally:
-            if file is not None and not file.closed:
-                with anyio.CancelScope(shield=True):
-                    await self._disk(file.close)
-
-    async def _conclude(
-        self, response: httpx.Response, sink: FileIO, this: _Download, start: Start, received: int
-    ) -> _Trouble | None:
-        """Put in place what came, if it is all and what was asked for."""
-        head = await self._disk(this.part.head, READ_FOR_ERROR)
-        cut = start.total is not None and received != start.total
-        if received > self._largest:
-            trouble = self._too_large()
-        elif not is_media(this.media, head) and not (cut and len(head) < HEAD):
-            what = f"no {this.media} came, but {_words(response, head)}"
-            trouble = _Trouble(what, response.status_code, other=True)
-        elif cut:
-            return _Trouble(f"the download broke off ({received} of {start.total} bytes)")
-        else:
-            await self._disk(this.part.complete, sink, start.total)
-            return None
-        await self._disk(this.part.discard, sink)
-        return trouble
-
-    async def _pour(
-        self, response: httpx.Response, sink: FileIO, this: _Download, start: Start, scope: anyio.CancelScope
-    ) -> int:
-        """Write a body as it comes, few but large pieces; when it breaks off, all that came of it is kept."""
-        received, piece = start.offset, bytearray()
-        suspect = start.offset == 0 and is_page(response.headers.get("content-type", ""))
-        try:
-            async for chunk in response.aiter_bytes():
-                received += len(chunk)
-                this.came += len(chunk)
-                scope.deadline += len(chunk) / SLOWEST
-                piece += chunk
-                if len(piece) >= CHUNK:
-                    full, piece = piece, bytearray()
-                    await self._disk(write, sink, full)
-                    if received > self._largest or (suspect and not is_media(this.media, bytes(full[:HEAD]))):
-                        break  # an endless body, or a long page: the caller says so
-                    suspect = False
-        finally:
-            if piece:
-                with anyio.CancelScope(shield=True):
-                    await self._disk(write, sink, piece)
-        return received
-
-    def _too_large(self) -> _Trouble:
-        return _Trouble(f"it is larger than {self._largest} bytes, so no result of this service", final=True)
-
-    async def _disk(self, function: Callable[..., Any], *args: object) -> Any:
-        try:
-            return await self._leave_loop(function, *args)
-        except OSError as error:
-            raise _DiskFailed from error
+                    this.seconds += max(LEAST, anyio.current_time() - began)
+                    this.came += attempt.came
+        return slow
 
 
-async def _other(response: httpx.Response) -> _Trouble:
-    """Tell of an answer whose status says that it is not the file."""
-    body = bytearray()
-    with suppress(Exception):  # whatever breaks here, the status is known
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) >= READ_FOR_ERROR:
-                break
-    status = response.status_code
-    return _Trouble(
-        _words(response, bytes(body)),
-        status,
-        other=status < SERVER_ERROR and status not in LATER,
-        final=status in EXPIRED - NOT_THERE_YET,
-    )
-
-
-def _words(response: httpx.Response, body: bytes) -> str:
-    label = response.headers.get("content-type", "").partition(";")[0]
-    return ", ".join(filter(None, (f"HTTP {response.status_code}", label[:60], excerpt(body))))
+def _is_fetchable(url: str) -> bool:
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.host)

@@ -21,7 +21,9 @@ def safe_name(text: str) -> str:
     while len(name.encode()) > LONGEST_NAME:
         name = name[:-1]
     name = name.rstrip("._ -") or "job"
-    return f"_{name}" if name.partition(".")[0].lower() in DEVICES else name
+    # Windows leaves out blanks before the point, and takes the superscript one for a one.
+    device = unicodedata.normalize("NFKC", name.partition(".")[0]).strip().lower()
+    return f"_{name}" if device in DEVICES else name
 
 
 def name_of_video(key: str | None, task_id: int) -> str:

@@ -7,11 +7,12 @@ from hashlib import sha256
 from importlib import import_module
 from io import FileIO
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
 
 import attrs
 
-from ._media import HEAD, Media, is_media
+from ._media import HEAD, Media, is_media, is_whole
 from ._ranges import Held, Start, strong
 
 ON_POSIX = os.name == "posix"
@@ -61,6 +62,17 @@ class Part:
         if len(encoded) > LONGEST_NAME:
             name = f"{encoded[:LONGEST_NAME].decode('utf-8', 'ignore')}~{sha256(encoded).hexdigest()[:16]}"
         return self.target.with_name(name + suffix)
+
+    def check(self) -> None:
+        """Find out before anything is brought whether it can be put in its place."""
+        if not self.target.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.target))
+        try:
+            in_the_way = S_ISDIR(self.target.stat().st_mode)
+        except FileNotFoundError:
+            return
+        if in_the_way:
+            raise IsADirectoryError(errno.EISDIR, "it is a folder: name a file in it", str(self.target))
 
     def held(self, identity: str) -> Held:
         """Tell what stands there of the file *identity*; what belongs to another one is of no use."""
@@ -122,6 +134,16 @@ class Part:
         """Read how the bytes so far begin."""
         with self.file.open("rb") as file:
             return file.read(length)
+
+    def is_whole(self) -> bool | None:
+        """Tell whether the bytes so far are a video that ends where it should; `None`: they do not say."""
+        with self.file.open("rb") as file:
+
+            def read(at: int, length: int) -> bytes:
+                file.seek(at)
+                return file.read(length)
+
+            return is_whole(read, self.file.stat().st_size)
 
     def discard(self, file: FileIO) -> None:
         """Remove what is no part of a result."""

@@ -185,6 +185,8 @@ def test_any_key_makes_a_file_name(key: str) -> None:
         ("a/../b", "a_b"),
         ("C:\\Windows\\x", "C_Windows_x"),
         ("NUL.txt", "_NUL.txt"),
+        ("CON .x", "_CON .x"),
+        ("com¹", "_com¹"),
         ("=HYPERLINK(1)", "HYPERLINK_1"),
         ("-rf", "rf"),
         ("Küche\u202e 3", "Küche_ 3"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ideal_async import is_result
-from ideal_async._media import excerpt, is_media, is_page
+from ideal_async._media import excerpt, is_media, is_page, is_whole
 
 MP4 = b"\0\0\0\x20ftypisom"
 
@@ -35,6 +35,43 @@ MP4 = b"\0\0\0\x20ftypisom"
 def test_the_first_bytes_tell_what_it_is(head: bytes, is_video: bool, is_cover: bool) -> None:
     """A video is no cover, a cover no video, and a page neither."""
     assert (is_media("video", head), is_media("cover", head)) == (is_video, is_cover)
+
+
+def box(kind: bytes, content: bytes = b"", length: int | None = None) -> bytes:
+    return (8 + len(content) if length is None else length).to_bytes(4, "big") + kind + content
+
+
+START, INDEX, PICTURES = box(b"ftyp", b"isom" + bytes(4)), box(b"moov", bytes(9)), box(b"mdat", bytes(99))
+LONG = box(b"mdat", (116).to_bytes(8, "big") + bytes(100), length=1)
+
+
+@pytest.mark.parametrize(
+    ("video", "whole"),
+    [
+        (START + INDEX + PICTURES, True),
+        (START + box(b"free") + PICTURES + INDEX, True),
+        (START + INDEX + LONG, True),
+        (START + INDEX + box(b"moof") + PICTURES + box(b"moof") + PICTURES, True),
+        # cut
+        ((START + INDEX + PICTURES)[:-1], False),
+        ((START + INDEX + LONG)[:-1], False),
+        ((START + PICTURES + INDEX)[:-8], False),
+        # it does not say
+        (START + PICTURES, None),
+        (START + INDEX, None),
+        (START[:13], None),
+        (START + INDEX + box(b"mdat", bytes(9), length=0), None),
+        (START + INDEX + PICTURES + b"<!-- ad -->", None),
+        (START + INDEX + PICTURES + bytes(3), None),
+        (START + bytes(range(32, 200)), None),
+        (START + box(b"free", length=7), None),
+        (PICTURES + INDEX, None),
+        (b"", None),
+    ],
+)
+def test_the_boxes_of_a_video_tell_where_it_ends(video: bytes, whole: bool | None) -> None:
+    """Only a box that is known and goes on behind the end says that something is missing."""
+    assert is_whole(lambda at, length: video[at : at + length], len(video)) is whole
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Which transport carries submits, looks and downloads, and which of its failures prove that nothing was sent."""
 
-from .body import read_body
+from .body import Unpacker, read_body
 from .environment import Proxies, trusted
 from .pool import RenewedTransport
 from .proof import Trace, aiohttp_sent_nothing, httpcore_sent_nothing, sent_nothing
@@ -27,6 +27,7 @@ __all__ = [
     "Sender",
     "Trace",
     "Transports",
+    "Unpacker",
     "aiohttp_sent_nothing",
     "httpcore_sent_nothing",
     "read_body",

@@ -1,0 +1,242 @@
+"""One attempt at a download: what comes is judged by its first bytes and its length, and kept as far as it goes."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
+from io import FileIO
+from typing import Any, cast
+
+import anyio
+import attrs
+import httpx
+
+from ._answers import read_retry_after
+from ._credentials import words_of
+from ._media import HEAD, Media, excerpt, is_media, is_page, one_line
+from ._part import Part, write
+from ._ranges import OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE, UNBOUND, Held, Start, ask, begin
+from ._transports import Unpacker
+
+#: Bytes handed to the disk at once: large enough that leaving the event loop costs little.
+CHUNK = 1 << 18
+#: Seconds; between two chunks, so a slow download may take its time and a dead one may not.
+#: To connect, read, write, and get a connection.
+TIMEOUT = (10.0, 60.0, 10.0, 10.0)
+#: Bytes a second on the average, beyond the time that every download has: a twentieth of what GPRS carries.
+SLOWEST = 1 << 10
+#: What storage services answer for a signed URL that is no longer valid.
+EXPIRED = {400, 401, 403, 404, 410}
+#: What they answer, too, before a file that was just made has reached every corner of a CDN.
+NOT_THERE_YET = {403, 404}
+#: Client errors that say nothing of the URL: 408 Request Timeout, 425 Too Early, 429 Too Many Requests.
+LATER = {408, 425, 429}
+#: Bytes of an answer that is not the file which are read for the error's sake.
+READ_FOR_ERROR = 1 << 10
+BAD_REQUEST, SERVER_ERROR = 400, 500
+
+LeaveLoop = Callable[..., Awaitable[Any]]
+
+
+class DiskFailed(Exception):
+    """The disk said no; what else raises an `OSError` is the network."""
+
+    @property
+    def words(self) -> str:
+        """What it said."""
+        error = self.__cause__
+        return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+
+
+async def on_disk(leave_loop: LeaveLoop, function: Callable[..., Any], *args: object) -> Any:
+    """Do something with the disk, outside of the event loop.
+
+    Raises:
+        DiskFailed: It said no.
+    """
+    try:
+        return await leave_loop(function, *args)
+    except (OSError, ValueError) as error:  # a ValueError: a name with a NUL
+        raise DiskFailed from error
+
+
+@attrs.frozen
+class Trouble:
+    """Why an attempt did not bring the file.
+
+    Attributes:
+        what: In words.
+        status: Of the answer, if there was one.
+        other: An answer came, and it is something else: a fresh URL may lead to the file.
+        final: Another attempt brings the same.
+        retry_after: Seconds that the server asked to wait.
+    """
+
+    what: str
+    status: int | None = None
+    other: bool = False
+    final: bool = False
+    retry_after: float | None = None
+
+
+@attrs.define
+class Attempt:
+    """One request, whose answer goes on behind what is held.
+
+    Attributes:
+        part: Where the bytes go.
+        media: What it has to be.
+        identity: Names the result whatever its URL.
+        held: What is there already.
+        largest: Bytes of a result, at most.
+        leave_loop: Runs a blocking function outside of the event loop.
+        scope: Ends the attempt; its deadline moves on with each byte.
+        came: Bytes that have come.
+    """
+
+    part: Part
+    media: Media
+    identity: str
+    held: Held
+    largest: int
+    leave_loop: LeaveLoop
+    scope: anyio.CancelScope
+    came: int = 0
+
+    async def bring(self, client: httpx.AsyncClient, url: str) -> Trouble | None:
+        """Go on from what is held; `None`: the file is in its place.
+
+        Raises:
+            DiskFailed: It could not be written.
+        """
+        file: FileIO | None = None
+        try:
+            async with client.stream(
+                "GET", url, headers=ask(self.held), timeout=TIMEOUT, follow_redirects=True
+            ) as response:
+                if response.status_code not in (OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE):
+                    return await _refused(response)
+                start = begin(response.status_code, response.headers, self.held)
+                if isinstance(start, str):
+                    await self._disk(self.part.forget)
+                    return Trouble(start, response.status_code, other=not self.held.received)
+                if (start.total or 0) > self.largest:
+                    return self._too_large()
+                file = await self._disk(self.part.open, self.identity, start, self.held)
+                received, whole = start.offset, True
+                if response.status_code != RANGE_NOT_SATISFIABLE:
+                    received, whole = await self._pour(response, file, start)
+                return await self._conclude(response, file, start, received, whole=whole)
+        except DiskFailed:
+            raise
+        except Exception as error:  # noqa: BLE001 - transports raise what they like; all of it means: not all came
+            seen: Any = getattr(error, "response", None)  # by a response hook of the user's, which raised
+            if getattr(seen, "status_code", OK) >= BAD_REQUEST:
+                return _told(seen.status_code, seen.headers, b"")
+            words = ": ".join(filter(None, (type(error).__name__, one_line(words_of(error)))))
+            return Trouble(f"the download broke off ({words})")
+        finally:
+            if file is not None and not file.closed:
+                with anyio.CancelScope(shield=True):
+                    await self._disk(file.close)
+
+    async def _pour(self, response: httpx.Response, file: FileIO, start: Start) -> tuple[int, bool]:
+        """Write a body as it comes, few but large pieces; when it breaks off, all that came of it is kept.
+
+        Returns:
+            The bytes that are there, and whether packing, if there was any, came to its end.
+        """
+        received, piece = start.offset, bytearray()
+        suspect = start.offset == 0 and is_page(response.headers.get("content-type", ""))
+        bodies, unpacker = _open(response)
+        try:
+            async with aclosing(cast("AsyncGenerator[bytes]", bodies)) as chunks:
+                async for chunk in chunks:
+                    self.came += len(chunk)
+                    self.scope.deadline += len(chunk) / SLOWEST
+                    bytes_ = unpacker.unpack(chunk, self.largest + 1)
+                    received += len(bytes_)
+                    piece += bytes_
+                    if len(piece) >= CHUNK:
+                        full, piece = piece, bytearray()
+                        await self._disk(write, file, full)
+                        if received > self.largest or (suspect and not is_media(self.media, bytes(full[:HEAD]))):
+                            break  # an endless body, or a long page: the caller says so
+                        suspect = False
+        finally:
+            if piece:
+                with anyio.CancelScope(shield=True):
+                    await self._disk(write, file, piece)
+        return received, unpacker.complete
+
+    async def _conclude(
+        self, response: httpx.Response, file: FileIO, start: Start, received: int, *, whole: bool
+    ) -> Trouble | None:
+        """Put in place what came, or keep it for the next attempt, or throw it away."""
+        head = await self._disk(self.part.head, READ_FOR_ERROR)
+        status, total = response.status_code, start.total
+        short = total is not None and received < total
+        if received > self.largest:
+            trouble = self._too_large()
+        elif not is_media(self.media, head) and not (short and len(head) < HEAD):
+            trouble = Trouble(f"no {self.media} came, but {_words(status, response.headers, head)}", status, other=True)
+        elif total is not None and received > total:
+            trouble = Trouble(f"{received} bytes came, of {total} that were announced", status)
+        elif short:
+            return Trouble(f"the download broke off ({received} of {total} bytes)")
+        elif total is not None or (whole and await self._has_an_end(start)):
+            await self._disk(self.part.complete, file, total)
+            return None
+        elif start.ends is None or start.etag is not None:
+            return Trouble(f"the download broke off ({received} bytes came, and more belongs to it)")
+        else:
+            trouble = Trouble(UNBOUND, status, other=True)
+        await self._disk(self.part.discard, file)
+        return trouble
+
+    async def _has_an_end(self, start: Start) -> bool:
+        """Look for the end in the file itself, since nobody has announced it."""
+        found = await self._disk(self.part.is_whole)
+        return start.ends is None if found is None else found
+
+    def _too_large(self) -> Trouble:
+        return Trouble(f"it is larger than {self.largest} bytes, so no result of this service", final=True)
+
+    async def _disk(self, function: Callable[..., Any], *args: object) -> Any:
+        return await on_disk(self.leave_loop, function, *args)
+
+
+def _open(response: httpx.Response) -> tuple[AsyncIterator[bytes], Unpacker]:
+    """Tell where the bytes of a body come from, and what unpacks them."""
+    if response.is_stream_consumed:  # by a response hook of the user's: httpx has unpacked it
+        return response.aiter_bytes(), Unpacker("")
+    try:
+        unpacker = Unpacker(response.headers.get("content-encoding", ""))
+    except ValueError:  # it may be a label only, as S3's `aws-chunked` is: the first bytes tell
+        unpacker = Unpacker("")
+    return response.aiter_raw(), unpacker
+
+
+async def _refused(response: httpx.Response) -> Trouble:
+    """Tell of an answer whose status says that it is not the file."""
+    body = bytearray()
+    with suppress(Exception):  # whatever breaks here, the status is known
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) >= READ_FOR_ERROR:
+                break
+    return _told(response.status_code, response.headers, bytes(body))
+
+
+def _told(status: int, headers: Mapping[str, str], body: bytes) -> Trouble:
+    return Trouble(
+        _words(status, headers, body),
+        status,
+        other=status < SERVER_ERROR and status not in LATER,
+        final=status in EXPIRED - NOT_THERE_YET,
+        retry_after=read_retry_after(headers.get("retry-after", ""), headers.get("date"), datetime.now(UTC)),
+    )
+
+
+def _words(status: int, headers: Mapping[str, str], body: bytes) -> str:
+    label = headers.get("content-type", "").partition(";")[0]
+    return ", ".join(filter(None, (f"HTTP {status}", label[:60], excerpt(body))))
