@@ -302,11 +302,29 @@ class Books:
         """Call *follow* with each task that is running from now on; it writes their ends down."""
         self._follow = follow
 
-    async def take_over(self) -> "Sequence[Entry]":
-        """Return the running tasks that nobody alive follows: from now on they are this client's."""
+    @property
+    def counts_places(self) -> bool:
+        """Whether the journal limits what is in flight, so that a task which nobody follows is in everybody's way."""
+        return hasattr(self.journal, "take_over")
+
+    async def take_over(self, *, asked: bool) -> "Sequence[Entry]":
+        """Return the running tasks that nobody alive follows: from now on they are this client's.
+
+        Args:
+            asked: The application wants to have them; else they are only taken where nobody does.
+        """
         journal = self._journal_or_raise("follow=True")
         await self._ask(journal.sweep)
-        return await self._ask(partial(journal.follow, account=self._account), self._origin)
+        take: Callable[..., Sequence[Entry]] = journal.follow if asked else cast("Any", journal).take_over
+        return await self._ask(partial(take, account=self._account), self._origin)
+
+    async def denied(self, task_id: int) -> None:
+        """The API does not know a paid task: where places in flight are counted, it holds none any more."""
+        if self.counts_places:
+            try:
+                await self._ask(partial(cast("Any", self.journal).denied, account=self._account), self._origin, task_id)
+            except Exception as error:  # noqa: BLE001 - in a day it holds none anyway
+                logger.warning("the journal could not note that task %d is denied: %s", task_id, type(error).__name__)
 
     async def let_go(self) -> None:
         """Follow nothing any more, so that another process may."""

@@ -10,7 +10,7 @@ import attrs
 from ._background import Background
 from ._books import Books, Purchase
 from ._callbacks import run_shielded
-from ._errors import ApiError, IdealError, TaskFailed
+from ._errors import ApiError, IdealError, InvalidRequest, TaskFailed
 from ._models import Task, is_refunded
 from ._poller import Poller
 from ._waiter import Waiter
@@ -39,13 +39,17 @@ class Follower:
         poller: Looks.
         background: Where it runs.
         on_end: Called with the entry of each task that has ended, sync or async, at least once.
+        asked: The application asked for it; else only what would hold a place in flight for ever is taken over.
     """
 
-    def __init__(self, books: Books, poller: Poller, background: Background, on_end: OnEnd | None) -> None:
+    def __init__(
+        self, books: Books, poller: Poller, background: Background, on_end: OnEnd | None, *, asked: bool = True
+    ) -> None:
         self._books = books
         self._poller = poller
         self._background = background
         self._on_end = on_end
+        self._asked = asked
         self._followed: set[int] = set()
         books.follow_with(self.follow)
 
@@ -53,7 +57,7 @@ class Follower:
         """Wait for a running task, unless it is followed already."""
         task_id = purchase.task_id
         if task_id is not None and task_id not in self._followed:
-            purchase.followed = True
+            purchase.followed = self._asked
             self._followed.add(task_id)
             self._background.start_soon(self._follow, task_id, purchase)
 
@@ -61,7 +65,7 @@ class Follower:
         """Take over what nobody follows, now and every so often; until cancelled."""
         while True:
             try:
-                for entry in await self._books.take_over():
+                for entry in await self._books.take_over(asked=self._asked):
                     purchase = Purchase(entry.request, entry.key, entry.credits)
                     self._books.recall(purchase, entry)
                     self.follow(purchase)
@@ -74,8 +78,8 @@ class Follower:
         try:
             while (end := await self._wait_for_end(task_id, purchase)) is None:  # noqa: ASYNC110 - as below
                 await anyio.sleep(TRY_AGAIN)
-            if end is _DENIED:
-                return
+            if end is _DENIED or not self._asked:
+                return  # what nobody is told of was written down when it was seen
             while not await self._deliver(task_id, purchase, end):  # noqa: ASYNC110 - nobody says when it will work
                 await anyio.sleep(TRY_AGAIN)
         finally:
@@ -90,6 +94,8 @@ class Follower:
         except TaskFailed as error:
             return _End(None, error.reason)
         except ApiError as error:
+            if isinstance(error, InvalidRequest):
+                await self._books.denied(task_id)
             logger.warning("task %d is followed no more (%s); its row stays open", task_id, type(error).__name__)
             return _DENIED
         except IdealError as error:
@@ -139,9 +145,9 @@ _DENIED = _End(None, None)
 
 
 def follower_of(
-    books: Books, poller: Poller, background: Background, *, follow: bool, on_end: OnEnd | None
+    books: Books, poller: Poller, background: Background, *, follow: bool | None, on_end: OnEnd | None
 ) -> Follower | None:
-    """Return who follows, if somebody is asked to.
+    """Return who follows, if somebody is asked to, or if the journal limits what is in flight.
 
     Raises:
         ValueError: It has no journal, or there is an `on_end` that nobody would call.
@@ -149,6 +155,8 @@ def follower_of(
     if not follow:
         if on_end is not None:
             raise ValueError("on_end is called for followed tasks: pass follow=True as well")
+        if follow is None and books.counts_places:
+            return Follower(books, poller, background, None, asked=False)
         return None
     if books.journal is None:
         raise ValueError("follow=True needs a journal, which knows what is to be followed: journal=Journal(path)")

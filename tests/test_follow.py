@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 import httpx
 import pytest
-from fakes import ID, ROOM, Service, answer, client_of, look
+from fakes import BASE_URL, ID, ROOM, Service, answer, client_of, look
 
 from ideal_async import AsyncClient, Entry, Journal, Retry
 from ideal_async.sandbox import Sandbox
@@ -232,3 +232,48 @@ async def test_fetched_looks_are_not_kept_for_ever(monkeypatch: pytest.MonkeyPat
         for task_id in (1, 2, 3, 3, 2, 1):
             await client.fetch(task_id, max_age=10)
     assert service.looks == [1, 2, 3, 1]
+
+
+class Counting(Journal):
+    """A journal that limits what is in flight, as one for many hosts does."""
+
+    denials: tuple[int, ...] = ()
+
+    def take_over(self, origin: str, *, account: str = "") -> Any:
+        """What nobody follows."""
+        return self.follow(origin, account=account)
+
+    def denied(self, _origin: str, task_id: int, *, account: str = "") -> None:
+        """Note it, once the disk is there."""
+        self.denials += (task_id,)
+        assert account == ""
+        if task_id == ID:
+            raise OSError("no disk")
+
+
+@pytest.fixture
+def counting(tmp_path: Path) -> Iterator[Counting]:
+    with Counting(tmp_path / "orders.journal") as journal:
+        yield journal
+
+
+async def test_where_places_are_counted_nothing_is_left_alone(counting: Counting) -> None:
+    """Neither what was submitted here and nobody awaits, nor what a dead process has left; unless told to."""
+    service = Service(submit=answer(ID), look=lambda request: look("Success", int(request.url.params["taskId"])))
+    for follow, state in ((False, "submitted"), (None, "succeeded")):
+        async with client_of(service, journal=counting, follow=follow, _leave_loop=inline) as client:
+            await client.submit(ROOM, key="a")
+            await anyio.sleep(100)
+        assert states(counting) == {"a": state}
+        counting.unfollow(BASE_URL)  # as its death would
+
+
+@pytest.mark.parametrize("task_id", [ID, ID + 1])
+async def test_what_is_denied_holds_no_place(counting: Counting, task_id: int) -> None:
+    """The journal hears of it; that it cannot note it ends nothing."""
+    service = Service(submit=answer(task_id), look=answer(code=1011, message="no such task"))
+    async with client_of(service, journal=counting, _leave_loop=inline) as client:
+        await client.submit(ROOM, key="a")
+        await anyio.sleep(100)
+    assert counting.denials == (task_id,)
+    assert states(counting) == {"a": "submitted"}

@@ -1,10 +1,11 @@
 """One journal for many hosts: limits over all of them, a database that goes away, and what loses an intent refused."""
 
+import random
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,11 +13,11 @@ import anyio
 import attrs
 import psycopg
 import pytest
-from fakes import ID, Service, answer, client_of, look
-from journal_steps import API, CANCELLED, MADE, ROOM, ask, go, is_busy
+from fakes import BASE_URL, ID, Service, answer, client_of, look
+from journal_steps import API, CANCELLED, FAILED, MADE, ROOM, ask, go, is_busy
 from servers import Postgres, open_postgres
 
-from ideal_async import BudgetExceeded, Busy, Entry, Intent, JournalFailed
+from ideal_async import BudgetExceeded, Busy, Entry, Intent, JournalFailed, Pacing
 from ideal_async._journal import encode_request
 from ideal_async.postgres import Limits, PostgresJournal
 from ideal_async.postgres import _journal as rooms
@@ -158,6 +159,81 @@ def test_a_batch_is_counted_by_its_name(opened: Opened) -> None:
     assert other.progress("winter", API) == {}
 
 
+def test_what_is_denied_holds_no_place_and_is_spent(opened: Opened) -> None:
+    """It is listed; should the API know it again, it may end like any other."""
+    journal = opened(limits=Limits(in_flight=1))
+    journal.submitted(go(journal, "a"), 1)
+    assert isinstance(intend(journal, "b"), Busy)
+    journal.denied(API, 1)
+    journal.denied(API, 99)
+    assert [entry.key for entry in journal.stale(API)] == ["a"]
+    intent = intend(journal, "b")
+    assert isinstance(intent, Intent)
+    journal.settle(API, 1, MADE)
+    assert journal.stale(API) == []
+    assert isinstance(intend(journal, "c"), Busy)
+    assert journal.spent(API) == 40
+    assert journal.recount() == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_totals_never_drift(opened: Opened, postgres_dsn: str, seed: int) -> None:
+    """Whatever is done in whatever order: made anew from the rows they are the same; what is wrong is mended."""
+    dice = random.Random(seed)
+    hosts = [opened(limits=Limits(posts=100)) for _ in range(2)]
+    intents: list[Intent] = []
+    for number in range(120):
+        host, key = dice.choice(hosts), f"{dice.choice(['a/', 'a/b/', ''])}{dice.randrange(12)}"
+        intent = dice.choice(intents) if intents else None
+        step = dice.randrange(9)
+        with suppress(ValueError):
+            if step < 3:
+                found = host.intend(API, key, ROOM, dice.choice([20, 35, None]))
+                intents += [found] if isinstance(found, Intent) else []
+            elif step == 3:
+                host.release(key, force=True, task_id=getattr(host.find(API, key), "task_id", None))
+            elif step == 4:
+                host.prune(before=datetime.now(UTC) + timedelta(days=1))
+            elif intent is not None and step == 5:
+                host.submitted(intent, number)
+            elif intent is not None and step == 6:
+                dice.choice([host.withdraw, host.unknown, lambda it, host=host: host.refused(it, "no")])(intent)
+            else:
+                host.settle(API, dice.randrange(number + 1), dice.choice([MADE, FAILED, CANCELLED, None]))
+                host.denied(API, dice.randrange(number + 1))
+    totals = hosts[0].batches(API), hosts[0].spent(API)
+    assert {"a", "a/b", ""} == set(totals[0])
+    assert hosts[0].recount() == 0
+    with psycopg.connect(postgres_dsn, autocommit=True) as db:
+        db.execute("UPDATE ideal_async.spending SET in_flight = in_flight + 7, credits = credits - 1")
+        db.execute("UPDATE ideal_async.progress SET jobs = jobs + 1")
+        db.execute("DELETE FROM ideal_async.progress WHERE batch = 'a' AND pruned_jobs = 0")
+    assert hosts[1].recount() > 0
+    assert (hosts[0].batches(API), hosts[0].spent(API)) == totals
+    assert hosts[0].recount() == 0
+
+
+def test_the_totals_of_the_first_version_are_brought_up_to_date(
+    postgres_dsn: str, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what was pruned then, which still counts."""
+    with monkeypatch.context() as former, psycopg.connect(postgres_dsn, autocommit=True) as db:
+        former.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        schema.migrate(db)
+        for key, state in (("x/1", "succeeded"), ("x/2", "succeeded"), ("x/3", "submitted"), ("4", "submitted")):
+            db.execute(
+                "INSERT INTO entries (origin, account, key, attempt, state, fingerprint, request, credits, task_id, "
+                "created_at, updated_at) VALUES (%s, '', %s, %s, %s, '', '{}', 20, %s, %s, '')",
+                (API, key, key, state, key[-1], datetime.now(UTC).isoformat(timespec="microseconds")),
+            )
+        db.execute("DELETE FROM entries WHERE key = 'x/1'")
+    journal = opened(limits=Limits(in_flight=2))
+    assert journal.spent(API) == 80
+    assert journal.batches(API) == {"x": {"submitted": (1, 20), "succeeded": (2, 40)}, "": {"submitted": (1, 20)}}
+    assert isinstance(intend(journal, "5"), Busy)
+    assert journal.recount() == 0
+
+
 # Who lives
 
 
@@ -214,6 +290,20 @@ def test_the_followers_of_the_dead_are_taken_over(opened: Opened) -> None:
     one.close()
     assert [entry.task_id for entry in other.follow(API)] == [7]
     assert opened().follow(API) == []
+
+
+def test_what_nobody_follows_is_taken_over_where_nobody_delivers(opened: Opened) -> None:
+    """Where somebody follows the tasks of an account on purpose, the ends are for those who ask for them so."""
+    one, other, third = opened(), opened(), opened()
+    one.submitted(go(one), 7)
+    assert other.take_over(API) == []
+    one.close()
+    assert [entry.task_id for entry in other.take_over(API)] == [7]
+    other.unfollow(API)
+    assert [entry.task_id for entry in third.follow(API)] == [7]
+    third.unfollow(API)
+    assert other.take_over(API) == []
+    assert [entry.task_id for entry in third.follow(API)] == [7]
 
 
 def test_two_hosts_take_a_late_answer_and_a_new_attempt_for_what_they_are(opened: Opened) -> None:
@@ -489,6 +579,21 @@ def test_sql_is_translated() -> None:
 
 
 # With a client
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("real_time")
+async def test_the_tasks_of_a_dead_host_are_followed_by_a_living_one(postgres_dsn: str) -> None:
+    """Any client does it, so that they hold no place in flight for longer than they run."""
+    service = Service(submit=answer(ID), look=look("Success"))
+    with PostgresJournal(postgres_dsn) as dead:
+        dead.submitted(go(dead, "order-1", origin=BASE_URL), ID)
+    pacing = Pacing(min_interval=0.01, max_interval=0.02)
+    async with PostgresJournal(postgres_dsn) as journal, client_of(service, journal=journal, pacing=pacing) as client:
+        with anyio.fail_after(60):
+            while (entry := await client.lookup("order-1")) is None or entry.state != "succeeded":
+                await client.lookup("wakes the client up")
+                await anyio.sleep(0.05)
 
 
 @pytest.mark.anyio

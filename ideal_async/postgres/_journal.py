@@ -1,7 +1,7 @@
 """`PostgresJournal`: the journal for any number of hosts."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -201,18 +201,11 @@ class PostgresJournal(Controlled):
         if self._is_paused(db):
             raise _Full("everybody pauses", _ASK_AGAIN_FULL)
         limits = self._limits
-        posts, in_flight = db.execute(
-            """
-            SELECT count(*) FILTER (WHERE state = 'intended'), count(*) FROM entries
-            WHERE origin = :origin AND account = :account AND state IN ('intended', 'submitted')
-                AND (state = 'intended' OR created_at > :stale)
-            """,
-            {
-                "origin": intent.origin,
-                "account": intent.account,
-                "stale": encode_time(intent.created_at - STALE),
-            },
-        ).fetchone() or (0, 0)
+        here = {"origin": intent.origin, "account": intent.account}
+        (posts,) = db.execute(
+            "SELECT count(*) FROM entries WHERE origin = :origin AND account = :account AND state = 'intended'", here
+        ).fetchone() or (0,)
+        in_flight = posts + _count_flying(db, {**here, "since": encode_time(intent.created_at - STALE)})
         if posts > limits.posts:
             raise _Full(f"{limits.posts} requests are on their way", _ASK_AGAIN)
         if in_flight > limits.in_flight:
@@ -290,7 +283,7 @@ class PostgresJournal(Controlled):
         """Count the jobs of a batch, and their credits, by state; quick however many there are.
 
         Args:
-            batch: What stands before the last slash of its keys.
+            batch: What stands before the last slash of its keys; `""`: of those without one.
             origin: Any URL of the API.
             account: That pays.
 
@@ -300,18 +293,88 @@ class PostgresJournal(Controlled):
         Raises:
             JournalFailed: It cannot be read.
         """
-        work = partial(_count_batch, batch=batch, origin=origin_of(origin), account=account)
-        return self._session.read(work)
+        return self.batches(origin, account=account, only=batch).get(batch, {})
 
-    def stale(self, origin: str, *, account: str = "") -> list[Entry]:
-        """List the tasks that nobody saw end for a day: they are spent, and hold no place in flight.
+    def batches(
+        self, origin: str, *, account: str = "", only: str | None = None
+    ) -> Mapping[str, Mapping[str, tuple[int, int]]]:
+        """Count the jobs of all batches: see `progress`.
+
+        Args:
+            origin: Any URL of the API.
+            account: That pays.
+            only: Only this batch.
 
         Raises:
             JournalFailed: It cannot be read.
         """
-        before = self._now() - STALE
-        entries = self.entries("submitted", origin=origin, account=account)
-        return [entry for entry in entries if entry.created_at <= before]
+        work = partial(_count_batches, batch=only, origin=origin_of(origin), account=account)
+        return self._session.read(work)
+
+    def stale(self, origin: str, *, account: str = "") -> list[Entry]:
+        """List the tasks that the API denies, or that nobody saw end for a day; oldest first.
+
+        They are spent, and hold no place in flight.
+
+        Raises:
+            JournalFailed: It cannot be read.
+        """
+        here = {"origin": origin_of(origin), "account": account, "since": encode_time(self._now() - STALE)}
+        ids = self._session.read(partial(_find_stale, here=here))
+        return list(self._pages_of(ids, "submitted"))
+
+    def denied(self, origin: str, task_id: int, *, account: str = "") -> None:
+        """Write down that the API does not know a paid task: it holds no place in flight any more.
+
+        Raises:
+            JournalFailed: It could not be written.
+        """
+        here = {"origin": origin_of(origin), "account": account, "task_id": str(task_id)}
+        self._session.write(
+            lambda db: db.execute(
+                "UPDATE entries SET denied = true WHERE task_id = :task_id AND origin = :origin "
+                "AND account = :account AND state = 'submitted'",
+                here,
+            )
+        )
+
+    def follow(self, origin: str, *, account: str = "") -> Sequence[Entry]:
+        """Take over the `submitted` tasks that nobody follows: their follower is dead, has let go, or never was.
+
+        From now on the tasks of this account are for those who ask for them so, and deliver their ends; `take_over`
+        leaves them alone.
+
+        Raises:
+            JournalFailed: It cannot be written.
+        """
+        self._session.write(partial(_note_followed, origin=origin_of(origin), account=account))
+        return super().follow(origin, account=account)
+
+    def take_over(self, origin: str, *, account: str = "") -> Sequence[Entry]:
+        """Take over the tasks that nobody follows, so that they hold no place in flight for longer than they run.
+
+        Every client does this. Nothing is taken over where somebody uses `follow`, and delivers what has ended.
+
+        Raises:
+            JournalFailed: It cannot be written.
+        """
+        here = (origin_of(origin), account)
+        if self._session.read(partial(_is_followed, here=here)):
+            return []
+        return super().follow(origin, account=account)
+
+    def recount(self) -> int:
+        """Make all totals anew from the rows: of tasks in flight, credits and batches. Others wait meanwhile.
+
+        Triggers keep the totals, so they are right unless somebody has changed the tables in another way.
+
+        Returns:
+            How many of them were wrong.
+
+        Raises:
+            JournalFailed: It cannot be done.
+        """
+        return self._session.write(_recount)
 
     def _is_alive(self, owner: str, attempt: str | None = None) -> bool:
         return self._session.is_alive(owner, attempt)
@@ -331,10 +394,58 @@ def _set_paused(db: Portable, value: str) -> None:
     )
 
 
-def _count_batch(db: Portable, batch: str, origin: str, account: str) -> dict[str, tuple[int, int]]:
+def _count_flying(db: Portable, here: dict[str, str]) -> int:
+    """Count the tasks in flight, from totals of ten minutes each; only those of the oldest one are looked at singly."""
+    (later, oldest) = db.execute(
+        "SELECT coalesce(sum(in_flight) FILTER (WHERE period > substr(:since, 1, 15)), 0), "
+        "coalesce(sum(in_flight) FILTER (WHERE period = substr(:since, 1, 15)), 0) FROM spending "
+        "WHERE origin = :origin AND account = :account AND period >= substr(:since, 1, 15)",
+        here,
+    ).fetchone() or (0, 0)
+    if oldest:
+        (oldest,) = db.execute(
+            "SELECT count(*) FROM entries WHERE origin = :origin AND account = :account AND state = 'submitted' "
+            "AND NOT denied AND created_at > :since AND substr(created_at, 1, 15) = substr(:since, 1, 15)",
+            here,
+        ).fetchone() or (0,)
+    return int(later) + int(oldest)
+
+
+def _count_batches(db: Portable, batch: str | None, origin: str, account: str) -> dict[str, dict[str, tuple[int, int]]]:
     rows = db.execute(
-        "SELECT state, jobs, credits FROM progress "
-        "WHERE origin = :origin AND account = :account AND batch = :batch AND jobs > 0",
+        "SELECT batch, state, jobs, credits FROM progress WHERE origin = :origin AND account = :account "
+        "AND batch = coalesce(:batch, batch) AND jobs > 0 ORDER BY batch, state",
         {"origin": origin, "account": account, "batch": batch},
     ).fetchall()
-    return {state: (int(jobs), int(credits_)) for state, jobs, credits_ in rows}
+    found: dict[str, dict[str, tuple[int, int]]] = {}
+    for name, state, jobs, credits_ in rows:
+        found.setdefault(name, {})[state] = (int(jobs), int(credits_))
+    return found
+
+
+def _find_stale(db: Portable, here: Mapping[str, str]) -> list[int]:
+    rows = db.execute(
+        "SELECT id FROM entries WHERE origin = :origin AND account = :account AND state = 'submitted' "
+        "AND (denied OR created_at <= :since) ORDER BY id",
+        dict(here),
+    ).fetchall()
+    return [id_ for (id_,) in rows]
+
+
+def _note_followed(db: Portable, origin: str, account: str) -> None:
+    db.execute(
+        "INSERT INTO gates (origin, account, followed) VALUES (?, ?, true) ON CONFLICT (origin, account) "
+        "DO UPDATE SET followed = true WHERE NOT gates.followed",
+        (origin, account),
+    )
+
+
+def _is_followed(db: Portable, here: tuple[str, str]) -> bool:
+    row = db.execute("SELECT followed FROM gates WHERE origin = ? AND account = ?", here).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _recount(db: Portable) -> int:
+    db.execute("SET LOCAL statement_timeout = 0")
+    (wrong,) = db.execute("SELECT recount()").fetchone() or (0,)
+    return int(wrong)
