@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import anyio
@@ -197,7 +198,7 @@ def test_totals_never_drift(opened: Opened, postgres_dsn: str, seed: int) -> Non
             elif intent is not None and step == 5:
                 host.submitted(intent, number)
             elif intent is not None and step == 6:
-                dice.choice([host.withdraw, host.unknown, lambda it, host=host: host.refused(it, "no")])(intent)
+                dice.choice([host.withdraw, host.unknown, partial(host.refused, reason="no")])(intent)
             else:
                 host.settle(API, dice.randrange(number + 1), dice.choice([MADE, FAILED, CANCELLED, None]))
                 host.denied(API, dice.randrange(number + 1))
