@@ -79,8 +79,8 @@ class AsyncClient:
         budget: A limit in credits, shared with other clients if you like.
         prices: Another price table. What has no price can be submitted all the same, unless there is a budget.
         follow: Wait for every task that is submitted, also when nobody awaits it, and take over the tasks in the
-            journal whose follower has died, so that any number of processes look once. Needs *journal*. By default
-            only with a journal that limits what is in flight, where a task that nobody follows is in everybody's way.
+            journal whose follower has died, so that any number of processes look once. Needs *journal*. With one
+            that limits what is in flight it is done anyway, for a task that nobody follows is in everybody's way.
         on_end: Called with the `Entry` of each followed task when it has ended, sync or async: the place to deliver it.
             The end is written down behind it, so a crash or an exception calls it again: at least once a task.
         observer: Hears what this client does; may serve other clients too.
@@ -116,7 +116,7 @@ class AsyncClient:
         account: str | None = None,
         budget: Budget | None = None,
         prices: Prices | None = None,
-        follow: bool | None = None,
+        follow: bool = False,
         on_end: OnEnd | None = None,
         observer: Observer | None = None,
         uploads: Uploads | None = None,

@@ -145,7 +145,7 @@ _DENIED = _End(None, None)
 
 
 def follower_of(
-    books: Books, poller: Poller, background: Background, *, follow: bool | None, on_end: OnEnd | None
+    books: Books, poller: Poller, background: Background, *, follow: bool, on_end: OnEnd | None
 ) -> Follower | None:
     """Return who follows, if somebody is asked to, or if the journal limits what is in flight.
 
@@ -155,9 +155,7 @@ def follower_of(
     if not follow:
         if on_end is not None:
             raise ValueError("on_end is called for followed tasks: pass follow=True as well")
-        if follow is None and books.counts_places:
-            return Follower(books, poller, background, None, asked=False)
-        return None
+        return Follower(books, poller, background, None, asked=False) if books.counts_places else None
     if books.journal is None:
         raise ValueError("follow=True needs a journal, which knows what is to be followed: journal=Journal(path)")
     return Follower(books, poller, background, on_end)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fakes import BASE_URL, ID, ROOM, Service, answer, client_of, look
 
-from ideal_async import AsyncClient, Entry, Journal, Retry
+from ideal_async import AsyncClient, Entry, Intent, Journal, Retry
 from ideal_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -258,14 +258,16 @@ def counting(tmp_path: Path) -> Iterator[Counting]:
 
 
 async def test_where_places_are_counted_nothing_is_left_alone(counting: Counting) -> None:
-    """Neither what was submitted here and nobody awaits, nor what a dead process has left; unless told to."""
+    """Neither what was submitted here and nobody awaits, nor what a dead process has left."""
     service = Service(submit=answer(ID), look=lambda request: look("Success", int(request.url.params["taskId"])))
-    for follow, state in ((False, "submitted"), (None, "succeeded")):
-        async with client_of(service, journal=counting, follow=follow, _leave_loop=inline) as client:
-            await client.submit(ROOM, key="a")
-            await anyio.sleep(100)
-        assert states(counting) == {"a": state}
-        counting.unfollow(BASE_URL)  # as its death would
+    intent = counting.intend(BASE_URL, "left", ROOM, 20)
+    assert isinstance(intent, Intent)
+    counting.submitted(intent, ID + 1)
+    counting.unfollow(BASE_URL)  # as its death would
+    async with client_of(service, journal=counting, _leave_loop=inline) as client:
+        await client.submit(ROOM, key="a")
+        await anyio.sleep(100)
+    assert states(counting) == {"left": "succeeded", "a": "succeeded"}
 
 
 @pytest.mark.parametrize("task_id", [ID, ID + 1])

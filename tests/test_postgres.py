@@ -198,7 +198,8 @@ def test_totals_never_drift(opened: Opened, postgres_dsn: str, seed: int) -> Non
             elif intent is not None and step == 5:
                 host.submitted(intent, number)
             elif intent is not None and step == 6:
-                dice.choice([host.withdraw, host.unknown, partial(host.refused, reason="no")])(intent)
+                ends: list[Callable[[Intent], None]] = [host.withdraw, host.unknown, partial(host.refused, reason="no")]
+                dice.choice(ends)(intent)
             else:
                 host.settle(API, dice.randrange(number + 1), dice.choice([MADE, FAILED, CANCELLED, None]))
                 host.denied(API, dice.randrange(number + 1))

@@ -48,7 +48,6 @@ class Connection:
         budget: Budget | None = None,
         http_client: httpx.AsyncClient | None = None,
         uploads: "Bucket | None" = None,
-        follow: bool | None = None,
     ) -> AsyncClient:
         """Make a client; only opening it needs an event loop.
 
@@ -67,7 +66,6 @@ class Connection:
                 budget=budget,
                 http_client=http_client,
                 uploads=uploads,
-                follow=follow,
             )
         except ValueError as error:
             raise Refused(str(error)) from None

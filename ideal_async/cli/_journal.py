@@ -218,7 +218,7 @@ def adopt(
         if unseen:
             journal.adopt(key, task_id, origin=connection.origin, account=account, force=force)
         else:
-            client = connection.client(journal=journal, account=account, follow=False)
+            client = connection.client(journal=journal, account=account)
 
             async def look_and_adopt() -> None:
                 async with client:
