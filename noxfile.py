@@ -54,7 +54,7 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", *session.posargs)
         return
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *PARALLEL, env={**COMPILED, "PYTHONDEVMODE": "1"})
+    session.run("coverage", "run", "-m", "pytest", *PARALLEL, env=COMPILED)
     session.run("coverage", "combine", "--quiet")
     # Without the servers that a laptop may lack some lines cannot run: that every line has run is for CI to say.
     session.run("coverage", "report", *([] if "CI" in os.environ else ["--fail-under=0"]))
@@ -113,7 +113,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(python=[*nox.project.python_versions(PROJECT), "3.14"])  # the last has no classifier until it has run
 def versions(session: nox.Session) -> None:
-    """Run all that is not slow on every Python the package claims to work with."""
+    """Run all that is not slow on every Python the package claims to work with, in its development mode."""
     session.install("-e", EXTRAS, *group("tests"))
     session.run("pytest", "-q", "-m", "not slow", *PARALLEL, *session.posargs, env={"PYTHONDEVMODE": "1"})
 

@@ -9,8 +9,8 @@ import hypothesis
 import pytest
 from trio.testing import MockClock
 
-# The suite runs in Python's development mode (nox -s tests); programs that it starts are looked at as users see them,
-# without asyncio's word on every step that took a busy machine a tenth of a second.
+# On the other Pythons the suite runs in development mode (nox -s versions), which doubles the cost of asyncio; programs
+# that it starts are looked at as users see them, without asyncio's word on every step that took a tenth of a second.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("PYTHONDEVMODE", None)
 
@@ -51,7 +51,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
-    "asyncio": ("asyncio", {"loop_factory": VirtualLoop, "debug": True}),
+    "asyncio": ("asyncio", {"loop_factory": VirtualLoop}),
     "asyncio-real": ("asyncio", {}),
     "trio-real": ("trio", {}),
 }
