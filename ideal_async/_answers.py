@@ -27,7 +27,7 @@ from ._errors import (
     Unauthorized,
     UnexpectedAnswer,
 )
-from ._identity import redact_text
+from ._excerpt import LONGEST_EXCERPT, LOOKED_AT, excerpt, readable
 from ._models import Task
 from ._retry import TOO_MANY_REQUESTS, Failure, Sent
 from ._wire import LARGEST_ANSWER, is_absolute, is_id, read_id, read_task, read_task_id
@@ -55,9 +55,6 @@ _UNAUTHORIZED = 401
 
 #: Characters. Whole sentences fit; a page of HTML in a log does not.
 LONGEST_MESSAGE = 500
-LONGEST_EXCERPT = 200
-#: Characters of a body that an excerpt is taken from.
-_LOOKED_AT = 4000
 #: Seconds for which a task that succeeded may go without the URL of its video.
 LATE_RESULT = 60.0
 #: Digits in a row that may be a task's id in free text: the page's have 19, and a time in milliseconds has 13.
@@ -160,12 +157,6 @@ class Envelope:
         self.fields = fields
 
 
-def readable(text: str, length: int) -> str:
-    """Cut foreign words to *length* characters that any file and terminal can take."""
-    cut = text if len(text) <= length else text[: length - 1] + "…"
-    return cut.encode(errors="replace").decode()
-
-
 def _open_envelope(answer: Answer) -> Envelope | None:
     for text in _texts(answer.content, answer.content_type):
         try:
@@ -221,13 +212,12 @@ def foreign_error(answer: Answer) -> IdealError:
 
 def excerpt_of(answer: Answer) -> str:
     """Return the beginning of a body, or where a redirect leads, fit to be shown."""
-    text = next(_texts(answer.content[:_LOOKED_AT], answer.content_type), "")
+    text = next(_texts(answer.content[:LOOKED_AT], answer.content_type), "")
     if answer.location is not None:
         text = f"Location: {answer.location} {text}"
     if len(answer.content) > LARGEST_ANSWER:
         text = f"(more than {LARGEST_ANSWER} bytes) {text}"
-    words = (answer.problem or text)[:_LOOKED_AT].split()
-    return readable(redact_text(" ".join(words)), LONGEST_EXCERPT)
+    return excerpt(answer.problem or text)
 
 
 def read_submit(answer: Answer) -> int | Failure:
@@ -259,7 +249,11 @@ def read_submit(answer: Answer) -> int | Failure:
 
 
 def _doubt(problem: str, answer: Answer) -> Failure:
-    return Failure(Sent.MAYBE, UnexpectedAnswer([problem], http_status=answer.http_status))
+    return Failure(Sent.MAYBE, _unexpected(problem, answer))
+
+
+def _unexpected(problem: str, answer: Answer) -> UnexpectedAnswer:
+    return UnexpectedAnswer([problem], http_status=answer.http_status, excerpt=excerpt_of(answer))
 
 
 def _is_nothing(data: object) -> bool:
@@ -329,11 +323,12 @@ def _read_task(data: Any, answer: Answer, task_id: int) -> Task | Failure:
     try:
         task = read_task(data, task_id=task_id, http_status=answer.http_status)
     except UnexpectedAnswer as error:
+        error.excerpt = excerpt_of(answer)
         return Failure(Sent.ANSWERED, error.about(task_id))
     if task.output is not None and is_absolute(task.output.result_url):
         return task
     if not task.succeeded:
         return attrs.evolve(task, output=None)
     problem = "required field missing" if task.output is None else "no absolute http(s) URL"
-    late = UnexpectedAnswer([f"{problem} @ $.data.output.resultUrl"], http_status=answer.http_status, task_id=task_id)
-    return Failure(Sent.ANSWERED, late, passes=True, limit=LATE_RESULT)
+    late = _unexpected(f"{problem} @ $.data.output.resultUrl", answer)
+    return Failure(Sent.ANSWERED, late.about(task_id), passes=True, limit=LATE_RESULT)

@@ -12,7 +12,8 @@ import httpx
 
 from ._answers import read_retry_after
 from ._credentials import words_of
-from ._media import HEAD, Media, excerpt, is_media, is_page, one_line
+from ._excerpt import excerpt
+from ._media import HEAD, Media, describe, is_media, is_page
 from ._part import Part, write
 from ._ranges import OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE, UNBOUND, Held, Start, ask, begin
 from ._transports import Unpacker
@@ -132,7 +133,7 @@ class Attempt:
             seen: Any = getattr(error, "response", None)  # by a response hook of the user's, which raised
             if getattr(seen, "status_code", OK) >= BAD_REQUEST:
                 return _told(seen.status_code, seen.headers, b"")
-            words = ": ".join(filter(None, (type(error).__name__, one_line(words_of(error)))))
+            words = ": ".join(filter(None, (type(error).__name__, excerpt(words_of(error)))))
             return Trouble(f"the download broke off ({words})")
         finally:
             if file is not None and not file.closed:
@@ -239,4 +240,4 @@ def _told(status: int, headers: Mapping[str, str], body: bytes) -> Trouble:
 
 def _words(status: int, headers: Mapping[str, str], body: bytes) -> str:
     label = headers.get("content-type", "").partition(";")[0]
-    return ", ".join(filter(None, (f"HTTP {status}", label[:60], excerpt(body))))
+    return ", ".join(filter(None, (f"HTTP {status}", label[:60], describe(body))))

@@ -12,8 +12,9 @@ import httpx
 
 from ._attempt import NOT_THERE_YET, SLOWEST, Attempt, DiskFailed, LeaveLoop, Trouble, on_disk
 from ._errors import DownloadFailed, IdealError
+from ._excerpt import excerpt
 from ._identity import redact_url
-from ._media import Media, one_line
+from ._media import Media
 from ._part import Part
 from ._ranges import Held
 from ._retry import Retry
@@ -180,7 +181,7 @@ class Downloads:
     async def _attempt(self, url: str, this: _Download, held: Held) -> Trouble | None:
         """Go on from what is held; `None`: it is done."""
         if not _is_fetchable(url):
-            shown = one_line(redact_url(url))
+            shown = excerpt(redact_url(url))
             what = f"{shown!r} is no URL that begins with https://: the service gave it, report it there"
             return Trouble(what, other=True, final=True)
         slow = Trouble(f"the download is slower than {SLOWEST} bytes a second", final=True)

@@ -76,7 +76,7 @@ class NotTheApi(ConnectionFailed):
     Attributes:
         http_status: Of the answer.
         answered_by: Who says to have answered (the header `Server`, or `Via`); `None` if nobody does.
-        excerpt: The beginning of what was said, without query strings.
+        excerpt: The beginning of what was said, without what may be secret.
     """
 
     def __init__(self, *, http_status: int, answered_by: str | None, excerpt: str, task_id: int | None = None) -> None:
@@ -151,12 +151,14 @@ class UnexpectedAnswer(IdealError):
     Attributes:
         problems: What is wrong and where, such as `"required field missing @ $.data.status"`.
         http_status: Of the answer.
+        excerpt: The beginning of the answer, without what may be secret.
     """
 
-    def __init__(self, problems: list[str], *, http_status: int, task_id: int | None = None) -> None:
+    def __init__(self, problems: list[str], *, http_status: int, excerpt: str = "", task_id: int | None = None) -> None:
         super().__init__(f"unexpected answer (HTTP {http_status}): {'; '.join(problems)}", task_id=task_id)
         self.problems = problems
         self.http_status = http_status
+        self.excerpt = excerpt
 
 
 class SubmissionUnknown(IdealError):

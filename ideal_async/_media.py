@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Literal
 
-from ._identity import redact_text
+from ._excerpt import excerpt
 
 #: What a task has: `output.resultUrl`, `output.cover`.
 Media = Literal["video", "cover"]
@@ -27,9 +27,8 @@ _MAGIC = (
 )
 #: Content types of what portals, logins and storage services say in place of a file.
 _PAGE = re.compile(r"\s*(text/|application/(json|xml|[\w.+-]+\+(json|xml)|javascript)\b)", re.IGNORECASE)
+#: Characters.
 _EXCERPT = 120
-#: Signatures and tokens are long words; a page that refuses one may quote it.
-_LONG_WORD = re.compile(r"[\w+/=%.~-]{24,}")
 
 
 def is_media(media: Media, head: bytes) -> bool:
@@ -92,26 +91,15 @@ def is_page(content_type: str) -> bool:
     return _PAGE.match(content_type) is not None
 
 
-def excerpt(body: bytes) -> str:
+def describe(body: bytes) -> str:
     r"""Show how a body begins, on one line and without what may be secret.
 
     Example:
-        >>> excerpt(b"<html>\n  Sign in, token=0123456789abcdef0123456789abcdef")
+        >>> describe(b"<html>\n  Sign in, token=0123456789abcdef0123456789abcdef")
         "'<html> Sign in, …'"
     """
     if not body:
         return "an empty body"
     if b"\0" in body:
         return f"bytes {body[:HEAD].hex(' ')}"
-    return repr(one_line(body[: 8 * _EXCERPT].decode("utf-8", "replace")))
-
-
-def one_line(words: str) -> str:
-    r"""Show what somebody else says, shortly and without what may be secret.
-
-    Example:
-        >>> one_line("refused\n  at https://cdn.example/room.jpg?Signature=abc")
-        'refused at https://cdn.example/room.jpg'
-    """
-    text = _LONG_WORD.sub("…", redact_text(" ".join(words[: 8 * _EXCERPT].split())))
-    return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"
+    return repr(excerpt(body.decode("utf-8", "replace"), _EXCERPT))

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 import anyio
 import httpx
 
-from ._answers import LONGEST_MESSAGE, Answer, read_look, read_retry_after, read_submit, readable
+from ._answers import LONGEST_MESSAGE, Answer, read_look, read_retry_after, read_submit
 from ._credentials import ApiKey, keep_headers_out_of_logs, words_of
 from ._errors import ApiError, ConnectionFailed, IdealError, NotTheApi, TaskFailed
+from ._excerpt import readable
 from ._models import Task
 from ._observer import Observer
 from ._retry import Failure, Retry, Sent, asks_to_slow_down

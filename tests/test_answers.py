@@ -1,6 +1,7 @@
 """What was said in answer to a request, and by whom."""
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from ideal_async import (
     Task,
     TaskFailed,
     Unauthorized,
+    UnexpectedAnswer,
 )
 from ideal_async._answers import Answer, read_look, read_retry_after, read_submit
 from ideal_async._retry import Failure, Sent
@@ -152,8 +154,15 @@ def test_what_is_no_envelope_is_not_the_api(content: bytes, http_status: int) ->
         (b"", {"location": "https://portal.example/?token=1"}, "Location: https://portal.example/"),
         (b"see https://me:secret@a.example/x?sig=1 .", {}, "see https://a.example/x ."),
         ("请登录".encode("gbk"), {"content_type": "text/html; charset=GBK"}, "请登录"),
-        (b"x" * 5000, {}, "x" * 199 + "…"),
-        (b"y" * (LARGEST_ANSWER + 1), {}, f"(more than {LARGEST_ANSWER} bytes) " + "y" * 173 + "…"),
+        (b"abc " * 2000, {}, "abc " * 49 + "abc…"),
+        (b"y " * LARGEST_ANSWER, {}, f"(more than {LARGEST_ANSWER} bytes) " + "y " * 86 + "y…"),
+        (b"your key 0123456789abcdef0123456789abcdef is unknown", {}, "your key … is unknown"),
+        (
+            b"",
+            {"location": f"https://sso.a-company.example/login/{'t' * 40}/x"},
+            "Location: https://sso.a-company.example/login/…/x",
+        ),
+        (b"\x1b[31mno\x07", {}, "�[31mno�"),
         (b"", {"problem": "the body is packed as 'br'"}, "the body is packed as 'br'"),
     ],
 )
@@ -163,6 +172,33 @@ def test_an_excerpt_shows_who_spoke_and_no_secret(content: bytes, more: Any, exc
         assert isinstance(error, NotTheApi)
         assert error.excerpt == excerpt
         assert error.excerpt in str(error)
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ("soon", "object expected @ $.data"),
+        ({"title": "a page"}, "id, status and output missing @ $.data"),
+        ({"id": 8, "status": "Processing"}, "another task's id @ $.data.id"),
+        (
+            {"id": 7, "status": "Success", "output": {"resultUrl": "v.mp4"}},
+            "no absolute http(s) URL @ $.data.output.resultUrl",
+        ),
+    ],
+)
+def test_what_breaks_the_contract_is_named_and_shown(data: Any, problem: str) -> None:
+    """Problems by their place, and the beginning of the answer without what may be secret, also of one not read."""
+    more = {"data": data, "url": "https://me:secret@a.example/x?sig=secret", "token": "0123456789abcdef" * 2}
+    look = read_look(Answer(200, json.dumps({"code": 0, "message": "success", **more}).encode()), 7)
+    assert isinstance(look, Failure)
+    assert isinstance(look.error, UnexpectedAnswer)
+    assert (look.error.problems, look.error.task_id) == ([problem], 7)
+    assert look.error.excerpt.startswith('{"code": 0, "message": "success", "data": ')
+    assert not {"secret", "0123456789abcdef"} & set(re.findall(r"\w+", look.error.excerpt))
+    submit = read_submit(Answer(200, json.dumps({"code": 0, **more}).encode()))
+    assert isinstance(submit, Failure)
+    assert isinstance(submit.error, UnexpectedAnswer)
+    assert submit.error.excerpt.startswith('{"code": 0, "data": ')
 
 
 def test_an_envelope_needs_no_more_than_its_code() -> None:

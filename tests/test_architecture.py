@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "ideal_async"
 #: Each room may import only from the floors below its own. The sandbox is a house of its own.
 FLOORS: list[set[str]] = [
     {"_identity"},
+    {"_excerpt"},
     {"_models", "_ranges", "_media", "_names", "_schedule"},
     {"_errors", "_forecast"},
     {"_wire", "_retry", "_pricing", "_observer", "_waiter", "_progress", "_credentials", "_part"},
@@ -53,6 +54,7 @@ WINGS: dict[str, list[set[str]]] = {
 #: The deciders: no network, no disk, no clock, no dice, no await.
 PURE = {
     *(
+        "_excerpt",
         "_identity",
         "_models",
         "_ranges",

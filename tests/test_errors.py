@@ -50,7 +50,7 @@ EXAMPLES: list[IdealError] = [
             (RateLimited, 429),
         ]
     ),
-    UnexpectedAnswer(["required field missing @ $.data.status"], http_status=200, task_id=7),
+    UnexpectedAnswer(["required field missing @ $.data.status"], http_status=200, excerpt='{"code":', task_id=7),
     SubmissionUnknown("maybe paid", key="order-42", fingerprint="0123456789abcdef", sent_at=NOON),
     TaskFailed("the service says Failed", task=TASK, task_id=7),
     WaitTimeout(600.0, task_id=7, task=Task(7, "Processing", 30)),

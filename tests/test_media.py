@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ideal_async import is_result
-from ideal_async._media import excerpt, is_media, is_page, is_whole
+from ideal_async._media import describe, is_media, is_page, is_whole
 
 MP4 = b"\0\0\0\x20ftypisom"
 
@@ -97,12 +97,12 @@ def test_some_content_types_are_of_pages(content_type: str, page: bool) -> None:
 
 def test_an_excerpt_shows_one_short_line_without_secrets() -> None:
     """Not what looks like a signature, nor the query of a URL, nor control characters."""
-    assert excerpt(b"") == "an empty body"
-    assert excerpt(b"a\n\tb \x1b[31m \xff") == "'a b \\x1b[31m �'"
-    assert excerpt(b"a\0b") == "bytes 61 00 62"
-    assert "Z" * 24 not in excerpt(b"key: " + b"Z" * 24)
-    assert "secret" not in excerpt(b"at https://a.b/c?token=secret")
-    assert len(excerpt(b"word " * 1000)) < 150
+    assert describe(b"") == "an empty body"
+    assert describe(b"a\n\tb \x1b[31m \xff") == "'a b �[31m �'"
+    assert describe(b"a\0b") == "bytes 61 00 62"
+    assert "Z" * 24 not in describe(b"key: " + b"Z" * 24)
+    assert "secret" not in describe(b"at https://a.b/c?token=secret")
+    assert len(describe(b"word " * 1000)) < 150
 
 
 def test_a_file_is_looked_into(tmp_path: Path) -> None:
