@@ -2,8 +2,10 @@
 
 import json
 import logging
+import math
 import random
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -36,6 +38,8 @@ SUBMIT_TIMEOUT = (10.0, 60.0, 10.0, 10.0)
 #: Seconds for a whole call, however slowly its answer drips in.
 LOOK_LIMIT = 45.0
 SUBMIT_LIMIT = 90.0
+#: Seconds for which a confirmation of a send counts: a process may be frozen behind it, or connect slowly.
+CONFIRMED_FOR = 5.0
 #: Seconds for which a wait rides out what somebody in between says, as long as the API itself was never heard: by then
 #: it is no outage, but a wrong base URL.
 STRANGERS_ONLY = 60.0
@@ -46,6 +50,35 @@ _POOL_FULL = (
     ": the pool of your http_client gave no connection. It is full, or has lost slots, as httpcore does when TLS fails "
     "behind a proxy: make a new one with room for max_requests_at_once and ten downloads"
 )
+
+
+class Confirmed:
+    """The journal's word that a request may leave, as long as it is fresh by the clocks of this process."""
+
+    def __init__(self, confirm: Callable[[], Awaitable[None]]) -> None:
+        self._confirm = confirm
+        self._asked = (-math.inf, -math.inf)
+
+    async def renew(self) -> None:
+        """Ask, until an answer is fresh when it comes; what must not go any more raises, or is cancelled."""
+        while True:
+            self._asked = _clocks()
+            await self._confirm()
+            if self._is_fresh():
+                return
+
+    async def keep(self) -> None:
+        """Ask once more if the last answer is too old."""
+        if not self._is_fresh():
+            await self.renew()
+
+    def _is_fresh(self) -> bool:
+        return max(now - then for now, then in zip(_clocks(), self._asked, strict=True)) <= CONFIRMED_FOR
+
+
+def _clocks() -> tuple[float, float]:
+    """The event loop's clock, and the wall's: the first stands still while a computer sleeps."""
+    return anyio.current_time(), time.time()
 
 
 class Session:
@@ -195,15 +228,16 @@ class Session:
             request = self._build(sender, method, url, timeout=timeout, **more)
             if isinstance(request, Failure):
                 return request
-            if confirm is not None:
-                await confirm()
+            confirmed = None if confirm is None else Confirmed(confirm)
+            if confirmed is not None:
+                await confirmed.renew()
                 while self._brake_until > anyio.current_time():
                     await self._heed_brake()
-                    await confirm()
+                    await confirmed.renew()
             if on_wire is not None:
                 await anyio.lowlevel.checkpoint_if_cancelled()  # the last moment to withdraw
                 on_wire(True)
-            trace = Trace(request.extensions.get("trace"))
+            trace = Trace(request.extensions.get("trace"), None if confirmed is None else confirmed.keep)
             if on_wire is not None:
                 request.extensions["trace"] = trace
             try:
@@ -213,6 +247,9 @@ class Session:
                     return await self._exchange(sender, request)
                 raise TimeoutError(f"no answer within {limit:g} seconds")  # noqa: TRY301 - as a transport would
             except Exception as error:  # noqa: BLE001 - transports raise what they like; all of it means: no answer
+                if trace.refused is not None and on_wire is not None:
+                    on_wire(False)
+                    raise trace.refused from None
                 return self._after_error(error, sender, request, trace)
         finally:
             self._slots.release()

@@ -119,6 +119,27 @@ async def test_a_trace_passes_on_what_it_hears() -> None:
     assert trace.started
 
 
+@pytest.mark.anyio
+async def test_a_start_may_be_refused_once() -> None:
+    """Whoever goes on after that may have sent it."""
+    asked: list[int] = []
+
+    async def refuse() -> None:
+        asked.append(1)
+        raise LookupError("not any more")
+
+    trace = Trace(before=refuse)
+    await trace(*TUNNEL)
+    with pytest.raises(LookupError):
+        await trace(*HEADERS)
+    assert isinstance(trace.refused, LookupError)
+    assert not trace.started
+    await trace(*HEADERS)
+    assert trace.refused is None
+    assert trace.started
+    assert len(asked) == 1
+
+
 def imitate(cls: str, module: str, base: type[BaseException] = Exception) -> BaseException:
     error: BaseException = type(cls, (base,), {"__module__": module})("broken")
     return error

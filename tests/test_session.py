@@ -1,9 +1,12 @@
 """One call, one answer: what is sent, what is known when nothing usable comes back, and who slows down."""
 
+import json
 import logging
 import socket
+import time
 import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -1058,3 +1061,65 @@ async def test_a_brake_that_comes_on_while_a_send_is_confirmed_counts_and_is_con
     assert len(confirmed) == 2
     assert service.times[-1] - begun >= 60
     assert confirmed[-1] == service.times[-1]
+
+
+@pytest.mark.anyio
+async def test_a_confirmation_that_came_late_is_made_again() -> None:
+    """A process may be frozen between the journal's answer and the request."""
+    service, confirmed = Service(submit=answer(ID)), list[float]()
+
+    async def confirm() -> None:
+        confirmed.append(anyio.current_time())
+        if len(confirmed) == 1:
+            await anyio.sleep(5.1)
+
+    assert await session_of(service).submit(write_body, confirm=confirm, on_wire=ignore) == ID
+    assert confirmed == [service.times[0] - 5.1, service.times[0]]
+
+
+@pytest.mark.anyio
+async def test_a_computer_that_slept_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its event loop's clock stood still meanwhile."""
+    service, confirmed = Service(submit=answer(ID)), list[int]()
+
+    async def confirm() -> None:
+        confirmed.append(len(confirmed))
+        monkeypatch.setattr(time, "time", lambda: 1e10)
+
+    assert await session_of(service).submit(write_body, confirm=confirm, on_wire=ignore) == ID
+    assert confirmed == [0, 1]
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("real_time")
+@pytest.mark.parametrize("taken_back", [False, True])
+async def test_what_is_taken_back_while_it_connects_does_not_leave(
+    monkeypatch: pytest.MonkeyPatch, *, taken_back: bool
+) -> None:
+    """It is asked again on the connection, should that have taken longer than a confirmation counts."""
+    now, received, steps = [0.0], list[bytes](), list[str]()
+    monkeypatch.setattr("ideal_async._session._clocks", lambda: (now[0], 0.0))
+
+    async def serve(stream: anyio.abc.SocketStream) -> None:
+        with suppress(anyio.EndOfStream):
+            received.append(await read_request(stream))
+            await stream.send(http(json.dumps(envelope(ID)).encode()))
+
+    async def confirm() -> None:
+        steps.append("confirm")
+        if taken_back and steps.count("confirm") == 2:
+            raise LookupError("taken back")
+
+    def on_wire(sent: bool) -> None:
+        steps.append(f"wire {sent}")
+        now[0] += 5.1  # for so long it connects
+
+    async with loopback(serve) as url, httpx.AsyncClient() as client:
+        submitted = session_of(client, base_url=url).submit(write_body, confirm=confirm, on_wire=on_wire)
+        if taken_back:
+            with pytest.raises(LookupError):
+                await submitted
+        else:
+            assert await submitted == ID
+    assert steps == ["confirm", "wire True", "confirm", *["wire False"] * taken_back]
+    assert len(received) == (not taken_back)

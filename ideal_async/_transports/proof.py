@@ -18,24 +18,45 @@ class Trace:
         seen: There were events, so that a request which was sent would have been seen.
         started: The request's own headers were begun to be written, in some try; a CONNECT to a proxy is not its own.
         http_status: Of the answer to it, if one was heard.
+        refused: What *before* raised, so that it was not started.
+
+    Args:
+        following: Hears the events too.
+        before: Called when the connection is there, and the request's own headers would leave; may raise.
     """
 
-    __slots__ = ("_next", "http_status", "seen", "started")
+    __slots__ = ("_before", "_next", "http_status", "refused", "seen", "started")
 
-    def __init__(self, following: Callable[[str, Any], Awaitable[None]] | None = None) -> None:
+    def __init__(
+        self,
+        following: Callable[[str, Any], Awaitable[None]] | None = None,
+        before: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self.seen = self.started = False
         self.http_status: int | None = None
+        self.refused: Exception | None = None
         self._next = following
+        self._before = before
 
     async def __call__(self, event: str, info: Any) -> None:
         """Hear of an event."""
         self.seen = True
-        if ".send_request" in event and event.endswith(".started"):
-            self.started |= getattr(info.get("request"), "method", None) != b"CONNECT"
+        is_start = ".send_request" in event and event.endswith(".started")
+        if is_start and getattr(info.get("request"), "method", None) != b"CONNECT":
+            await self._start()
         if self.started and event.endswith(".receive_response_headers.complete"):
             self.http_status = next((item for item in info["return_value"] if isinstance(item, int)), None)
         if self._next is not None:
             await self._next(event, info)
+
+    async def _start(self) -> None:
+        if self._before is not None and not self.started and self.refused is None:
+            try:
+                await self._before()
+            except Exception as error:
+                self.refused = error
+                raise
+        self.started, self.refused = True, None  # also after a no that a transport did not care about
 
 
 def sent_nothing(transport: object, error: BaseException, trace: Trace) -> bool:
