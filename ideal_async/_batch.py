@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, 
 from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from functools import partial
 from inspect import isasyncgen
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -17,7 +16,7 @@ import attrs
 from ._arguments import deadline_of
 from ._callbacks import OnSubmit, Submission, run_callback
 from ._client import AsyncClient, background_of, deliveries_of, last_look_at
-from ._delivery import Folder
+from ._delivery import Folder, folder_of
 from ._errors import (
     BudgetExceeded,
     ConnectionFailed,
@@ -387,30 +386,38 @@ def batch(
         ...         async for outcome in outcomes:
         ...             print(outcome.key, outcome.file or outcome.error)
     """
-    deadline = deadline_of(timeout)
-    jobs = _to_generate(client, requests)
-    folder = Path(save) if isinstance(save, str | os.PathLike) else save
     return Outcomes(
         client,
-        jobs,
+        _to_generate(client, requests),
         max_in_flight=max_in_flight,
-        deadline=deadline,
+        deadline=deadline_of(timeout),
         on_submit=on_submit,
-        save=folder,
+        save=None if save is None else folder_of(save),
         on_progress=on_progress,
         size=len(requests) if isinstance(requests, Sized) else None,
     )
 
 
-def resume(client: AsyncClient, *, max_in_flight: int = 50) -> AbstractAsyncContextManager[Outcomes]:
+def resume(
+    client: AsyncClient,
+    *,
+    max_in_flight: int = 50,
+    timeout: float | None = None,
+    save: "str | os.PathLike[str] | Folder | None" = None,
+    on_progress: "OnBatchProgress | None" = None,
+) -> AbstractAsyncContextManager[Outcomes]:
     """Go on with what the client's journal has not seen the end of; nothing is sent but looks.
 
     First come the submissions in doubt, each as an outcome with a `SubmissionUnknown`: they are never sent again unless
-    `journal.release(key)` allows it. Then the tasks that were paid, as they end.
+    `journal.release(key)` allows it. Then the tasks that were paid, as they end. What had ended before is settled, and
+    not among them: where its video was not saved any more, the same batch again saves it and pays nothing.
 
     Args:
         client: Has a journal.
         max_in_flight: Tasks waited for at once, so that a restart does not stampede the service.
+        timeout: Seconds for all of it; what runs then ends as `WaitTimeout`, and nothing more is read.
+        save: A folder, or a bucket or a folder in it, for the videos, named as `batch` does.
+        on_progress: Called with a `Progress`, as by `batch`; nobody knows how many are still to come.
 
     Returns:
         A context manager for `Outcomes`, as of `batch`.
@@ -422,11 +429,19 @@ def resume(client: AsyncClient, *, max_in_flight: int = 50) -> AbstractAsyncCont
 
     Example:
         >>> async def restart(client):
-        ...     async with resume(client) as outcomes:
+        ...     async with resume(client, save="videos") as outcomes:
         ...         async for outcome in outcomes:
-        ...             print(outcome.key, outcome.task or outcome.error)
+        ...             print(outcome.key, outcome.file or outcome.error)
     """
-    return Outcomes(client, _to_resume(client), max_in_flight=max_in_flight, deadline=None, on_submit=None)
+    return Outcomes(
+        client,
+        _to_resume(client),
+        max_in_flight=max_in_flight,
+        deadline=deadline_of(timeout),
+        on_submit=None,
+        save=None if save is None else folder_of(save),
+        on_progress=on_progress,
+    )
 
 
 async def _to_generate(client: AsyncClient, requests: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[_Job]:

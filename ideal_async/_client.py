@@ -555,13 +555,9 @@ class AsyncClient:
             raise TypeError(f"a Task is downloaded, not {type(task).__name__}: wait for it first")
         if part not in ("video", "cover"):
             raise ValueError(f'part must be "video" or "cover", not {part!r}')
-        from ._delivery import Target
+        from ._delivery import target_of
 
-        target: Any = path
-        if isinstance(path, str | os.PathLike):
-            target = Path(cast("str", path))
-        if not isinstance(target, Path | Target):
-            raise TypeError(f"a result is brought to a path, or to a name in a bucket, not to {type(target).__name__}")
+        target = target_of(path)
         await self._background.open()
         with self._observe("download", task.id):
             await self._deliveries.bring(task, target, part)

@@ -1,14 +1,16 @@
 """Results that go on from this machine: brought to the disk first, resumed and checked, then handed over whole."""
 
+import os
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 import anyio
 
 from ._download import Downloads
 from ._errors import DownloadFailed
+from ._identity import redact_url
 from ._media import HEAD, Media, media_type_of
 from ._models import Task
 from ._names import name_of_video
@@ -47,6 +49,45 @@ class Folder(Protocol):
     def __truediv__(self, name: str, /) -> "Path | Target":
         """Return the place of that name."""
         ...
+
+
+def target_of(place: Any) -> Path | Target:
+    """Return where one result goes.
+
+    Raises:
+        TypeError: It is neither a path nor a name in a bucket.
+        ValueError: It is a URL.
+    """
+    target: Any = _path_of(place)
+    if not isinstance(target, Path | Target):
+        raise TypeError(f"a result is brought to a path, or to a name in a bucket, not to {type(target).__name__}")
+    return target
+
+
+def folder_of(place: Any) -> Folder:
+    """Return where many results go.
+
+    Raises:
+        TypeError: It has no places for results.
+        ValueError: It is a URL.
+    """
+    folder: Any = _path_of(place)
+    try:
+        known = isinstance(folder / name_of_video(None, 0), Path | Target)
+    except TypeError:
+        known = False
+    if not known:
+        raise TypeError(f"results are saved in a folder, or in a bucket, not in {type(folder).__name__}")
+    return cast("Folder", folder)
+
+
+def _path_of(place: Any) -> Any:
+    if isinstance(place, str) and "://" in place:
+        shown = redact_url(place)
+        raise ValueError(
+            f"{shown!r} is a URL, not a path: for a bucket pass ideal_async.buckets.Bucket({shown!r}), or a name in it"
+        )
+    return Path(place) if isinstance(place, str | os.PathLike) else place
 
 
 class Deliveries:

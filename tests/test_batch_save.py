@@ -10,7 +10,21 @@ from fakes import BASE_URL, KEY, ROOM, Service, answer, look
 from test_delivery import Bin
 from test_download import CONTENT, inline, left_over
 
-from ideal_async import AsyncClient, DownloadFailed, Failed, Journal, Made, Outcome, Retry, Unsaved, batch
+from ideal_async import (
+    AsyncClient,
+    DownloadFailed,
+    Failed,
+    Journal,
+    Made,
+    Outcome,
+    Progress,
+    Retry,
+    SubmissionUnknown,
+    Unsaved,
+    WaitTimeout,
+    batch,
+    resume,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -161,3 +175,74 @@ async def test_few_videos_are_brought_at_once(tmp_path: Path, slow: int) -> None
         took = anyio.current_time() - began
     assert all(isinstance(outcome, Made) for outcome in seen)
     assert 120 <= took < 240
+
+
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+async def test_what_a_crash_left_is_saved_by_resume(tmp_path: Path, kind: str) -> None:
+    """It waits for what was paid, and saves it under the name that the batch would have given; a doubt stays one."""
+    studio, save = Studio(), tmp_path / "videos" if kind == "folder" else Shelf(tmp_path)
+    reports: list[Progress] = []
+    with Journal(tmp_path / "journal") as journal:
+        async with client_of(studio, journal=journal) as client:
+            for key in ("a", "b", "c"):
+                await client.submit(ROOM, key=key)
+        async with client_of(Service(submit=httpx.ReadError("lost")), journal=journal) as client:
+            with pytest.raises(SubmissionUnknown):
+                await client.submit(ROOM, key="d")
+        studio.broken.add(2)
+        async with (
+            client_of(studio, journal=journal) as client,
+            resume(client, save=save, on_progress=reports.append) as outcomes,
+        ):
+            seen = {outcome.key: outcome async for outcome in outcomes}
+        assert {key: type(outcome) for key, outcome in seen.items()} == {
+            "a": Made,
+            "b": Unsaved,
+            "c": Made,
+            "d": Failed,
+        }
+        assert [seen[key].file for key in "ac"] == [save / "a-1.mp4", save / "c-3.mp4"]
+        assert reports[-1] == Progress(None, 0, 0, 0, 0, 2, 2, 0, 0.0)
+        studio.broken.clear()
+        async with client_of(studio, journal=journal) as client:
+            async with resume(client, save=save) as outcomes:
+                assert [outcome.key async for outcome in outcomes] == ["d"]  # the others are settled
+            again = await run(client, ["a", "b", "c"], save=save)
+    assert [outcome.file for outcome in again] == [save / f"{key}-{number}.mp4" for number, key in enumerate("abc", 1)]
+    assert studio.made == 3
+
+
+async def test_resume_has_a_deadline(tmp_path: Path) -> None:
+    """What runs then stays paid, and can be resumed again."""
+    service = Service(submit=answer(7), look=look("Processing", 7))
+    with Journal(tmp_path / "journal") as journal:
+        async with client_of(service, journal=journal) as client:
+            await client.submit(ROOM, key="a")
+            began = anyio.current_time()
+            async with resume(client, timeout=60) as outcomes:
+                (outcome,) = [outcome async for outcome in outcomes]
+            assert anyio.current_time() - began == 60
+    assert isinstance(outcome.error, WaitTimeout)
+
+
+@pytest.mark.parametrize(
+    ("save", "error", "fix"),
+    [
+        ("s3://videos/tour", ValueError, r"is a URL, not a path: for a bucket pass ideal_async.buckets.Bucket"),
+        ("https://a.b/c?secret", ValueError, "'https://a.b/c' is a URL"),
+        (5, TypeError, "in a folder, or in a bucket, not in int"),
+        (b"videos", TypeError, "not in bytes"),
+        (True, TypeError, "not in bool"),
+    ],
+)
+@pytest.mark.parametrize(
+    "make", [lambda client, save: batch(client, [ROOM], save=save), lambda c, s: resume(c, save=s)]
+)
+async def test_what_is_no_folder_is_refused_before_anything_is_paid(
+    make: Any, save: Any, error: type[Exception], fix: str
+) -> None:
+    """With the fix."""
+    async with client_of(service := Service()) as client:
+        with pytest.raises(error, match=fix):
+            make(client, save)
+    assert service.requests == []

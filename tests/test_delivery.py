@@ -118,3 +118,5 @@ async def test_a_target_of_another_kind_is_refused() -> None:
     async with client_of(Service()) as client:
         with pytest.raises(TypeError, match="to a path, or to a name in a bucket, not to int"):
             await client.download(TASK, 5)  # type: ignore[call-overload]
+        with pytest.raises(ValueError, match=r"'s3://videos/a.mp4' is a URL, not a path: for a bucket pass"):
+            await client.download(TASK, "s3://videos/a.mp4")

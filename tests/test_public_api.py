@@ -93,7 +93,7 @@ def test_the_signatures_of_a_client_are_settled(name: str, signature: str) -> No
             ideal_async.batch,
             "(client, requests, *, max_in_flight=200, timeout=None, on_submit=None, save=None, on_progress=None)",
         ),
-        (ideal_async.resume, "(client, *, max_in_flight=50)"),
+        (ideal_async.resume, "(client, *, max_in_flight=50, timeout=None, save=None, on_progress=None)"),
         (
             ideal_async.AsyncClient,
             (
