@@ -72,6 +72,14 @@ class RenewedTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; the old pool is closed when its last one has ended."""
         generation = self._now
+        try:
+            return await self._send(request, generation)
+        except httpx.PoolTimeout:
+            if generation is self._now:  # it is as full as it says
+                raise
+        return await self._send(request, self._now)  # nothing was sent
+
+    async def _send(self, request: httpx.Request, generation: _Generation) -> httpx.Response:
         generation.users += 1
         try:
             response = await generation.transport.handle_async_request(request)
