@@ -100,6 +100,7 @@ class Answer:
         content: Its body, unpacked.
         complete: The body was read to its announced end.
         content_type: The header of this name.
+        age: The header of this name.
         answered_by: The header `Server`, or else `Via`.
         location: Where a redirect leads.
         retry_after: Seconds of the header `Retry-After`.
@@ -109,7 +110,17 @@ class Answer:
     """
 
     __slots__ = (
-        *("answered_by", "complete", "content", "content_type", "envelope", "http_status", "location", "problem"),
+        *(
+            "age",
+            "answered_by",
+            "complete",
+            "content",
+            "content_type",
+            "envelope",
+            "http_status",
+            "location",
+            "problem",
+        ),
         *("retry_after", "status_only"),
     )
 
@@ -123,6 +134,7 @@ class Answer:
         answered_by: str | None = None,
         location: str | None = None,
         retry_after: float | None = None,
+        age: str = "",
         problem: str = "",
         status_only: bool = False,
     ) -> None:
@@ -133,6 +145,7 @@ class Answer:
         self.answered_by = answered_by
         self.location = location
         self.retry_after = retry_after
+        self.age = age
         self.problem = problem
         self.status_only = status_only
         self.envelope = _open_envelope(self)

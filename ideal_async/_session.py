@@ -15,6 +15,7 @@ import anyio
 import httpx
 
 from ._answers import LONGEST_MESSAGE, Answer, read_look, read_retry_after, read_submit
+from ._caches import Ages
 from ._credentials import ApiKey, keep_headers_out_of_logs, words_of
 from ._errors import ApiError, ConnectionFailed, IdealError, NotTheApi, TaskFailed
 from ._excerpt import readable
@@ -45,6 +46,12 @@ CONFIRMED_FOR = 5.0
 STRANGERS_ONLY = 60.0
 
 
+#: Lets hishel heed `Cache-Control: no-cache`, which it does not by itself; from version 2 on, and before.
+_PAST_CACHES = {"caching": {"rfc": True}, "cache_disabled": True}
+_CACHED = (
+    "a cache answers in the API's place: the last look's answer is %s seconds old, and looks do not reach it. A wait "
+    "behind it ends late, or never: take the cache out of the transport, http_client or proxy, or let /api/ pass it"
+)
 _HOOK = "a response hook of http_client raised"
 _POOL_FULL = (
     ": the pool of your http_client gave no connection. It is full, or has lost slots, as httpcore does when TLS fails "
@@ -120,6 +127,7 @@ class Session:
         self.post_slots = anyio.CapacityLimiter(1)
         self._heard = False  # the API has answered
         self._warned = False  # of somebody in between, since then
+        self._ages = Ages()
         self._brake_until = 0.0
         self._braked = 0
 
@@ -187,6 +195,8 @@ class Session:
             timeout=LOOK_TIMEOUT,
         )
         if isinstance(answer, Answer):
+            if answer.age and self._ages.only_older(task_id, answer.age, answer.content):
+                logger.warning(_CACHED, answer.age)
             return self._learn(read_look(answer, task_id), answer)
         answer.error.about(task_id)
         return answer
@@ -288,6 +298,9 @@ class Session:
             return Failure(Sent.NO, ConnectionFailed("the http client is closed: nothing was sent"))
         try:
             request: httpx.Request = sender.build_request(method, url, **more)
+            if method == "GET":  # caches on the way shall ask the API (RFC 9111, 5.2.1.4)
+                request.headers["Cache-Control"] = "no-cache"
+                request.extensions.update(_PAST_CACHES)
             # Here, and not among the arguments, so that no frame of ours has the key in a printable variable.
             request.headers.update(self._key.headers)
             if request.headers.get("User-Agent", "python-").startswith("python-"):  # nobody's own
@@ -330,6 +343,7 @@ class Session:
             content_type=headers.get("Content-Type", ""),
             answered_by=headers.get("Server") or headers.get("Via"),
             location=headers.get("Location"),
+            age=headers.get("Age", ""),
             retry_after=read_retry_after(headers.get("Retry-After", ""), headers.get("Date"), datetime.now(UTC)),
             problem=problem,
             status_only=bool(problem) and not complete and problem.startswith(_HOOK),

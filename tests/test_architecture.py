@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "ideal_async"
 FLOORS: list[set[str]] = [
     {"_identity"},
     {"_excerpt"},
-    {"_models", "_ranges", "_media", "_names", "_schedule"},
+    {"_caches", "_models", "_ranges", "_media", "_names", "_schedule"},
     {"_errors", "_forecast"},
     {"_wire", "_retry", "_pricing", "_observer", "_waiter", "_progress", "_credentials", "_part"},
     {"_answers", "_adoption", "_transports"},
@@ -54,6 +54,7 @@ WINGS: dict[str, list[set[str]]] = {
 #: The deciders: no network, no disk, no clock, no dice, no await.
 PURE = {
     *(
+        "_caches",
         "_excerpt",
         "_identity",
         "_models",

@@ -32,6 +32,7 @@ from fakes import (
 
 from ideal_async import (
     ApiError,
+    AsyncClient,
     ConnectionFailed,
     InvalidRequest,
     NotTheApi,

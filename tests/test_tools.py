@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 from processes import missing
 
+from ideal_async import AsyncClient, ImageToVideo, Pacing
 from ideal_async.sandbox import Sandbox, serve
 
 pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
+ROOM = ImageToVideo("https://example.com/room.jpg", duration=5, resolution="480p")
 KEY = "sk-do-not-show-me"
 GENERATE, RESULT = "/api/v1/imageToVideo/generate", "/api/v1/imageToVideo/result"
-#: How often the programs look: seconds.
+#: Seconds until a program is done, on a slow machine.
 PATIENCE = 100
 
 
@@ -152,3 +154,22 @@ def test_a_mocked_service_answers_in_place_of_the_real_one(
         result = pytester.runpytest_subprocess(*plugins, timeout=PATIENCE)
     result.assert_outcomes(passed=2)
     assert len(sandbox.requests) == known
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("real_time")
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_cache_beneath_a_client_does_not_keep_a_wait_from_its_end(tmp_path: Path) -> None:
+    """As it comes hishel keeps every answer for ever, whatever its headers say."""
+    need("hishel", "anysqlite")
+    import hishel
+    from hishel.httpx import AsyncCacheTransport
+
+    with Sandbox(render=False, speed=20) as sandbox:
+        cache = AsyncCacheTransport(sandbox.transport, hishel.AsyncSqliteStorage(database_path=tmp_path / "cache.db"))
+        pacing = Pacing(min_interval=0.05, max_interval=0.1)
+        async with AsyncClient(sandbox.api_key, transport=cache, pacing=pacing) as client:
+            task = await client.generate(ROOM, timeout=PATIENCE)
+        assert task.succeeded
+        await cache.aclose()
+    assert sum(exchange.method == "GET" for exchange in sandbox.requests) > 1
