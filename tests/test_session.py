@@ -32,7 +32,6 @@ from fakes import (
 
 from ideal_async import (
     ApiError,
-    AsyncClient,
     ConnectionFailed,
     InvalidRequest,
     NotTheApi,
