@@ -119,7 +119,7 @@ def test_the_budget_counts_all_runs(service: Start, capsys: pytest.CaptureFixtur
     assert main(["batch", write_jobs(5), "--yes", "--budget", "30", *QUICK]) == 3
     assert len(sandbox.created) == 3
     out, err = capsys.readouterr()
-    assert "waiting  2" in out
+    assert "not sent 2" in out
     assert "Stopped: 10 credits needed, 0 left in the budget: nothing was sent" in err
     with_more = "ideal-async batch jobs.csv --yes --min-interval 0.01 --budget 50"
     assert f"With 50 credits it can be completed: {with_more}\n" in err
@@ -517,3 +517,19 @@ def test_a_batch_that_is_killed_twice_pays_once(service: Start) -> None:
     assert 10_000 - sandbox.credits == sum(known.values()) + sum(
         receipt.credits for receipt in lost if receipt.status == "Success"
     )
+
+
+def test_why_nothing_was_sent_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Jobs that never reached the service did not fail; the commonest reason is told, and the way on."""
+    jobs = [
+        Job(index, f"job {index}", ImageToVideo("https://example.com/", duration=5, resolution="480p"))
+        for index in range(5)
+    ]
+    for job in jobs:
+        job.error = "no way" if job.index < 3 else "another"
+    ending = _summary.Ending(code=3, stopped_by=None, troubles=[], spent=lambda: 0)
+    _summary.sum_up(Board(jobs, 0.0), _summary.Wishes(out=Path("videos")), ending)
+    out, err = capsys.readouterr()
+    assert "not sent 5" in out
+    assert err.startswith("Not sent: no way\nGo on with: ideal-async")
+    assert err.count("Not sent") == 1

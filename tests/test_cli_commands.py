@@ -213,6 +213,8 @@ def test_status_of_what_is_not_there(service: Start, capsys: Capture) -> None:
     assert main(["status", str(submit(sandbox))]) == 3
     assert "unexpected answer" in capsys.readouterr().err
     assert main(["status", str(good), "--out", "/dev/null/nowhere"]) == 2
+    assert main(["status", "5", "--out", "never"]) == 1
+    assert not Path("never").exists()
     assert main(["status", str(good), "--out", "new/folder", *QUICK]) == 0
     assert Path(f"new/folder/{good}.mp4").exists()
     assert main(["status"]) == 2

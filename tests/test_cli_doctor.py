@@ -31,7 +31,7 @@ def examined(capsys: Capture, *options: str, code: int) -> dict[str, tuple[str, 
     return {found["what"]: (found["verdict"], found["words"]) for found in findings}
 
 
-def test_everything_is_in_order(service: Start, capsys: Capture) -> None:
+def test_everything_is_in_order(service: Start, capsys: Capture, caplog: pytest.LogCaptureFixture) -> None:
     """The service answers, the key is not refused, nothing was paid; a table for people."""
     sandbox = service()
     found = examined(capsys, code=0)
@@ -39,10 +39,14 @@ def test_everything_is_in_order(service: Start, capsys: Capture) -> None:
     assert found["key"] == ("good", "not refused; only making a video shows that it is accepted")
     assert found["disk"][0] in {"good", "look"}
     assert found["proxy"] == ("good", "none")
+    installed = ["sandbox", "webdemo", "buckets", "photos", "postgres", "fast", "http2", "otel"]
+    assert [what for what in found if what.startswith("extra")] == [f"extra {name}" for name in installed]
     assert found["extra sandbox"] == ("good", "installed")
     assert not sandbox.created
     assert main(["doctor"]) == 0
+    assert caplog.text == ""  # the client has nothing to warn of
     lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["what", "found"]
     assert any(line.startswith("ok") and " key " in line for line in lines)
     assert not any(line.startswith("BAD") for line in lines)
 

@@ -177,7 +177,7 @@ def test_a_file_that_cannot_be_replaced_changes_no_doubt(service: Start, capsys:
     Path("videos", name).mkdir(parents=True)
     assert main(["batch", "https://example.com/[1-3].jpg", *SMALL, "--yes", "--gallery", *QUICK]) == 4
     out, err = capsys.readouterr()
-    assert "unknown  1" in out
+    assert "in doubt 1" in out
     assert f"videos/{name} cannot be written (Is a directory)" in err
     assert "ideal-async journal release videos/batch.journal" in err
     for other in {"results.csv", "results.jsonl", "index.html"} - {name}:

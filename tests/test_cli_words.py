@@ -117,6 +117,28 @@ HARMLESS = ["plain", ":bed: [red]", "a\u202fb", "a\u200db", "مطبخ", "客厅"
 HARMFUL = ["a\x1b[31mb", "\u202ea", "a\u2066b", "a\u2028b", "a\nb", "a\x9bb", "\x00".join("ab")]
 
 
+@pytest.mark.parametrize("tokens", [["generate", "-"], ["status", "-"], ["journal", "list", "-"], ["demo", "-"]])
+def test_who_reads_no_standard_input_says_so(tokens: list[str], capsys: Capture) -> None:
+    """A hyphen is nothing else to any command."""
+    assert main(tokens) == 2
+    assert capsys.readouterr().err == "- is the standard input, which only batch and estimate read\n"
+
+
+def test_results_are_jobs_beside_their_journal(service: Start, capsys: Capture) -> None:
+    """Elsewhere nobody would know that they are paid: that is refused, unless a journal is named."""
+    sandbox = service()
+    Path("jobs.csv").write_text(f"key,image_url,duration,resolution\na,{ROOM},5,480p\n")
+    assert main(["batch", "jobs.csv", "--yes", "--out", "mine", *QUICK]) == 0
+    for name in ("results.csv", "results.jsonl"):
+        assert main(["batch", f"mine/{name}", "--yes", *QUICK]) == 2
+        assert "mine/batch.journal knows as paid: go on there with --out mine" in capsys.readouterr().err
+        assert main(["batch", f"mine/{name}", "--yes", "--out", "./mine/", *QUICK]) == 0
+        assert main(["batch", f"mine/{name}", "--yes", "--journal", "mine/batch.journal", *QUICK]) == 0
+    assert len(sandbox.created) == 1
+    Path("mine/results.jsonl").rename("again.jsonl")
+    assert main(["batch", "again.jsonl", "--dry-run"]) == 0
+
+
 def test_text_is_shown_as_it_is(capsys: Capture) -> None:
     """No emoji, no markup, joiners and narrow blanks as they are; only what moves cursors or directions is replaced."""
     for text in HARMLESS:

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ideal_async.sandbox import Sandbox, _server, serve, serve_forever
+from ideal_async.sandbox import Sandbox, _sandbox, _server, serve, serve_forever
 
 pytestmark = [pytest.mark.slow]
 
@@ -46,6 +46,16 @@ def test_the_whole_service_is_there() -> None:
         assert client.get("/openapi.json").json()["servers"] == [{"url": base_url}]
         assert "server" not in client.get("/").headers
     assert sandbox.credits == 9980
+
+
+def test_what_was_paid_can_be_read_while_it_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server runs in a thread of its own: whoever counts need not wait for it to rest."""
+    sandbox = Sandbox(render=False, credits=10**6)
+    receipt = _sandbox.Receipt
+    with serve(sandbox) as base_url, httpx.Client(base_url=base_url) as client:
+        order(client)
+        monkeypatch.setattr(_sandbox, "Receipt", lambda *of: (order(client), receipt(*of))[1])
+        assert [len(sandbox.created) for _ in range(3)] == [1, 2, 4]
 
 
 def test_a_dropped_connection_is_really_dropped(caplog: pytest.LogCaptureFixture) -> None:

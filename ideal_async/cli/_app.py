@@ -37,6 +37,8 @@ journal_app.help_epilogue = SEE_CODES
 app.command(journal_app)
 #: The standard input as a word that no parser takes for an option; `-` is one for some.
 STDIN = "<stdin>"
+#: The commands that read it.
+READERS = ("batch", "estimate")
 #: Options whose value is text of a person's, and may begin with a hyphen.
 TEXTS = {"--prompt", "--key", "--out", "--journal", "--name", "--last-image-url", "--api-key-file", "--upload-to"}
 
@@ -47,6 +49,8 @@ def run(tokens: Sequence[str]) -> int:
     invocation.set(tuple(map(without_password, tokens)))
     verdict.set(DONE)
     try:
+        if "-" in tokens[1:] and tokens[0] not in READERS and STDIN in spell(tokens):
+            raise Refused(f"- is the standard input, which only {' and '.join(READERS)} read")  # noqa: TRY301
         code = app(
             spell(tokens), console=None, error_console=people(), exit_on_error=False, result_action="return_value"
         )

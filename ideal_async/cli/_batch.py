@@ -10,7 +10,7 @@ from ideal_async import AsyncClient, Budget, Entry, JournalStore, Task, is_resul
 
 from ._connection import Connection
 from ._endings import verdict
-from ._files import alone_in
+from ._files import JOURNAL, alone_in
 from ._gallery import live_gallery, write_gallery
 from ._job import Board, Job
 from ._names import check_names
@@ -32,6 +32,7 @@ def make_batch(sources: Sequence[str], defaults: Mapping[str, Any], connection: 
     jobs, problems = plan(rows, defaults, pictures)
     if problems:
         raise Refused(list_problems(problems, len(jobs)))
+    _check_folder(sources, wishes)
     origin = connection.origin
     if isinstance(wishes.journal, Path) and not wishes.journal.parent.is_dir():
         raise Refused(f"{wishes.journal.parent} is no folder: the journal needs one")
@@ -59,6 +60,22 @@ def make_batch(sources: Sequence[str], defaults: Mapping[str, Any], connection: 
             budget = Budget(max(0, wishes.budget - journal.spent(origin, keys)))
         client = connection.client(journal=journal, budget=budget, uploads=wishes.uploads)
         return _make(Board(jobs, time.time()), known, client, wishes, lambda: journal.spent(origin, keys))
+
+
+def _check_folder(sources: Sequence[str], wishes: Wishes) -> None:
+    """Let results of a batch be jobs only beside the journal that knows what they have cost.
+
+    Raises:
+        Refused: They would be paid once more.
+    """
+    for path in map(Path, sources):
+        journal = path.parent / JOURNAL
+        known = path in (Results(path.parent).lines, Results(path.parent).table) and journal.exists()
+        if known and wishes.journal is None and journal.resolve() != wishes.out.resolve() / JOURNAL:
+            raise Refused(
+                f"{path} holds results of jobs that {journal} knows as paid: go on there with --out {path.parent}. To "
+                "pay for them once more, give the file that they came from"
+            )
 
 
 def _agree(jobs: Sequence[Job], connection: Connection, wishes: Wishes) -> None:

@@ -18,7 +18,7 @@ from ._job import Board, Job
 from ._progress import clock, show
 from ._results import Results
 from ._run import Run, run_unless_interrupted
-from ._summary import exit_code
+from ._summary import counted, exit_code
 from ._terminal import INTERRUPTED, Refused, put, put_json, say
 
 Resolution = Literal["480p", "720p", "1080p"]
@@ -142,7 +142,7 @@ def run_demo(
         planned = mix(pictures, jobs, resolution=resolution)
         credits = sum(job.credits for job in planned)
         sandbox.grant(credits)
-        say(f"{jobs:,} videos for {credits:,} credits, from a sandbox on {base_url}")
+        say(f"{counted(jobs, 'video')} for {credits:,} credits, from a sandbox on {base_url}")
         board = Board(planned, time.time())
         client = AsyncClient(sandbox.api_key, base_url=base_url, pacing=Pacing().accelerated(min(speed, FASTEST)))
         run = Run(client, board, out, stem=lambda job: safe_name(job.key))

@@ -3,12 +3,12 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.request import getproxies
 
 import anyio
@@ -36,6 +36,9 @@ ROOM = 10**9
 EXTRAS = {
     "sandbox": ("av", "numpy", "uvicorn"),
     "webdemo": ("av", "numpy", "uvicorn", "starlette"),
+    "buckets": ("obstore",),
+    "photos": ("PIL", "pillow_heif"),
+    "postgres": ("psycopg",),
     "fast": ("httpx_aiohttp", "aiohttp"),
     "http2": ("h2",),
     "otel": ("opentelemetry",),
@@ -70,7 +73,7 @@ def examine(connection: Connection, *, as_json: bool) -> int:
         put_json([attrs.asdict(finding) for finding in findings])
     else:
         marks: dict[Verdict, str] = {"good": "ok", "look": "note", "bad": "BAD"}
-        put_table(("", "", ""), ((marks[found.verdict], found.what, found.words) for found in findings))
+        put_table(("", "what", "found"), ((marks[found.verdict], found.what, found.words) for found in findings))
     return INTERRUPTED if interrupted else max(found.code for found in findings)
 
 
@@ -85,7 +88,7 @@ async def _examine_service(connection: Connection, findings: list[Finding]) -> N
         with suppress(KeyError, TypeError, ValueError):
             ahead.append(time.time() - parsedate_to_datetime(response.headers["date"]).timestamp())
 
-    async with httpx.AsyncClient(event_hooks={"response": [note]}, timeout=PATIENCE) as web:
+    async with _Overheard(note) as web:
         try:
             client = connection.client(http_client=web)
         except Refused as error:
@@ -99,6 +102,19 @@ async def _examine_service(connection: Connection, findings: list[Finding]) -> N
         elif patience.cancelled_caught:
             findings.append(_unreached(client.origin, f"no answer within {PATIENCE:g} s"))
     findings += map(_judge_clock, ahead[-1:])
+
+
+class _Overheard(httpx.AsyncClient):
+    """Lets somebody hear each answer."""
+
+    def __init__(self, hear: Callable[[httpx.Response], Awaitable[None]]) -> None:
+        super().__init__(timeout=PATIENCE)
+        self._hear = hear
+
+    async def send(self, request: httpx.Request, **more: Any) -> httpx.Response:
+        response = await super().send(request, **more)
+        await self._hear(response)
+        return response
 
 
 async def _knock(client: AsyncClient) -> list[Finding]:

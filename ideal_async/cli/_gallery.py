@@ -18,6 +18,7 @@ from ._chart import draw
 from ._files import anew
 from ._job import Board, Job
 from ._progress import clock, left_in_words
+from ._summary import counted
 from ._terminal import printable
 
 #: Characters of an error that are read at a glance; the rest is folded away.
@@ -148,7 +149,7 @@ STATES = {"unknown": "in doubt", "waiting": "not sent"}
 
 def _price(job: Job) -> str:
     """Say what a job has cost, as far as anybody knows."""
-    credits = f"{job.credits} credit{'' if job.credits == 1 else 's'}"
+    credits = counted(job.credits, "credit")
     if job.state == "unknown":
         return f"{credits}, perhaps charged: look into your account"
     if job.task_id is None:

@@ -44,6 +44,14 @@ EARLIER: dict[State, str] = {
     "failed": "failed in an earlier run; --retry-failed makes them anew",
     "unknown": "may have been paid in an earlier run, so they are not sent again",
 }
+#: Why jobs have no video, in a summary.
+WITHOUT: dict[State, str] = {
+    "failed": "failed",
+    "refused": "refused",
+    "unfinished": "unfinished",
+    "waiting": "not sent",
+    "unknown": "in doubt",
+}
 #: Keys in one command to paste.
 MOST_PASTED = 10
 #: Problems shown one by one: what fits on a screen; who has more fixes these first.
@@ -107,6 +115,15 @@ class Wishes:
         return self.journal or self.out / JOURNAL
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number of things.
+
+    >>> counted(1, "job"), counted(1000, "job")
+    ('1 job', '1,000 jobs')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def list_problems(problems: Sequence[Problem], good: int) -> str:
     """Write what is wrong, line by line."""
     lines = [str(problem) for problem in problems[:MOST_SHOWN]]
@@ -139,7 +156,7 @@ def announce(jobs: Sequence[Job], wishes: Wishes) -> None:
     if wishes.quiet and not wishes.dry_run:
         return
     tell = put if wishes.dry_run else say
-    tell(f"{len(jobs):,} jobs, {len(to_make):,} to make for {credits_:,} credits")
+    tell(f"{counted(len(jobs), 'job')}, {len(to_make):,} to make for {counted(credits_, 'credit')}")
     for kind, count, cost in count_kinds(to_make):
         tell(f"  {count:>7,} x {kind}: {cost:,} credits")
     for state, words in EARLIER.items():
@@ -203,9 +220,9 @@ def sum_up(board: Board, wishes: Wishes, ending: Ending) -> None:
         )
     else:
         put(f"done     {board.counts['done']:,} of {len(board.jobs):,}, in {wishes.target or wishes.out}")
-        for state in ("failed", "refused", "unfinished", "waiting", "unknown"):
+        for state, words in WITHOUT.items():
             if board.counts[state]:
-                put(f"{state:<8} {board.counts[state]:,}")
+                put(f"{words:<8} {board.counts[state]:,}")
         kept = sum(job.charged for job in board.jobs if job.state == "failed")
         unsure = f"; {kept:,} of failed jobs are not refunded as far as known" if kept else ""
         put(f"credits  {board.charged:,} charged, {board.refunded:,} refunded{unsure}")
@@ -214,17 +231,21 @@ def sum_up(board: Board, wishes: Wishes, ending: Ending) -> None:
         if wishes.page is not None:
             put(f"gallery  {wishes.page}")
     sys.stdout.flush()  # before the hints, whatever the two streams are
-    for line in (*ending.troubles, *_stops(ending.stopped_by)):
+    for line in (*ending.troubles, *_stops(board, ending.stopped_by)):
         say(line, style="red")
     for line in (*_doubts(board, wishes), *_ways_on(board, ending)):
         say(line)
 
 
-def _stops(stopped_by: Exception | None) -> Iterable[str]:
+def _stops(board: Board, stopped_by: Exception | None) -> Iterable[str]:
+    """Say why not everything was sent."""
     if isinstance(stopped_by, Unauthorized):
         yield f"Stopped: {refused_key(stopped_by)}"
     elif stopped_by is not None:
         yield f"Stopped: {stopped_by}"
+    else:
+        reasons = Counter(job.error for job in board.jobs if job.state == "waiting" and job.error)
+        yield from (f"Not sent: {reason}" for reason, _ in reasons.most_common(1))
 
 
 def _doubts(board: Board, wishes: Wishes) -> Iterable[str]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,7 @@ def look(task_ids: Sequence[int], connection: Connection, *, watch: bool, out: P
     if not task_ids:
         raise Refused("name the tasks by their ids, as in: ideal-async status 1234567890123456789")
     client = connection.client()
+    new = out is not None and not out.exists()
     if out is not None:
         make_folder(out)
     looks = _Looks(client, out, watch=watch, as_json=as_json)
@@ -124,6 +125,9 @@ def look(task_ids: Sequence[int], connection: Connection, *, watch: bool, out: P
 
     looks.codes.update(dict.fromkeys(task_ids, UNFINISHED))
     interrupted = not run_unless_interrupted(work)
+    if new and out is not None:
+        with suppress(OSError):  # something was saved
+            out.rmdir()
     if not watch and out is None:
         _put_tasks([looks.tasks[task_id] for task_id in looks.codes if task_id in looks.tasks], as_json=as_json)
     return INTERRUPTED if interrupted else max(looks.codes.values())

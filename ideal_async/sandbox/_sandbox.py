@@ -135,7 +135,7 @@ class Sandbox:
         self._service.settle_if_running()
         return [
             Receipt(task.id, task.order.echo(), task.credits, task.status, task.created_at, task.ended_at)
-            for task in self._service.world.tasks.values()
+            for task in list(self._service.world.tasks.values())  # a server in another thread adds to it meanwhile
         ]
 
     @property
