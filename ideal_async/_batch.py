@@ -70,6 +70,14 @@ class Outcome:
     error: Exception | None = None
     file: Any = None
 
+    def _repr_html_(self) -> str | None:
+        """The video, or why there is none, where a notebook shows it."""
+        if self.task is not None:
+            return self.task._repr_html_()  # pyright: ignore[reportPrivateUsage]  # IPython's name
+        from ._notebook import show_video  # few programs are notebooks
+
+        return show_video(f"{self.key or f'request {self.index}'}: {type(self.error).__name__}: {self.error}", None)
+
 
 @attrs.frozen
 class Made(Outcome):
@@ -239,6 +247,10 @@ class Outcomes:
                 filter(None, seen), left=self._taken - ended + (to_send or 0), ended=ended, elapsed=elapsed
             ),
         )
+
+    def _repr_html_(self) -> str:
+        """Where everything stands, where a notebook shows it."""
+        return self.progress._repr_html_()  # pyright: ignore[reportPrivateUsage]  # IPython's name
 
     async def _report(self, on_progress: "OnBatchProgress") -> None:
         """Tell how far it is: soon after each step, and now and then, because tasks go on by themselves."""

@@ -338,6 +338,21 @@ class Task:
         """
         return None if self._ended_otherwise else self.status == TaskStatus.FAILED
 
+    def _repr_html_(self) -> str:
+        """The video, where a notebook shows this task. Its URL may be signed: clear the output before you share it."""
+        from ._notebook import about, show_video  # few programs are notebooks
+
+        output = self.output or VideoOutput("")
+        if self.done:
+            size = f"{output.width} x {output.height}" if output.width and output.height else ""
+            words = [f"task {self.id}: {self.status}", size]
+        else:
+            ahead = f"{self.wait_number} ahead in the queue" if self.wait_number else ""
+            eta = about(None if self.eta is None else self.eta.seconds)
+            words = [f"task {self.id}: {self.status}, {self.percentage} %", ahead, eta]
+        caption = ", ".join(filter(None, words))
+        return show_video(caption, output.result_url or None, output.cover, output.width)
+
     @property
     def _ended_otherwise(self) -> bool:
         known = isinstance(self.status, TaskStatus)

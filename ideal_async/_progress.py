@@ -33,6 +33,25 @@ class Progress:
     credits: int
     eta: float | None = None
 
+    def _repr_html_(self) -> str:
+        """A bar and a line, where a notebook shows it."""
+        from ._notebook import about, show_progress  # few programs are notebooks
+
+        ended = self.done + self.failed
+        running = self.sending + self.queued + self.running + self.saving
+        parts = [
+            (self.done, "made"),
+            (self.failed, "failed"),
+            (self.saving, "being saved"),
+            (self.running, "being made"),
+            (self.queued, "queued"),
+            (self.sending, "being sent"),
+            (self.to_send or 0, "to send"),
+            (self.credits, "credits"),
+        ]
+        total = 0 if self.to_send is None else ended + running + self.to_send
+        return show_progress(ended, total, parts, about(self.eta) if ended < total or self.to_send is None else "")
+
 
 def is_running(task: Task | None) -> bool:
     """Tell whether a worker has it; a percentage above 0 outweighs the queue (vendor's page: 30 % with two ahead)."""

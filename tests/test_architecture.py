@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "ideal_async"
 
 #: Each room may import only from the floors below its own. The sandbox is a house of its own.
 FLOORS: list[set[str]] = [
-    {"_identity"},
+    {"_identity", "_notebook"},
     {"_excerpt"},
     {"_caches", "_models", "_ranges", "_media", "_names", "_schedule"},
     {"_errors", "_forecast"},
@@ -55,6 +55,7 @@ WINGS: dict[str, list[set[str]]] = {
 PURE = {
     *(
         "_caches",
+        "_notebook",
         "_excerpt",
         "_identity",
         "_models",
