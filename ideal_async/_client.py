@@ -140,6 +140,7 @@ class AsyncClient:
             self._transports = Transports.of_our_own(
                 self._base_url, requests_at_once=max_requests_at_once, through_httpx=through_httpx
             )
+        self._journal, self._account = journal, account or ""
         session = Session(
             api_key=key,
             base_url=self._base_url,
@@ -157,7 +158,7 @@ class AsyncClient:
             prices=prices,
             journal=journal,
             origin=self.origin,
-            account=account or "",
+            account=self._account,
             leave_loop=self._leave_loop,
             observer=self._observer,
         )
@@ -221,6 +222,16 @@ class AsyncClient:
     def origin(self) -> str:
         """Scheme, host and port of the API: what the journal's keys are scoped by."""
         return origin_of(str(self._base_url))
+
+    @property
+    def journal(self) -> "JournalStore | None":
+        """The journal that was handed in."""
+        return self._journal
+
+    @property
+    def account(self) -> str:
+        """The name of the account that pays; empty for the only one."""
+        return self._account
 
     @property
     def ledger(self) -> Ledger:

@@ -35,13 +35,13 @@ def _one_of(choices: Any) -> Any:
 
 
 class Picture(str):
-    """The URL of a picture that lies on this machine: `file:` at first, then where it is published.
+    """The URL of a picture of ours: `file:` if it lies on this machine, then where it is published.
 
-    It is made from a path only. A string never becomes one: it may have been written by a stranger, who would have us
-    publish what is none of theirs.
+    It is made from a path, or a name in a bucket, only. A string never becomes one: it may have been written by a
+    stranger, who would have us publish what is none of theirs.
 
     Attributes:
-        path: Of the file.
+        path: Of the file; empty for what lies in a bucket already.
     """
 
     __slots__ = ("path",)
@@ -74,10 +74,22 @@ class LocalPath(Protocol):
         ...
 
 
-def _locate(value: str | LocalPath) -> str:
-    """Give a path its URL; whatever else there is stays."""
+class BucketName(Protocol):
+    """What a name in a bucket has that is needed here."""
+
+    @property
+    def address(self) -> str:
+        """Its URL, without a signature."""
+        ...
+
+
+def _locate(value: str | LocalPath | BucketName) -> str:
+    """Give a path, or a name in a bucket, its URL; whatever else there is stays."""
+    if not isinstance(value, str) and isinstance(address := getattr(value, "address", None), str):
+        return Picture(address, "")
     if isinstance(value, str) or not hasattr(value, "as_uri"):
         return cast("str", value)  # checked next
+    value = cast("LocalPath", value)
     path = value.absolute()
     return Picture(path.as_uri(), path.__fspath__())
 
@@ -153,8 +165,8 @@ class ImageToVideo:
     """One video to be made: the body of *Create Image to Video Task*.
 
     Args:
-        image_url: http(s) URL of the source picture, or a `pathlib.Path`, which a client with `uploads` publishes; the
-            first frame in first-last frame mode.
+        image_url: http(s) URL of the source picture, or a `pathlib.Path`, which a client with `uploads` publishes, or a
+            name in its bucket, `bucket / "room.jpg"`, which it signs; the first frame in first-last frame mode.
         duration: Length of the video in seconds, 5 or 10.
         resolution: `"480p"`, `"720p"` or `"1080p"`.
         model_type: `"Flash"` (faster) or `"Base"` (can make audio).

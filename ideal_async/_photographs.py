@@ -53,10 +53,15 @@ class Photographs:
             ValueError: There is nowhere to publish to; or a file is no picture.
             OSError: It cannot be read.
         """
-        local = _pictures(request)
+        ours = _pictures(request)
+        uploads = self._uploads
+        if ours and uploads is None and not any(picture.path for picture in ours.values()):
+            raise ValueError(
+                f"{next(iter(ours.values()))} lies in a bucket, and has to be signed: pass AsyncClient(uploads=bucket)"
+            )
+        local = {name: picture for name, picture in ours.items() if picture.path}
         if not local:
             return request
-        uploads = self._uploads
         if uploads is None:
             name = Path(next(iter(local.values())).path).name
             raise ValueError(
@@ -76,7 +81,7 @@ class Photographs:
         Raises:
             UploadFailed: The store said no.
         """
-        for picture in _pictures(request).values():
+        for picture in filter(lambda picture: picture.path, _pictures(request).values()):
             async with self._slots:
                 await self._leave_loop(self._there.put, Path(picture.path), str(picture))
 
@@ -94,6 +99,6 @@ class Photographs:
 
 
 def _pictures(request: ImageToVideo) -> dict[str, Picture]:
-    """Find the pictures of a request that came from this machine."""
+    """Find the pictures of a request that are ours: of this machine, or in a bucket."""
     found = {name: getattr(request, name) for name in _PICTURES}
     return {name: picture for name, picture in found.items() if isinstance(picture, Picture)}

@@ -27,6 +27,7 @@ FLOORS: list[set[str]] = [
     {"_batch"},
     {""},  # the face: ideal_async itself
     {"buckets", "postgres"},
+    {"fleet"},
     {"cli", "pytest_plugin", "opentelemetry", "webdemo", "fast"},
     {"__main__", "pytest_ideal_async"},
 ]
@@ -87,7 +88,7 @@ def name_of(path: Path) -> str:
 def room_of(name: str) -> str:
     """A package counts as one room seen from outside."""
     head = name.partition(".")[0]
-    return head if head in {"cli", "sandbox", "webdemo", "buckets", "postgres", *WINGS} else name
+    return head if head in {"cli", "sandbox", "webdemo", "buckets", "postgres", "fleet", *WINGS} else name
 
 
 def imports_of(path: Path) -> Iterator[str]:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import anyio
 import attrs
@@ -132,7 +132,7 @@ class Bucket:
         """Tell the URL that a photograph will have, without a signature: the same for the same content. Blocking."""
         name = self.name_of(path)
         try:
-            return self._store.sign(name, self._lifetime).partition("?")[0]
+            return self._address(name)
         except StoreFailed as error:
             raise self._failed(path, error) from error
 
@@ -158,11 +158,33 @@ class Bucket:
             raise self._failed(path, error) from error
 
     def sign(self, address: str) -> str:
-        """Sign the URL of a stored photograph, for `lifetime` seconds from now. Blocking."""
+        """Sign the URL of what is stored here, for `lifetime` seconds from now. Blocking.
+
+        Raises:
+            ValueError: It lies elsewhere.
+            UploadFailed: The store cannot sign.
+        """
+        folder = self.address_of("x")[:-1]  # costs a signature, made on this machine
+        if not address.startswith(folder):
+            raise ValueError(f"{address} does not lie in {self}, {folder}: pass uploads= the bucket in which it does")
         try:
-            return self._store.sign(_name_in(address), self._lifetime)
+            return self._store.sign(unquote(address[len(folder) :]), self._lifetime)
         except StoreFailed as error:
             raise self._failed(None, error) from error
+
+    def address_of(self, name: str) -> str:
+        """Tell the URL of a name, without a signature. Blocking; asks nobody but for keys.
+
+        Raises:
+            UploadFailed: The store cannot sign.
+        """
+        try:
+            return self._address(name)
+        except StoreFailed as error:
+            raise self._failed(None, error) from error
+
+    def _address(self, name: str) -> str:
+        return self._store.sign(name, self._lifetime).partition("?")[0]
 
     def _name(self, content: bytes, path: Path) -> str:
         suffix = suffix_of(content)
@@ -222,6 +244,11 @@ class BucketPath:
         if any(word in ("", ".", "..") or not word.isprintable() for word in words):
             raise ValueError(f"{name!r} is no name in a bucket: words between single slashes, none of them . or ..")
         return attrs.evolve(self, name="/".join(filter(None, (self.name, *words))))
+
+    @property
+    def address(self) -> str:
+        """Its URL, without a signature: what `ImageToVideo(bucket / "room.jpg", ...)` remembers. May read the keys."""
+        return self.bucket.address_of(self.name)
 
     # What `AsyncClient.download` calls, in threads.
 

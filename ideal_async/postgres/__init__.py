@@ -63,5 +63,6 @@ except ImportError as error:
     raise ImportError("a journal in PostgreSQL needs the extra: pip install 'ideal-async[postgres]'") from error
 
 from ._journal import Limits, PostgresJournal
+from ._manifests import Manifest
 
-__all__ = ["Limits", "PostgresJournal"]
+__all__ = ["Limits", "Manifest", "PostgresJournal"]

@@ -10,8 +10,9 @@ import attrs
 
 from ideal_async import BudgetExceeded, Busy, Cap, Entry, ImageToVideo, Intent, JournalFailed
 from ideal_async._identity import origin_of
-from ideal_async._journal import Controlled, Row, encode_time, intend, sum_spending
+from ideal_async._journal import Row, encode_time, intend, sum_spending
 
+from ._manifests import Manifested
 from ._portable import Portable
 from ._session import Session, Unreachable
 
@@ -62,7 +63,7 @@ class _Full(Exception):
         self.busy = Busy(seconds, reason)
 
 
-class PostgresJournal(Controlled):
+class PostgresJournal(Manifested):
     """Remembers in a database what every request became, for any number of hosts.
 
     Give it to `AsyncClient(journal=...)`: it does everything that `Journal` does, and decides about limits of all hosts
@@ -200,6 +201,8 @@ class PostgresJournal(Controlled):
         """Count what there is, this intent included; what is too much is rolled back."""
         if self._is_paused(db):
             raise _Full("everybody pauses", _ASK_AGAIN_FULL)
+        if self._is_halted(db, intent.key):
+            raise _Full("its batch is paused or cancelled", _ASK_AGAIN_FULL)
         limits = self._limits
         here = {"origin": intent.origin, "account": intent.account}
         (posts,) = db.execute(
@@ -233,6 +236,8 @@ class PostgresJournal(Controlled):
             return False
         if self._is_paused(db):
             return Busy(_ASK_AGAIN_FULL, "everybody pauses")
+        if self._is_halted(db, intent.key):
+            return Busy(_ASK_AGAIN_FULL, "its batch is paused or cancelled")
         return True if self._limits.per_second is None else self._take_turn(db, intent, self._limits.per_second)
 
     def _take_turn(self, db: Portable, intent: Intent, per_second: float) -> bool | Busy:
