@@ -71,6 +71,12 @@ async def _say(reply: Callable[[], Any] | None) -> Any:
     return said
 
 
+async def until(true: Callable[[], object]) -> None:
+    """Wait for what somebody else does, in another thread or process."""
+    while not true():  # noqa: ASYNC110 - there is no event of it
+        await anyio.sleep(0.01)
+
+
 class HomeEngine(Engine):
     """Runs chunks one behind the other in this process, when somebody joins; knows no time."""
 
