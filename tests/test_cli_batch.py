@@ -221,6 +221,8 @@ def test_a_lost_answer_is_never_paid_twice(service: Start, capsys: pytest.Captur
     err = capsys.readouterr().err
     (doubtful,) = [row["key"] for row in results() if row["status"] == "unknown"]
     assert f"no such task: ideal-async journal release videos/batch.journal '{doubtful}'" in err
+    assert err.count("may have been received and paid") == 1  # nobody tells it twice
+    assert "await client" not in err  # nor what to do in a program
     assert main(["batch", "jobs.csv", "--yes", *QUICK]) == 4
     assert "1 may have been paid in an earlier run" in capsys.readouterr().err
     assert len(sandbox.created) == 3

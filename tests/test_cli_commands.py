@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import logging
 import os
 import re
 import runpy
@@ -83,6 +84,28 @@ def test_generate_with_a_key_pays_once(service: Start, capsys: Capture, monkeypa
     monkeypatch.setattr(Board, "pay", pay)
     assert main(order) == 0
     assert paid == []
+
+
+def test_generate_in_doubt(service: Start, capsys: Capture) -> None:
+    """The commands that end it, where a journal knows of it; else what to look for."""
+    sandbox = service(faults="submit: drop after")
+    order = ["generate", ROOM, *SMALL, *QUICK]
+    assert main([*order, "--key", "a b", "--journal", "j"]) == 4
+    err = capsys.readouterr().err
+    assert "release j 'a b'" in err
+    assert "await client" not in err
+    assert main(order) == 4
+    assert "before you repeat it" in capsys.readouterr().err
+    assert len(sandbox.created) == 2
+
+
+def test_what_the_library_warns_of_is_told(service: Start, capsys: Capture) -> None:
+    """In a line of its own, whatever the words of the service would do to a terminal."""
+    sandbox = service(faults="look 1: say Success=\N{ESCAPE}[31mDone")
+    assert main(["generate", ROOM, *SMALL, *QUICK]) == 0
+    assert "unknown task status" in capsys.readouterr().err
+    assert len(sandbox.created) == 1
+    assert not logging.getLogger("ideal_async").handlers
 
 
 @pytest.mark.parametrize(

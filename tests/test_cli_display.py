@@ -163,6 +163,7 @@ def test_what_another_process_paid_is_not_counted_twice() -> None:
     board = Board([job(0), job(1)], START)
     board.find(board.jobs[0], 10**18)
     board.find(board.jobs[1], 10**18 + 1)
+    board.jobs[0].refunded = True
     board.move(board.jobs[0], "failed")
     assert (board.charged, board.refunded) == (0, 0)
     assert (board.jobs[1].task_id, board.jobs[1].state, board.running) == (10**18 + 1, "queued", {board.jobs[1]})

@@ -17,7 +17,7 @@ from ._endings import leave_stdout, tell, verdict
 from ._journal import journal_app
 from ._names import NAME
 from ._places import place_of, without_password
-from ._terminal import DONE, EXIT_CODES, MISUSED, Refused, invocation, people, prepare_streams
+from ._terminal import DONE, EXIT_CODES, MISUSED, Refused, invocation, library_heard, people, prepare_streams
 
 if TYPE_CHECKING:
     from ideal_async.buckets import Bucket
@@ -51,9 +51,10 @@ def run(tokens: Sequence[str]) -> int:
     try:
         if "-" in tokens[1:] and tokens[0] not in READERS and STDIN in spell(tokens):
             raise Refused(f"- is the standard input, which only {' and '.join(READERS)} read")  # noqa: TRY301
-        code = app(
-            spell(tokens), console=None, error_console=people(), exit_on_error=False, result_action="return_value"
-        )
+        with library_heard():
+            code = app(
+                spell(tokens), console=None, error_console=people(), exit_on_error=False, result_action="return_value"
+            )
         sys.stdout.flush()
     except CycloptsError:
         return MISUSED  # it is on the screen already

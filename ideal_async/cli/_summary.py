@@ -233,7 +233,7 @@ def sum_up(board: Board, wishes: Wishes, ending: Ending) -> None:
     sys.stdout.flush()  # before the hints, whatever the two streams are
     for line in (*ending.troubles, *_stops(board, ending.stopped_by)):
         say(line, style="red")
-    for line in (*_doubts(board, wishes), *_ways_on(board, ending)):
+    for line in (*doubts(board, wishes.journal_path), *_ways_on(board, ending)):
         say(line)
 
 
@@ -248,18 +248,18 @@ def _stops(board: Board, stopped_by: Exception | None) -> Iterable[str]:
         yield from (f"Not sent: {reason}" for reason, _ in reasons.most_common(1))
 
 
-def _doubts(board: Board, wishes: Wishes) -> Iterable[str]:
+def doubts(board: Board, journal: Path | Shared) -> Iterable[str]:
     """Say what to do about jobs that may have been paid."""
     keys = [job.flight_key or job.key for job in board.jobs if job.state == "unknown"]
     if not keys:
         return
     named = keys[:MOST_PASTED]
-    words = [str(wishes.journal_path), *(["--"] if any(key.startswith("-") for key in named) else []), *named]
+    words = [str(journal), *(["--"] if any(key.startswith("-") for key in named) else []), *named]
     yield f"What to look for in your account: {_command(['journal', 'show', *words])}"
     yield f"If it is there: {_command(['journal', 'adopt', *words[: -len(named)], named[0]])} TASK_ID"
     yield f"Once you know that there is no such task: {_command(['journal', 'release', *words])}"
     if len(keys) > len(named):
-        rest = ["journal", "list", str(wishes.journal_path), "--state", "unknown"]
+        rest = ["journal", "list", str(journal), "--state", "unknown"]
         yield f"{len(keys) - len(named):,} more: {_command(rest)}"
 
 

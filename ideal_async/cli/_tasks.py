@@ -19,7 +19,7 @@ from ._plan import make_request, stem_of
 from ._progress import clock, show
 from ._results import record_of
 from ._run import Run, run_unless_interrupted, save
-from ._summary import exit_code
+from ._summary import doubts, exit_code
 from ._terminal import (
     DONE,
     FAILED,
@@ -80,7 +80,11 @@ def generate(
             if job.state == "unfinished":
                 words = ["ideal-async", "status", str(job.task_id), "--out", str(out), *connection.options]
                 say(f"Task {job.task_id} is paid. Go on with: {shell(words)}")
-    return _tell(board, run.stopped_by, interrupted=interrupted, as_json=as_json)
+    code = _tell(board, run.stopped_by, interrupted=interrupted, as_json=as_json)
+    if journal is not None:
+        for line in doubts(board, journal):
+            say(line)
+    return code
 
 
 def _tell(board: Board, stopped_by: Exception | None, *, interrupted: bool, as_json: bool) -> int:

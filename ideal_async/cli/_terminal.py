@@ -3,11 +3,13 @@
 import codecs
 import io
 import json
+import logging
 import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -135,6 +137,25 @@ def say(text: str, *, style: str = "") -> None:
     console = people()
     for line in text.splitlines():
         console.print(printable(line), style=style, soft_wrap=True)
+
+
+class _Log(logging.Handler):
+    """Tells people what the library warns of, in words that harm no terminal; of a doubt its job tells."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not record.msg.startswith("a submission is in doubt"):
+            say(record.getMessage())
+
+
+@contextmanager
+def library_heard() -> Generator[None]:
+    """Tell people what the library warns of while the block runs."""
+    log, logger = _Log(logging.WARNING), logging.getLogger("ideal_async")
+    logger.addHandler(log)
+    try:
+        yield
+    finally:
+        logger.removeHandler(log)
 
 
 def put(text: str) -> None:
