@@ -5,6 +5,7 @@ import email.utils
 import hashlib
 import hmac
 import importlib
+import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from ideal_async import UploadFailed
 
 pytest.importorskip("obstore", reason="pip install 'ideal-async[buckets]'")
 from ideal_async.buckets import Bucket
+from ideal_async.buckets._store import speaking
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("real_time")]
 
@@ -72,6 +74,20 @@ def make_container(url: str, name: str) -> None:
 
 
 @pytest.fixture
+def google(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Make]:
+    """A stand-in for Google's, which checks signatures; its account is a file, as the environment tells."""
+    pytest.importorskip("cryptography", reason="pip install 'moto[server]'")
+    google_store = importlib.import_module("google_store")
+    for name in ("GOOGLE_SERVICE_ACCOUNT_KEY", "GOOGLE_SERVICE_ACCOUNT_PATH", "GOOGLE_APPLICATION_CREDENTIALS"):
+        monkeypatch.delenv(name, raising=False)
+    with google_store.open_google("photos") as server:
+        (tmp_path / "account.json").write_text(server.account)
+        monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT", str(tmp_path / "account.json"))
+        monkeypatch.setenv("GOOGLE_BASE_URL", server.url)
+        yield partial(Bucket, "gs://photos/tour", scratch=tmp_path / "scratch")
+
+
+@pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Make]:
     """A folder, shown by a web server."""
     place = tmp_path / "shown photos"
@@ -89,7 +105,7 @@ def folder(tmp_path: Path) -> Iterator[Make]:
         thread.join()
 
 
-@pytest.fixture(params=[*(pytest.param(name, marks=SERVED) for name in ("s3", "azure")), "folder"])
+@pytest.fixture(params=[*(pytest.param(name, marks=SERVED) for name in ("s3", "azure", "google")), "folder"])
 def make(request: pytest.FixtureRequest) -> Make:
     """One of each kind."""
     found: Make = request.getfixturevalue(request.param)
@@ -292,6 +308,100 @@ async def test_an_endpoint_may_be_a_setting(
     assert url.startswith(f"{s3_url}/photos/tour/")
 
 
+@SERVED
+@pytest.mark.parametrize(
+    ("place", "config"),
+    [
+        ("s3://photos/tour", {"region": "auto"}),  # as R2 has it
+        ("s3://photos/tour", {"virtual_hosted_style_request": "false"}),  # as MinIO has it; the default, too
+        ("s3://photos/tour", {"checksum_algorithm": "SHA256", "timeout": "30s"}),
+        ("s3://photos/tour", {"aws_endpoint_url": ""}),
+        ("s3a://photos", {}),
+        ("s3://photos/spring tour/été+1", {}),
+    ],
+)
+@pytest.mark.usefixtures("s3")
+async def test_the_kin_of_s3(
+    s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, config: dict[str, str]
+) -> None:
+    """MinIO, R2 and others: another endpoint, another style; both ends work."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    endpoint = {} if "aws_endpoint_url" in config else {"endpoint": s3_url}
+    settings = {name: value or s3_url for name, value in (config | endpoint).items()}
+    bucket = Bucket(place, config=settings, scratch=tmp_path / "scratch")
+    url = await bucket.publish(photo(tmp_path))
+    assert url.startswith(f"{s3_url}/photos/")
+    assert (await get(url)).content == JPEG
+    target = bucket / "vidéos" / "order 42.mp4"
+    target.local("7/video").write_bytes(MP4 + bytes(9 << 20))
+    target.deliver(target.local("7/video"), "video/mp4", "7/video")
+    assert target.holds("7/video")
+
+
+@pytest.mark.parametrize(
+    ("config", "allow", "told"),
+    [
+        ({"endpoint": "http://0.0.0.0:9"}, "", r"plain http: use https, or config=\{'allow_http': 'true'\}"),
+        ({"endpoint": "http://0.0.0.0:9", "allow_http": "true"}, "", "error sending request"),
+        ({"endpoint": "http://0.0.0.0:9"}, "true", "error sending request"),
+        ({"nonsense": "1"}, "", "'nonsense' is not valid for store 'S3'"),
+        ({"endpoint": "127.0.0.1:9000"}, "", "Unable to parse url"),
+        ({"user_agent": "me"}, "", "aws_"),  # a panic of obstore's, which is no `Exception`
+    ],
+)
+async def test_a_setting_that_cannot_be_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: dict[str, str], allow: str, told: str
+) -> None:
+    """In one line with the fix; nothing but an `UploadFailed` ever comes out."""
+    monkeypatch.setattr("ideal_async.buckets._cloud._RETRY", {"max_retries": 0})
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "one")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "two")
+    monkeypatch.setenv("AWS_ALLOW_HTTP", allow)
+    with pytest.raises(UploadFailed, match=told) as caught:
+        await Bucket("s3://photos", config=config).publish(photo(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+@SERVED
+async def test_keys_of_somebody_else_are_told_without_them(google: Make, tmp_path: Path) -> None:
+    """Google's server checks who signed; so does the stand-in."""
+    account = json.loads((tmp_path / "account.json").read_text())
+    pem = account["private_key"]
+    google_store = importlib.import_module("google_store")
+    with google_store.open_google() as other:
+        account["private_key"] = json.loads(other.account)["private_key"]
+    (tmp_path / "account.json").write_text(json.dumps(account))
+    with pytest.raises(UploadFailed, match="403 Forbidden") as caught:
+        await google().publish(photo(tmp_path))
+    assert "PRIVATE" not in str(caught.value)
+    account["private_key"] = pem.replace("A", "B")
+    (tmp_path / "account.json").write_text(json.dumps(account))
+    with pytest.raises(UploadFailed, match=r"room\.jpg could not be published") as caught:
+        await google().publish(photo(tmp_path))
+    assert pem[100:120] not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Error performing PUT http://169.254.169.254/latest/api/token in 3 s",
+        "Error performing GET http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/email",
+        "Error performing GET http://169.254.169.254/metadata/identity/oauth2/token",
+        "Generic MicrosoftAzure error: Account must be specified",
+    ],
+)
+def test_where_no_keys_are_found_the_fix_is_told(text: str) -> None:
+    """A store looks for a machine's own identity last, and a laptop has none."""
+    with pytest.raises(OSError, match="no keys were found: set AWS_ACCESS_KEY_ID"), speaking():
+        raise RuntimeError(f"{text}\n\nDebug source: all of it")
+
+
+def test_what_is_no_word_of_a_store_goes_through() -> None:
+    """Ctrl-C, for example."""
+    with pytest.raises(KeyboardInterrupt), speaking():
+        raise KeyboardInterrupt
+
+
 # Videos out
 
 
@@ -373,7 +483,7 @@ async def test_keys_that_end_too_soon_are_renewed_once(
 async def test_a_profile_without_boto3_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what reads it; without a profile the store looks for keys itself."""
     monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
-    monkeypatch.setattr("ideal_async.buckets._store.find_spec", lambda _: None)
+    monkeypatch.setattr("ideal_async.buckets._cloud.find_spec", lambda _: None)
     with pytest.raises(UploadFailed, match="pip install boto3"):
         await Bucket("s3://photos", profile="tour").publish(photo(tmp_path))
     with pytest.raises(UploadFailed):
@@ -413,7 +523,12 @@ def test_a_folder_forgets_whose_a_file_was_before_it_takes_another(tmp_path: Pat
 
 def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the command that installs it."""
-    monkeypatch.delitem(sys.modules, "ideal_async.buckets._store")
+    for name in ("", "._bucket", "._cloud", "._store"):
+        monkeypatch.delitem(sys.modules, f"ideal_async.buckets{name}")
     monkeypatch.setitem(sys.modules, "obstore", None)
     with pytest.raises(ImportError, match=r"pip install 'ideal-async\[buckets\]'"):
-        importlib.import_module("ideal_async.buckets._store")
+        importlib.import_module("ideal_async.buckets")
+    monkeypatch.setitem(sys.modules, "ideal_async.buckets._photos", None)
+    monkeypatch.delitem(sys.modules, "obstore")
+    with pytest.raises(ModuleNotFoundError, match="_photos"):  # another one is not taken for it
+        importlib.import_module("ideal_async.buckets")

@@ -8,7 +8,12 @@ Example:
     True
 """
 
-from ._bucket import Bucket, BucketPath
+try:
+    from ._bucket import Bucket, BucketPath
+except ModuleNotFoundError as error:
+    if error.name != "obstore":
+        raise
+    raise ImportError("buckets need obstore: pip install 'ideal-async[buckets]'") from error
 from ._photos import Fit
 
 __all__ = ["Bucket", "BucketPath", "Fit"]

@@ -13,8 +13,9 @@ import attrs
 
 from ideal_async import UploadFailed
 
+from ._cloud import CLOUDS, LONGEST_LIFETIMES, Cloud
 from ._photos import Fit, media_type_of, suffix_of
-from ._store import CLOUDS, LONGEST_LIFETIMES, Cloud, Folder, Store, StoreFailed
+from ._store import Folder, Store, StoreFailed
 
 #: Bytes of a photograph, at most; it is read as a whole.
 LARGEST_PHOTO = 64 << 20
@@ -38,7 +39,8 @@ class Bucket:
         prepare: `True` or a `Fit`: make photographs upright, not too large, JPEG, free of EXIF.
         url: Of a `file:` folder, where the service can fetch from it.
         profile: Of AWS, read by boto3.
-        config: Further settings, as obstore names them: `{"endpoint": "https://…"}`.
+        config: Further settings, as obstore names them: `{"endpoint": "https://…"}` for MinIO or R2, `{"allow_http":
+            "true"}` where that is plain http in a network of yours.
         scratch: A folder of this machine for videos on their way into the bucket, kept when a delivery breaks off;
             by default one in the system's temporary folder.
 
