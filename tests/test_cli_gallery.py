@@ -110,7 +110,7 @@ def test_what_has_no_video_comes_first() -> None:
     assert "failed room 2 no 10 credits, refunded" in text
     assert "nothing charged" in text
     assert "unfinished room 5 10 credits" in text
-    assert "Without a video 5" in text
+    assert "Without a video 1 in doubt, 1 failed, 1 refused, 1 unfinished, 1 not sent" in text
     assert text.count("words " * 60) == 1  # folded: the beginning, and all of it
     assert "1 of 6 made · 30 credits charged, 10 refunded" in text
     jobs[2].refunded = False
@@ -273,6 +273,8 @@ def test_somebody_looks_at_the_videos(chromium: Any, tmp_path: Path) -> None:
     assert script(focused) == "Play room 0"
     press(Keys.ARROW_RIGHT)
     assert script(focused) == "Play room 1"
+    outlined = "return getComputedStyle(document.activeElement.closest('.card')).outlineStyle"
+    assert script(outlined) == "solid"  # around the card, since a cover hides what is drawn within
     press(Keys.ENTER)
     assert script("return player.open && playing.querySelector('h2').textContent") == "room 1"
     facts = [script(f"return document.getElementById('{name}').textContent") for name in ("prompt", "facts", "file")]

@@ -87,11 +87,15 @@ def render(board: Board, *, title: str, now: float, live: bool = False) -> str:
     ended = [job for job in jobs if job not in board.running]
     without = sorted((job for job in ended if job.video is None), key=lambda job: WITHOUT.get(job.state, 0))
     running = sorted(board.running, key=lambda job: (-job.share(now), job.index))
+    without = [job for job in without if not live or job.state != "waiting"]
+    reasons = Counter(STATES.get(job.state, job.state) for job in without)
     return template.render(
+        counted=counted,
         title=title,
         written=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now)),
         videos=[_card(job) for job in ended if job.video is not None],
-        without=[_card(job) for job in without if not live or job.state != "waiting"],
+        without=list(map(_card, without)),
+        reasons=", ".join(f"{count:,} {words}" for words, count in reasons.items()),
         running=[(printable(job.key), job.state, round(100 * job.share(now))) for job in running[:MOST_RUNNING]],
         more_running=max(0, len(running) - MOST_RUNNING),
         to_send=board.counts["waiting"] if live else 0,
@@ -138,7 +142,7 @@ def _card(job: Job) -> dict[str, Any]:
         "file": job.video and printable(job.video.name),
         "cover": job.cover and quote(job.cover.name),
         "size": f"{job.width} x {job.height}" if job.width and job.height else "",
-        "glance": error if len(error) <= GLANCE else f"{error[:GLANCE].rstrip()}…",
+        "glance": error if len(error) <= GLANCE else f"{error[:GLANCE].rpartition(' ')[0] or error[:GLANCE]}…",
         "rest": "" if len(error) <= GLANCE else error,
         "times": list(_times(job)),
     }
