@@ -103,6 +103,28 @@ def _says_it_is_ready(program: str, port: int) -> bool:
     return subprocess.run([program, "-q", "-h", "127.0.0.1", "-p", str(port)], check=False).returncode == 0  # noqa: S603
 
 
+_PGBOUNCER = "apt-get install pgbouncer (or brew install pgbouncer)"
+
+
+@contextmanager
+def open_pgbouncer(postgres: Postgres, mode: str) -> Iterator[Callable[[str], str]]:
+    """Start PgBouncer in front of a server, in a pool mode; gives what turns a DSN of that one into one of the pool."""
+    program = find_program("pgbouncer", _PGBOUNCER, "usr/sbin")
+    user = None if os.geteuid() else "postgres"
+    with folder_of(user) as folder:
+        settings = {"listen_addr": "127.0.0.1", "unix_socket_dir": "", "auth_type": "any", "pool_mode": mode}
+
+        def write(port: int) -> list[str]:
+            lines = ["[databases]", f"* = host=127.0.0.1 port={postgres.port} user=tests", "[pgbouncer]"]
+            lines += [f"{name} = {value}" for name, value in {**settings, "listen_port": port}.items()]
+            (folder / "pgbouncer.ini").write_text("\n".join(lines), "utf-8")
+            return [program, str(folder / "pgbouncer.ini")]
+
+        server = Server(write, folder, user=user, stop_with=signal.SIGINT)
+        with server.serving():
+            yield lambda dsn: dsn.replace(f":{postgres.port}/", f":{server.port}/")
+
+
 postgres = shared(open_postgres)
 
 

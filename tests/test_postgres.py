@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from fakes import BASE_URL, ID, Service, answer, client_of, look
 from journal_steps import API, CANCELLED, FAILED, MADE, ROOM, ask, go, is_busy
-from servers import Postgres, open_postgres
+from servers import Postgres, open_pgbouncer, open_postgres
 
 from ideal_async import BudgetExceeded, Busy, Entry, Intent, JournalFailed, Pacing
 from ideal_async._journal import encode_request
@@ -477,11 +477,25 @@ def test_every_commit_waits_for_the_disk(postgres: Postgres, postgres_dsn: str, 
     assert found == used
 
 
-def test_a_pooler_in_transaction_mode_is_found_out(opened: Opened) -> None:
-    """Its statements come to another session than the one that took the lock."""
+def test_a_pooler_in_transaction_mode_is_found_out(postgres: Postgres, postgres_dsn: str) -> None:
+    """At once, also by the first who comes; in session mode a pooler is as good as the database itself."""
+    with open_pgbouncer(postgres, "transaction") as pooled, PostgresJournal(pooled(postgres_dsn)) as journal:
+        with pytest.raises(JournalFailed, match="set the pooler to session mode"):
+            journal.open()
+        with pytest.raises(JournalFailed, match="set the pooler to session mode"):
+            intend(journal, "order")
+    with open_pgbouncer(postgres, "session") as pooled, PostgresJournal(pooled(postgres_dsn)) as journal:
+        intent = go(journal)
+        assert journal.confirm(intent) is True
+        with PostgresJournal(pooled(postgres_dsn)) as other:
+            assert is_busy(other)
+
+
+def test_a_session_that_was_changed_for_another_is_found_out(opened: Opened) -> None:
+    """Before each intent and each send: what stands in the session is asked, not what was there when it began."""
     journal = opened()
     intent = go(journal)
-    journal._session._backend += 1
+    journal._session.write(lambda db: db.execute("SELECT set_config('ideal_async.owner', 'somebody', false)"))
     for ask_it in (lambda: intend(journal, "other"), lambda: journal.confirm(intent)):
         with pytest.raises(JournalFailed, match="set the pooler to session mode"):
             ask_it()

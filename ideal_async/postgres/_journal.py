@@ -1,5 +1,6 @@
 """`PostgresJournal`: the journal for any number of hosts."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -12,9 +13,12 @@ from ideal_async import BudgetExceeded, Busy, Cap, Entry, ImageToVideo, Intent, 
 from ideal_async._identity import origin_of
 from ideal_async._journal import Row, encode_time, intend, sum_spending
 
+from ._connection import patiently
 from ._manifests import Manifested
 from ._portable import Portable
 from ._session import Session, Unreachable
+
+logger = logging.getLogger("ideal_async")
 
 #: Seconds for which a paid id, and other news, is tried to be written before the caller hears that it was not.
 PATIENCE = 10.0
@@ -26,6 +30,9 @@ STATEMENT_TIMEOUT = 10.0
 OUTAGE = 600.0
 #: Seconds before a limit that was reached is asked for again. A POST takes about a second, a task a minute.
 _ASK_AGAIN, _ASK_AGAIN_FULL = 0.25, 1.0
+#: Why submits wait, where a person may want to do something.
+_PAUSED, _AWAY = "everybody pauses, until somebody calls unpause()", "the database cannot be reached"
+_HALTED = "its batch is paused or cancelled"
 #: After this long a task that nobody saw end does not hold a place in flight any more; the longest took minutes.
 STALE = timedelta(days=1)
 
@@ -88,6 +95,7 @@ class PostgresJournal(Manifested):
         self._name = f"journal {self._session.name}"
         self._opened = False
         self._away_since: float | None = None
+        self._told = ""
         self._gates: set[tuple[str, str]] = set()
 
     def __repr__(self) -> str:
@@ -148,10 +156,10 @@ class PostgresJournal(Manifested):
         except _Full as full:
             if full.busy.seconds == _ASK_AGAIN:
                 self.sweep()  # the places of the dead
-            return full.busy
+            return self._tell(full.busy)
         except Unreachable as error:
             return self._wait_or_fail(error)
-        self._away_since = None
+        self._away_since, self._told = None, ""
         return found
 
     def confirm(self, intent: Intent) -> bool | Busy:
@@ -160,7 +168,7 @@ class PostgresJournal(Manifested):
             answer: bool | Busy = self._session.write(partial(self._confirm, intent=intent), patience=RECONNECT)
         except Unreachable as error:
             return self._wait_or_fail(error)
-        return answer
+        return answer if isinstance(answer, bool) else self._tell(answer)
 
     def _wait_or_fail(self, error: Unreachable) -> Busy:
         now = time.monotonic()
@@ -168,7 +176,15 @@ class PostgresJournal(Manifested):
             self._away_since = now
         if now - self._away_since > OUTAGE:
             raise JournalFailed(f"{error}; it has been away for {OUTAGE:g} s") from error
-        return Busy(_ASK_AGAIN_FULL, "the database cannot be reached")
+        return self._tell(Busy(_ASK_AGAIN_FULL, f"{_AWAY} ({error.__cause__})"))
+
+    def _tell(self, busy: Busy) -> Busy:
+        """Log why submits wait, once; they may for long."""
+        if busy.reason[:12] != self._told[:12]:  # the number in it may be another every time
+            self._told = busy.reason
+            loud = busy.reason.startswith((_PAUSED, _AWAY, _HALTED))
+            logger.log(logging.WARNING if loud else logging.INFO, "%s: submits wait: %s", self._name, busy.reason)
+        return busy
 
     def _intend(self, db: Portable, intent: Intent, cap: Cap | None, **more: Any) -> Row | None:
         """Write an intent down within the limits, under the lock of its account's gate."""
@@ -200,9 +216,9 @@ class PostgresJournal(Manifested):
     def _check_limits(self, db: Portable, intent: Intent) -> None:
         """Count what there is, this intent included; what is too much is rolled back."""
         if self._is_paused(db):
-            raise _Full("everybody pauses", _ASK_AGAIN_FULL)
+            raise _Full(_PAUSED, _ASK_AGAIN_FULL)
         if self._is_halted(db, intent.key):
-            raise _Full("its batch is paused or cancelled", _ASK_AGAIN_FULL)
+            raise _Full(_HALTED, _ASK_AGAIN_FULL)
         limits = self._limits
         here = {"origin": intent.origin, "account": intent.account}
         (posts,) = db.execute(
@@ -235,9 +251,9 @@ class PostgresJournal(Manifested):
         if row is None:
             return False
         if self._is_paused(db):
-            return Busy(_ASK_AGAIN_FULL, "everybody pauses")
+            return Busy(_ASK_AGAIN_FULL, _PAUSED)
         if self._is_halted(db, intent.key):
-            return Busy(_ASK_AGAIN_FULL, "its batch is paused or cancelled")
+            return Busy(_ASK_AGAIN_FULL, _HALTED)
         return True if self._limits.per_second is None else self._take_turn(db, intent, self._limits.per_second)
 
     def _take_turn(self, db: Portable, intent: Intent, per_second: float) -> bool | Busy:
@@ -451,6 +467,6 @@ def _is_followed(db: Portable, here: tuple[str, str]) -> bool:
 
 
 def _recount(db: Portable) -> int:
-    db.execute("SET LOCAL statement_timeout = 0")
-    (wrong,) = db.execute("SELECT recount()").fetchone() or (0,)
+    with patiently(db.connection):
+        (wrong,) = db.execute("SELECT recount()").fetchone() or (0,)
     return int(wrong)

@@ -9,6 +9,8 @@ import psycopg
 
 from ideal_async import JournalFailed
 
+from ._connection import patiently
+
 #: The states that cost, or may have cost, credits; of those that failed, see the second migration.
 _COUNTED = "('intended', 'submitted', 'succeeded', 'unknown')"
 #: Only one at a time makes tables. "Idea" in ASCII.
@@ -329,12 +331,10 @@ def migrate(connection: psycopg.Connection[Any]) -> None:
     ).fetchone()
     if found is not None and _version(connection) == len(MIGRATIONS):
         return
-    with connection.transaction():
+    with connection.transaction(), patiently(connection):  # a long journal is counted once
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         connection.execute("CREATE SCHEMA IF NOT EXISTS ideal_async")
         connection.execute("CREATE TABLE IF NOT EXISTS properties (name text PRIMARY KEY, value text)")
-        connection.execute("SET LOCAL statement_timeout = 0")  # a long journal is counted once
-        connection.execute("SET LOCAL lock_timeout = 0")
         version = _version(connection)
         if version > len(MIGRATIONS):
             raise JournalFailed(

@@ -5,11 +5,12 @@ is lost its id is never used again: the server may keep the old one's lock behin
 """
 
 import logging
+import math
 import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from selectors import EVENT_READ, DefaultSelector
@@ -21,6 +22,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ideal_async import JournalFailed
 
+from ._connection import LOST, OVERDUE, Connection, cure_of, first_line
 from ._portable import Portable
 from ._schema import migrate
 
@@ -28,12 +30,14 @@ logger = logging.getLogger("ideal_async")
 
 T = TypeVar("T")
 
-#: What a lost session looks like; a deadlock or a serialisation failure is one of them, and goes well the next time.
-LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 #: Seconds between two tries to reach the database, the longest.
 _PAUSE_MAX = 2.0
 #: Seconds for which a database that does not answer may hold up the closing; the answer takes a millisecond.
 _LETTING_GO = 1.0
+_POOLER = (
+    "statements go to different sessions of the database, as behind a pooler in transaction mode: connect to the "
+    "database itself, or set the pooler to session mode"
+)
 #: Of all advisory locks of a database, those of owners. "owne" in ASCII, read as a number.
 _OWNERS = 7
 _ALIVE = b"hashtextextended(%%s, %d)" % _OWNERS
@@ -69,7 +73,7 @@ class Session:
         self._process = os.getpid()
         self._using = threading.RLock()
         self._db: psycopg.Connection[Any] | None = None
-        self._backend = 0
+        self._ends_at = math.inf
         self._former: set[str] = set()
         self._owed: list[tuple[Callable[[Any], object], object]] = []
         self._closing = threading.Event()
@@ -82,6 +86,7 @@ class Session:
         """Where the database is, without a password."""
         try:
             parts = conninfo_to_dict(self._dsn)
+            _check_parts(parts)
         except psycopg.ProgrammingError:
             return "a database"
         host, port, database = (parts.get(name) or "" for name in ("host", "port", "dbname"))
@@ -121,6 +126,17 @@ class Session:
         self.check()
         if patience is None:
             patience = self._reconnect if owed is None else self._patience
+        try:
+            return self._try(work, patience)
+        except (psycopg.Error, JournalFailed) as error:
+            if owed is not None:  # whatever it was: it has happened
+                with self._using:
+                    self._owed.append((work, owed))
+            if isinstance(error, JournalFailed):
+                raise
+            raise JournalFailed(f"journal {self.name}: {first_line(error)}{cure_of(error, first=True)}") from error
+
+    def _try(self, work: Callable[[Any], T], patience: float) -> T:
         deadline = time.monotonic() + patience
         pause = 0.05
         while True:
@@ -129,18 +145,15 @@ class Session:
                     return self._run(db, work)
             except LOST as error:
                 self._drop_if_broken()
+                if cure_of(error, first=not self.id):
+                    raise
                 failed = error
-            except psycopg.Error as error:
-                raise JournalFailed(f"journal {self.name}: {_first_line(error)}") from error
             if time.monotonic() >= deadline or self._closing.wait(pause):
                 break
             pause = min(2 * pause, _PAUSE_MAX)
-        if owed is not None:
-            with self._using:
-                self._owed.append((work, owed))
         raise Unreachable(
-            f"journal {self.name}: the database cannot be reached ({_first_line(failed)}); check that it runs, that "
-            "it is not full, and the way to it"
+            f"journal {self.name}: the database cannot be reached ({first_line(failed)}); check that it runs, and the "
+            "way to it"
         ) from failed
 
     def _run(self, db: psycopg.Connection[Any], work: Callable[[Any], T]) -> T:
@@ -164,17 +177,19 @@ class Session:
         """Make sure that this is the session that took the lock: a pooler may have given us another one.
 
         Raises:
-            JournalFailed: It is not.
+            JournalFailed: It is not; or the database forgets from now on.
         """
-        if db.connection.info.backend_pid != self._backend or self._asks_another(db):
-            raise JournalFailed(
-                f"journal {self.name}: statements go to different sessions of the database, as behind a pooler in "
-                "transaction mode: connect to the database itself, or set the pooler to session mode"
-            )
+        asked = "SELECT current_setting('ideal_async.owner', true), current_setting('fsync')"
+        owner, fsync = db.execute(asked).fetchone() or ("", "")
+        if owner != self.id:
+            raise JournalFailed(f"journal {self.name}: {_POOLER}")
+        self._check_fsync(fsync)
 
-    def _asks_another(self, db: Portable) -> bool:
-        (backend,) = db.execute("SELECT pg_backend_pid()").fetchone() or (0,)
-        return bool(backend != self._backend)
+    def _check_fsync(self, fsync: str) -> None:
+        if fsync != "on":
+            raise JournalFailed(
+                f"journal {self.name}: the database has fsync = off, so a crash loses what was paid: switch it on"
+            )
 
     def now(self) -> datetime:
         """Tell the time by the database's clock."""
@@ -184,19 +199,23 @@ class Session:
     def _connected(self) -> Generator[psycopg.Connection[Any]]:
         with self._using:
             db = self._connect() if self._db is None or self._db.closed else self._db
-            while self._owed:
-                work, _ = self._owed[0]
-                self._run(db, work)
-                del self._owed[0]
+            self._write_owed(db)
             yield db
 
+    def _write_owed(self, db: psycopg.Connection[Any]) -> None:
+        """Write what has happened; what the database does not take is no reason to hold up the rest."""
+        for entry in list(self._owed):
+            try:
+                self._run(db, entry[0])
+            except psycopg.Error as error:
+                if db.closed or (isinstance(error, LOST) and not cure_of(error)):
+                    raise
+                logger.warning("journal %s: %s is not written down yet: %s", self.name, entry[1], first_line(error))
+            else:
+                self._owed.remove(entry)
+
     def _connect(self) -> psycopg.Connection[Any]:
-        db: psycopg.Connection[Any] = psycopg.connect(
-            self._conninfo(),
-            autocommit=True,
-            cursor_factory=psycopg.ClientCursor,
-            prepare_threshold=None,
-        )
+        db = self._open()
         try:
             self._prepare(db)
         except BaseException:
@@ -205,12 +224,24 @@ class Session:
         self._db = db
         return db
 
+    def _open(self) -> "Connection":
+        db = Connection.connect(
+            self._conninfo(), autocommit=True, cursor_factory=psycopg.ClientCursor, prepare_threshold=None
+        )
+        db.seconds = self._statement_timeout + OVERDUE
+        db.ends_at = lambda: self._ends_at
+        if self._closing.is_set() and self._ends_at < time.monotonic():
+            db.close()
+            raise psycopg.OperationalError("closed meanwhile")
+        return db
+
     def _conninfo(self) -> str:
         try:
+            _check_parts(conninfo_to_dict(self._dsn))
             return make_conninfo(
                 self._dsn,
                 target_session_attrs="read-write",
-                connect_timeout="5",
+                connect_timeout="2" if self._closing.is_set() else "5",
                 application_name="ideal_async",
                 # A dead network is noticed in about ten seconds, not in two hours.
                 keepalives="1",
@@ -222,19 +253,18 @@ class Session:
         except psycopg.ProgrammingError:  # its words may hold the password
             raise JournalFailed(
                 "the DSN of the journal cannot be read: postgresql://user:password@host/database, "
-                "with %40 for @ and %25 for % in a password"
+                "with %40 for @, %2F for /, %3A for : and %25 for % in a password"
             ) from None
 
     def _prepare(self, db: psycopg.Connection[Any]) -> None:
         settings = db.execute(
             "SELECT current_setting('fsync'), current_setting('synchronous_commit'), pg_backend_pid(), "
-            "clock_timestamp()"
+            "clock_timestamp(), current_setting('ideal_async.owner', true)"
         ).fetchone()
-        fsync, commit, backend, clock = cast("tuple[str, str, int, datetime]", settings)
-        if fsync != "on":
-            raise JournalFailed(
-                f"journal {self.name}: the database has fsync = off, so a crash loses what was paid: switch it on"
-            )
+        fsync, commit, backend, clock, owner = cast("tuple[str, str, int, datetime, str | None]", settings)
+        self._check_fsync(fsync)
+        if owner or (backend != db.info.backend_pid and self._shares_backend(backend)):
+            raise JournalFailed(f"journal {self.name}: {_POOLER}")
         if commit not in {"on", "remote_apply"}:  # those wait for the disk; a stricter setting stays
             db.execute("SET synchronous_commit = on")
         db.execute(b"SET statement_timeout = %d" % int(self._statement_timeout * 1000))
@@ -243,10 +273,17 @@ class Session:
         migrate(db)
         if self.id:
             self._former.add(self.id)
-        self.id, self._backend = uuid.uuid4().hex, backend
+        self.id = uuid.uuid4().hex
+        db.execute("SELECT set_config('ideal_async.owner', %s, false)", (self.id,))
         db.execute(b"SELECT pg_advisory_lock(%s)" % _ALIVE, (self.id,))
         if self._former:
             self._take_over_from_ourselves(db)
+
+    def _shares_backend(self, backend: int) -> bool:
+        """Behind a pooler: tell whether it gives our session to the next who comes, while we ask for nothing."""
+        with self._open() as other, other.transaction():
+            (found,) = other.execute("SELECT pg_backend_pid()").fetchone() or (0,)
+        return bool(found == backend)
 
     def _take_over_from_ourselves(self, db: psycopg.Connection[Any]) -> None:
         """What this process was busy with in a lost session it is busy with still, unless somebody gave it up."""
@@ -275,20 +312,40 @@ class Session:
         """
         if self._process != os.getpid() or self._closing.is_set():
             return []
+        self._ends_at = time.monotonic() + _LETTING_GO
         self._closing.set()
+        if not self._using.acquire(timeout=2 * _LETTING_GO):  # somebody tries to connect, and sees it afterwards
+            return [(owed, Unreachable("the database cannot be reached")) for _, owed in self._owed]
+        try:
+            return self._finish()
+        finally:
+            self._using.release()
+
+    def _finish(self) -> list[tuple[Any, Exception]]:
         lost: list[tuple[Any, Exception]] = []
-        with self._using:
-            if self._owed:
-                try:
-                    with self._connected():
-                        pass
-                except (*LOST, JournalFailed) as error:
-                    lost = [(owed, error) for _, owed in self._owed]
-            if self._db is not None:
-                with suppress(psycopg.Error):
-                    _let_go(self._db)
-            self._db = None
+        if self._owed:
+            try:
+                with self._connected():
+                    pass
+            except (psycopg.Error, JournalFailed) as error:
+                lost = [(owed, error) for _, owed in self._owed]
+            else:
+                lost = [(owed, Unreachable("the database did not take it")) for _, owed in self._owed]
+        if self._db is not None:
+            with suppress(psycopg.Error):
+                _let_go(self._db)
+        self._db = None
         return lost
+
+
+def _check_parts(parts: Mapping[str, Any]) -> None:
+    """Refuse what a password with unusual characters makes of a DSN: a part of it is taken for a host.
+
+    Raises:
+        psycopg.ProgrammingError: It is not to be repeated.
+    """
+    if any("@" in str(parts.get(name) or "") for name in ("host", "hostaddr", "port", "dbname")):
+        raise psycopg.ProgrammingError
 
 
 def _let_go(db: psycopg.Connection[Any]) -> None:
@@ -299,7 +356,3 @@ def _let_go(db: psycopg.Connection[Any]) -> None:
         selector.register(db.pgconn.socket, EVENT_READ)
         selector.select(_LETTING_GO)
     db.close()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
