@@ -104,3 +104,28 @@ def run_to_statement(url: str, path: Path, keys: list[str], ticks: int) -> None:
 
     vars(ideal_async._journal.file_store)["connect"] = watched
     run(url, path, keys)
+
+
+def run_frozen(url: str, dsn: str, key: str, at: str) -> None:
+    """Be stopped behind the journal's word that a key may be sent; whoever lets this process go on is to be feared."""
+    import ideal_async._session
+    from ideal_async.postgres import PostgresJournal
+
+    vars(ideal_async._session)["CONFIRMED_FOR"] = 0.2
+
+    class Freezing(PostgresJournal):
+        def intend(self, *args: Any, **more: Any) -> Any:
+            return self._freeze(at == "intend", super().intend(*args, **more))
+
+        def confirm(self, intent: Any) -> Any:
+            return self._freeze(at == "confirm", super().confirm(intent))
+
+        def _freeze(self, here: bool, answer: Any) -> Any:
+            nonlocal at
+            if here:
+                at = ""
+                os.kill(os.getpid(), signal.SIGSTOP)
+            return answer
+
+    with Freezing(dsn) as journal:
+        anyio.run(run_batch, url, journal, [key])

@@ -31,7 +31,7 @@ _NO: tuple[tuple[str, str], ...] = (
     ("no password supplied|authentication failed", "set PGPASSWORD, or a line in ~/.pgpass"),
     ("no pg_hba.conf entry|not permitted|permission denied", "let its pg_hba.conf and its roles admit this host"),
     ("database .* does not exist", "make it (createdb), or name another one"),
-    ("does not exist|could not translate host name|invalid port|does not support SSL", "mend the DSN"),
+    ("does not exist|Name or service not known|invalid port|does not support SSL", "mend the DSN"),
 )
 
 

@@ -109,7 +109,8 @@ class Session:
 
     def read(self, work: Callable[[Any], T]) -> T:
         """Run *work* over what is committed and return its result."""
-        return self.write(work)
+        self.check()
+        return self._translated(work, self._reconnect, strict=False)
 
     def write(self, work: Callable[[Any], T], *, owed: object = None, patience: float | None = None) -> T:
         """Run *work* in a transaction and return its result once that is durable; it may run twice.
@@ -127,28 +128,33 @@ class Session:
         if patience is None:
             patience = self._reconnect if owed is None else self._patience
         try:
-            return self._try(work, patience)
-        except (psycopg.Error, JournalFailed) as error:
+            return self._translated(work, patience)
+        except JournalFailed:
             if owed is not None:  # whatever it was: it has happened
                 with self._using:
                     self._owed.append((work, owed))
-            if isinstance(error, JournalFailed):
-                raise
+            raise
+
+    def _translated(self, work: Callable[[Any], T], patience: float, *, strict: bool = True) -> T:
+        try:
+            return self._try(work, patience, strict=strict)
+        except psycopg.Error as error:
             raise JournalFailed(f"journal {self.name}: {first_line(error)}{cure_of(error, first=True)}") from error
 
-    def _try(self, work: Callable[[Any], T], patience: float) -> T:
+    def _try(self, work: Callable[[Any], T], patience: float, *, strict: bool) -> T:
         deadline = time.monotonic() + patience
         pause = 0.05
         while True:
+            last = time.monotonic() >= deadline  # however long the first took, there is a second
             try:
-                with self._connected() as db:
+                with self._connected(strict=strict) as db:
                     return self._run(db, work)
             except LOST as error:
                 self._drop_if_broken()
                 if cure_of(error, first=not self.id):
                     raise
                 failed = error
-            if time.monotonic() >= deadline or self._closing.wait(pause):
+            if last or self._closing.wait(pause):
                 break
             pause = min(2 * pause, _PAUSE_MAX)
         raise Unreachable(
@@ -196,19 +202,25 @@ class Session:
         return datetime.now(UTC) + self.clock_offset
 
     @contextmanager
-    def _connected(self) -> Generator[psycopg.Connection[Any]]:
+    def _connected(self, *, strict: bool) -> Generator[psycopg.Connection[Any]]:
         with self._using:
             db = self._connect() if self._db is None or self._db.closed else self._db
-            self._write_owed(db)
+            self._write_owed(db, strict=strict)
             yield db
 
-    def _write_owed(self, db: psycopg.Connection[Any]) -> None:
-        """Write what has happened; what the database does not take is no reason to hold up the rest."""
+    def _write_owed(self, db: psycopg.Connection[Any], *, strict: bool) -> None:
+        """Write what has happened; one thing that the database does not take is no reason to hold up the rest.
+
+        Args:
+            db: Where.
+            strict: Something is to be written behind it, which must not be as long as this finds no room.
+        """
         for entry in list(self._owed):
             try:
                 self._run(db, entry[0])
             except psycopg.Error as error:
-                if db.closed or (isinstance(error, LOST) and not cure_of(error)):
+                cure = cure_of(error)
+                if db.closed or (strict and cure) or (isinstance(error, LOST) and not cure):
                     raise
                 logger.warning("journal %s: %s is not written down yet: %s", self.name, entry[1], first_line(error))
             else:
@@ -325,7 +337,7 @@ class Session:
         lost: list[tuple[Any, Exception]] = []
         if self._owed:
             try:
-                with self._connected():
+                with self._connected(strict=True):
                     pass
             except (psycopg.Error, JournalFailed) as error:
                 lost = [(owed, error) for _, owed in self._owed]
