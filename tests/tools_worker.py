@@ -52,7 +52,7 @@ def sentry() -> Iterator[Seen]:
     from sentry_sdk.integrations.httpx import HttpxIntegration
     from sentry_sdk.transport import Transport
 
-    class Kept(Transport):
+    class Kept(Transport):  # type: ignore[misc]  # or Any, where it is not installed
         """Sends nothing."""
 
         def capture_envelope(self, envelope: Any) -> None:
@@ -83,7 +83,7 @@ def datadog() -> Iterator[Seen]:
     from ddtrace import patch
     from ddtrace.trace import TraceFilter, tracer
 
-    class Kept(TraceFilter):
+    class Kept(TraceFilter):  # type: ignore[misc]  # as above
         """Keeps a trace, and sends nothing."""
 
         def process_trace(self, trace: Any) -> None:
