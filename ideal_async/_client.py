@@ -10,7 +10,7 @@ from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast, overload
 
 import anyio
 import attrs
@@ -26,6 +26,7 @@ from ._flight import Flight
 from ._follow import OnEnd, follower_of
 from ._forecast import Forecast, Pacing
 from ._identity import origin_of
+from ._media import Media
 from ._models import ImageToVideo, Task
 from ._observer import Call, Guarded, Observer, ignore
 from ._photographs import Photographs, Uploads
@@ -384,7 +385,22 @@ class AsyncClient:
             on_progress: As in `wait`.
 
         Raises:
-            As `submit` and `wait`; everything after the submission carries `.task_id`.
+            BudgetExceeded: Nothing was sent.
+            UploadFailed: A picture could not be published; nothing was sent.
+            SubmissionUnknown: Sent, but no usable answer came; it may have been paid.
+            ApiError: The API refused; nothing was charged, unless there is a `.task_id`.
+            ConnectionFailed: The API could not be reached: nothing was sent; or, with a `.task_id`, looks failed for
+                `Retry.outage` seconds.
+            TaskFailed: It ended without a video.
+            WaitTimeout: It still runs, and is paid.
+            ValueError: *key* was used for a different request; or a picture is on this machine, and there is no
+                `uploads`.
+            JournalFailed: The journal cannot be written: nothing was sent, unless there is a `.task_id`.
+
+        Example:
+            >>> async def show(client, room):
+            ...     task = await client.generate(room, key="order-42", timeout=600)
+            ...     print(task.output.result_url)
         """
         deadline = deadline_of(timeout)
         flight = await self._submit(request, key=key, on_submit=on_submit, deadline=deadline)
@@ -423,7 +439,12 @@ class AsyncClient:
             max_interval: Seconds between two looks at most, for somebody who watches; not below `Pacing.min_interval`.
 
         Raises:
-            As `wait`, out of the iteration.
+            WaitTimeout: Out of the iteration: it still runs.
+            ConnectionFailed: Out of the iteration: looks failed for `Retry.outage` seconds; or the client was closed.
+            ApiError: Out of the iteration: the API said no.
+            UnexpectedAnswer: Out of the iteration: the answer breaks the vendor's contract.
+            TaskFailed: Out of the iteration: the API answered 9038, prohibited content, in place of a task.
+            ValueError: *max_interval* is no positive number.
 
         Example:
             >>> async def follow(client, task_id):
@@ -534,14 +555,12 @@ class AsyncClient:
                 yield entry
 
     @overload
-    async def download(
-        self, task: Task, path: str | os.PathLike[str], *, part: Literal["video", "cover"] = "video"
-    ) -> Path: ...
+    async def download(self, task: Task, path: str | os.PathLike[str], *, part: Media = "video") -> Path: ...
 
     @overload
-    async def download(self, task: Task, path: Place, *, part: Literal["video", "cover"] = "video") -> Place: ...
+    async def download(self, task: Task, path: Place, *, part: Media = "video") -> Place: ...
 
-    async def download(self, task: Task, path: Any, *, part: Literal["video", "cover"] = "video") -> Any:
+    async def download(self, task: Task, path: Any, *, part: Media = "video") -> Any:
         """Bring a result to *path*: resumed, whole or not at all, and without the API key.
 
         It is there when it is complete: of the announced length, and a video or a picture by its first bytes. A URL

@@ -1,27 +1,4 @@
-"""Every exception, one leaf per next action of the caller.
-
-    IdealError
-    ├─ ConnectionFailed       the API could not be reached: check the network, call again
-    │  └─ NotTheApi           somebody in between answered: mend base_url, proxy or network
-    ├─ ApiError               the API said no; a code we do not know is this class itself
-    │  ├─ Unauthorized        5002: mend the key
-    │  ├─ InvalidRequest      1011: mend the request
-    │  ├─ OutOfCredits        9051: top up
-    │  ├─ ContentRejected     9010, and 9038 on submit: change the prompt or the picture
-    │  ├─ RequestFailed       1001: read the message
-    │  ├─ ServerError         1003, or an HTTP 5xx: try again later
-    │  └─ RateLimited         HTTP 429: slow down
-    ├─ UnexpectedAnswer       the answer to a look breaks the vendor's contract: report it
-    ├─ SubmissionUnknown      sent, and no usable answer came: find out before paying again
-    ├─ TaskFailed             the task ended without a video; `.refunded` tells what is known of its credits
-    ├─ WaitTimeout            still running, still paid: wait again
-    ├─ BudgetExceeded         nothing was sent: raise the budget
-    ├─ JournalFailed          mend the disk; `.task_id` tells whether something was paid
-    ├─ UploadFailed           mend the bucket or its keys; nothing was sent
-    └─ DownloadFailed         call again, it resumes
-
-Misuse by the caller is `TypeError`, `ValueError` or `RuntimeError` instead. All of these can be pickled.
-"""
+"""Every exception, one leaf per next action of the caller; the docstring of `ideal_async` draws the tree."""
 
 from copy import copy
 from datetime import datetime

@@ -77,7 +77,7 @@ class Submissions:
         """Send *request*, or join the flight of its key; return when its task id is known.
 
         Raises:
-            IdealError: As `AsyncClient.submit`.
+            IdealError: One of those of `AsyncClient.submit`.
         """
         claim = Claim(on_submit, deadline)
         flight = self._by_key.get(key) if key is not None else None

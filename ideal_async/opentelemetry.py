@@ -79,6 +79,10 @@ class OpenTelemetry(Observer):
     Args:
         tracer_provider: By default the global one.
         meter_provider: By default the global one.
+
+    Example:
+        >>> from ideal_async import AsyncClient
+        >>> client = AsyncClient("your-key", observer=OpenTelemetry())
     """
 
     def __init__(

@@ -28,7 +28,7 @@ FLOORS: list[set[str]] = [
     {""},  # the face: ideal_async itself
     {"buckets", "postgres"},
     {"fleet"},
-    {"cli", "pytest_plugin", "opentelemetry", "webdemo", "fast"},
+    {"cli", "pytest_plugin", "opentelemetry", "typing", "webdemo", "fast"},
     {"__main__", "pytest_ideal_async"},
 ]
 #: A wing is a package with one door, its `__init__`: nobody reaches past it. Inside, too, imports only go down.

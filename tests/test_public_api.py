@@ -125,7 +125,8 @@ def test_the_version_is_a_plain_string() -> None:
 HEAVY = """
 importlib.metadata asyncio sqlite3 numpy av PIL aiohttp uvicorn starlette trio rich cyclopts jinja2 opentelemetry pytest
 ideal_async.sandbox ideal_async.cli ideal_async.webdemo ideal_async.fast ideal_async.opentelemetry
-ideal_async.pytest_plugin ideal_async._journal ideal_async._entries ideal_async._rows ideal_async._commits
+ideal_async.pytest_plugin ideal_async.typing
+ideal_async._journal ideal_async._entries ideal_async._rows ideal_async._commits
 ideal_async._batch ideal_async._download ideal_async._ranges
 """
 

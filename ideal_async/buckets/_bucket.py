@@ -131,7 +131,13 @@ class Bucket:
     # What `AsyncClient(uploads=bucket)` calls, in threads.
 
     def address(self, path: Path) -> str:
-        """Tell the URL that a photograph will have, without a signature: the same for the same content. Blocking."""
+        """Tell the URL that a photograph will have, without a signature: the same for the same content. Blocking.
+
+        Raises:
+            ValueError: It is no picture.
+            OSError: It cannot be read.
+            UploadFailed: The store said no.
+        """
         name = self.name_of(path)
         try:
             return self._address(name)
@@ -233,7 +239,16 @@ def _name_in(address: str) -> str:
 
 @attrs.frozen
 class BucketPath:
-    """A name in a bucket: where `AsyncClient.download` delivers to, or a folder for `batch(..., save=)`."""
+    """A name in a bucket: where `AsyncClient.download` delivers to, or a folder for `batch(..., save=)`.
+
+    Attributes:
+        bucket: In which it is.
+        name: Words between single slashes.
+
+    Example:
+        >>> str(BucketPath(Bucket("s3://photos/tour"), "videos") / "order-42.mp4")
+        's3://photos/tour/videos/order-42.mp4'
+    """
 
     bucket: Bucket = attrs.field(eq=str)
     name: str

@@ -185,6 +185,16 @@ def create_app(
         folder: Where finished files go.
         photos: (image URL for the API, URL at which a browser can see it) of the photographs on offer.
         board: Where the jobs are, for whoever wants to close it early.
+
+    Example:
+        >>> from ideal_async.sandbox import Sandbox
+        >>> sandbox, budget, board = Sandbox(), Budget(1000), Board()
+        >>> app = create_app(
+        ...     lambda: AsyncClient("sandbox", transport=sandbox.transport, budget=budget),
+        ...     budget=budget,
+        ...     folder=Path("videos"),
+        ...     board=board,
+        ... )
     """
 
     @asynccontextmanager

@@ -33,6 +33,11 @@ class Job:
         eta: When the end is expected.
         problem: Why there is no video.
         version: Of the last change, counted over all jobs.
+
+    Example:
+        >>> room = ImageToVideo("https://example.com/room.jpg", duration=5, resolution="480p")
+        >>> Job("order-42", room, credits=10, picture="/photos/room.jpg").percentage
+        0
     """
 
     key: str
@@ -81,7 +86,13 @@ class Job:
 
 
 class Board:
-    """Every job, and whoever looks at them."""
+    """Every job, and whoever looks at them.
+
+    Example:
+        >>> board = Board()
+        >>> room = ImageToVideo("https://example.com/room.jpg", duration=5, resolution="480p")
+        >>> board.put(Job("order-42", room, credits=10, picture="/photos/room.jpg"))
+    """
 
     def __init__(self) -> None:
         self.jobs: dict[str, Job] = {}
