@@ -160,7 +160,7 @@ class Bucket:
                 if self._name(content, path) != name:
                     raise ValueError(f"{path} was changed while it was being published: submit it again")
                 if self._fit is not None:
-                    content = self._fit.prepare(content)
+                    content = _prepare(self._fit, content, path)
                 self._store.put(name, content, media_type_of(Path(name).suffix))
         except StoreFailed as error:
             raise self._failed(path, error) from error
@@ -231,6 +231,13 @@ def _read(path: Path) -> bytes:
     if size > LARGEST_PHOTO:
         raise ValueError(f"{path} has {size} bytes, which is no photograph: {LARGEST_PHOTO} at most")
     return path.read_bytes()
+
+
+def _prepare(fit: Fit, content: bytes, path: Path) -> bytes:
+    try:
+        return fit.prepare(content)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _name_in(address: str) -> str:

@@ -85,26 +85,41 @@ class Fit:
         Raises:
             ValueError: It cannot be read.
         """
-        from PIL import Image, ImageCms, ImageOps
+        from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
         from pillow_heif import register_heif_opener  # pyright: ignore[reportUnknownVariableType]
 
         register_heif_opener()
         with _AT_ONCE:
             try:
                 with Image.open(BytesIO(content)) as opened:
-                    opened.thumbnail((self.longest, self.longest), Image.Resampling.LANCZOS, reducing_gap=2.0)
-                    picture = ImageOps.exif_transpose(opened)
-                profile = picture.info.get("icc_profile")
+                    profile = opened.info.get("icc_profile")
+                    picture = _in_eight_bits(opened)
+                    picture.thumbnail((self.longest, self.longest), Image.Resampling.LANCZOS, reducing_gap=2.0)
+                    picture = ImageOps.exif_transpose(picture)
                 if picture.has_transparency_data:
                     page = Image.new("RGBA", picture.size, "white")
                     page.alpha_composite(picture.convert("RGBA"))
-                    picture = page
+                    picture = page.convert("RGB")
                 if profile and picture.mode in ("RGB", "CMYK"):
                     source = ImageCms.ImageCmsProfile(BytesIO(profile))
                     srgb = cast("Any", ImageCms.createProfile("sRGB"))  # pyright: ignore[reportUnknownMemberType]
                     picture = ImageCms.profileToProfile(picture, source, srgb, outputMode="RGB") or picture
+                picture = picture.convert("RGB")
+                picture.info.clear()  # comments and what else Pillow would carry over
                 fit = BytesIO()
-                picture.convert("RGB").save(fit, "JPEG", quality=self.quality, exif=b"", icc_profile=None)
-            except (OSError, SyntaxError, ImageCms.PyCMSError, Image.DecompressionBombError) as error:
-                raise ValueError(f"the picture cannot be read: {error}") from error
+                picture.save(fit, "JPEG", quality=self.quality, exif=b"")
+            except UnidentifiedImageError:
+                raise ValueError("the picture cannot be read: Pillow finds none in it, or only half of one") from None
+            except Exception as error:  # of a decoder: they raise what they like, warnings where those are errors
+                words = " ".join(str(error).split())
+                raise ValueError(f"the picture cannot be read: {words or type(error).__name__}") from error
         return fit.getvalue()
+
+
+def _in_eight_bits(opened: Any) -> Any:
+    """Return a picture that can be made smaller without harm: palettes have no shades between, 16 bits none in JPEG."""
+    if opened.mode == "P":
+        return opened.convert("RGBA" if opened.has_transparency_data else "RGB")
+    if opened.mode.startswith("I"):
+        return opened.point(lambda value: value * (1 / 256)).convert("L")
+    return opened

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 EARLIER: dict[State, str] = {
     "done": "done in an earlier run",
     "queued": "paid in an earlier run, and waited for now",
-    "downloading": "made in an earlier run, and downloaded now",
+    "downloading": "made in an earlier run, and downloaded if missing",
     "failed": "failed in an earlier run; --retry-failed makes them anew",
     "unknown": "may have been paid in an earlier run, so they are not sent again",
 }
