@@ -1,8 +1,12 @@
 """The command line takes a journal that many hosts share as it takes a file, and never shows its password."""
 
+import json
+import os
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from cli_fixtures import Start
 
@@ -15,6 +19,7 @@ Capture = pytest.CaptureFixture[str]
 API = "https://api.example:443"
 ROOMS = ["https://example.com/[1-3].jpg", "--duration", "5", "--resolution", "480p"]
 QUICK = ["--min-interval", "0.001"]
+REQUEST = ImageToVideo("https://example.com/1.jpg", duration=5, resolution="480p")
 
 
 @pytest.fixture
@@ -34,6 +39,12 @@ def dsn(postgres_dsn: str) -> str:
         ("postgresql://db/videos?password=secret", "postgresql://db/videos"),
         ("postgresql://db/v?user=me&p%61ssword=secret&sslmode=require", "postgresql://db/v?user=me&sslmode=require"),
         ("postgresql://db/videos?sslmode=require", "postgresql://db/videos?sslmode=require"),
+        ("POSTGRESQL://me:secret@db/videos", "POSTGRESQL://me@db/videos"),
+        ("postgresql+psycopg://me:secret@db/videos", "postgresql+psycopg://me@db/videos"),
+        ("host=db password=secret dbname=videos", "host=db dbname=videos"),
+        (r"--journal=host=db password = 'se\' cret'", "--journal=host=db"),
+        ("https://me:pass@example.com:80/@a.jpg", "https://me:pass@example.com:80/@a.jpg"),
+        ("prompt: password=no secret", "prompt: password=no secret"),
     ],
 )
 def test_a_password_is_taken_out(word: str, shown: str) -> None:
@@ -44,9 +55,10 @@ def test_a_password_is_taken_out(word: str, shown: str) -> None:
 def test_a_place_is_a_file_or_a_database(tmp_path: Path) -> None:
     """Neither is opened yet."""
     assert place_of("videos/batch.journal") == Path("videos/batch.journal")
-    place = place_of("postgresql://me:secret@db/videos")
-    assert isinstance(place, Shared)
-    assert "secret" not in f"{place} {place!r}"
+    for text in ("postgresql://me:secret@db/videos", "host=db password=secret"):
+        place = place_of(text)
+        assert isinstance(place, Shared)
+        assert "secret" not in f"{place} {place!r}"
     with open_journal(place) as journal:
         assert isinstance(journal, PostgresJournal)
     with open_journal(tmp_path / "a.journal") as journal:
@@ -78,8 +90,88 @@ def test_a_dsn_that_cannot_be_read_is_not_repeated(alone: Path, capsys: Capture)
     assert alone
     assert main(["journal", "list", "postgresql://me:se%cret@db.example/videos"]) != 0
     err = capsys.readouterr().err
-    assert "with %40 for @ and %25 for % in a password" in err
+    assert "and %25 for % in a password" in err
     assert "cret" not in err
+
+
+@pytest.mark.parametrize("place", ["mysql://me:secret@db/videos", "postgresql+psycopg://me:secret@db/videos"])
+def test_another_address_is_no_file(alone: Path, capsys: Capture, place: str) -> None:
+    """A file of that name would be made, with a password in it."""
+    assert main(["batch", *ROOMS, "--journal", place, "--dry-run"]) == 2
+    err = capsys.readouterr().err
+    assert "a journal is a file or postgresql://..., not" in err
+    assert "secret" not in err
+    assert not [*alone.iterdir()]
+
+
+@pytest.mark.parametrize("verb", ["pause", "unpause", "progress", "stale", "recount"])
+def test_what_hosts_share_a_file_has_not(alone: Path, capsys: Capture, verb: str) -> None:
+    """It is refused in a line, and so are limits over all hosts."""
+    Journal(alone / "orders.journal").close()
+    assert main(["journal", verb, "orders.journal"]) == 2
+    assert "orders.journal is a file, which one host has for itself" in capsys.readouterr().err
+    assert main(["batch", *ROOMS, "--limit-posts", "3", "--yes"]) == 2
+    assert "limits over all hosts need the journal that they share" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_who_only_looks_makes_no_tables(service: Start, dsn: str, capsys: Capture) -> None:
+    """The database may be somebody else's."""
+    service()
+    assert main(["batch", *ROOMS, "--journal", dsn, "--dry-run"]) == 0
+    assert "3 jobs, 3 to make" in capsys.readouterr().out
+    for words in (["list"], ["progress"], ["stale"], ["show", "a"], ["release", "a"], ["recount"]):
+        assert main(["journal", words[0], dsn, *words[1:]]) == 2
+        assert "has no journal yet" in capsys.readouterr().err
+    assert main(["status", "a", "--journal", dsn]) == 2
+    with PostgresJournal(dsn) as journal:
+        assert not journal.exists()
+    assert main(["journal", "pause", dsn]) == 0
+    with PostgresJournal(dsn) as journal:
+        assert journal.exists()
+        assert journal.paused
+    assert "s3cret" not in "".join(capsys.readouterr())
+
+
+@pytest.mark.slow
+def test_everybody_is_paused_counted_and_limited(service: Start, dsn: str, capsys: Capture) -> None:
+    """From the command line, for all hosts."""
+    sandbox = service()
+    order = ["batch", "https://example.com/[1-3].jpg", *ROOMS[1:], "--journal", dsn, "--yes", *QUICK]
+    assert main(["journal", "pause", dsn]) == 0
+    assert main([*order, "--timeout", "0.5"]) != 0
+    assert "everybody pauses, until somebody calls unpause()" in capsys.readouterr().err
+    assert sandbox.created == []
+    assert main(["journal", "progress", dsn]) == 0
+    assert "`ideal-async journal unpause` lets them go on" in capsys.readouterr().err
+    assert main(["journal", "unpause", dsn]) == 0
+    limits = ["--limit-posts", "1", "--limit-in-flight", "2", "--limit-per-second", "50", "--limit-credits", "20"]
+    assert main([*order, *limits]) == 3
+    assert len(sandbox.created) == 2
+    capsys.readouterr()
+    assert main(["journal", "progress", dsn, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"batch": "", "state": "succeeded", "jobs": 2, "credits": 20}
+    assert main(["journal", "progress", dsn, "spring"]) == 0
+    assert "succeeded" not in capsys.readouterr().out
+    assert main(["journal", "recount", dsn]) == 0
+    assert "all totals were right" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_what_was_lost_is_listed(service: Start, dsn: str, capsys: Capture) -> None:
+    """What the service denies, or nobody saw end for a day."""
+    service()
+    with PostgresJournal(dsn, now=lambda: datetime.now(UTC) - timedelta(days=2)) as journal:
+        intent = journal.intend(os.environ["IDEAL_HOUSE_BASE_URL"], "old", REQUEST, 10)
+        assert isinstance(intent, Intent)
+        journal.submitted(intent, 7)
+    assert main(["journal", "stale", dsn, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["key"] == "old"
+    with PostgresJournal(dsn) as journal, psycopg.connect(dsn, autocommit=True) as db:
+        journal.open()
+        db.execute("UPDATE ideal_async.spending SET credits = 7")
+    assert main(["journal", "recount", dsn]) == 0
+    assert "1 totals were wrong" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -125,10 +217,9 @@ def test_generate_with_a_key_pays_once(service: Start, dsn: str) -> None:
 def test_a_person_decides_about_a_database_s_entries(alone: Path, dsn: str, capsys: Capture) -> None:
     """Shown, adopted, released and pruned as those of a file."""
     assert alone
-    request = ImageToVideo("https://example.com/1.jpg", duration=5, resolution="480p")
     with PostgresJournal(dsn) as journal:
         for key in ("a", "b"):
-            intent = journal.intend(API, key, request, 10)
+            intent = journal.intend(API, key, REQUEST, 10)
             assert isinstance(intent, Intent)
             journal.unknown(intent)
     assert main(["journal", "show", dsn, "a"]) == 0

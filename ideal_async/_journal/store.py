@@ -300,6 +300,17 @@ class Store(ABC):
             self._commits.read(partial(transitions.find_ids, keys=keys, origin=origin, account=account)), state
         )
 
+    def entries_of_tasks(self, task_ids: Iterable[int]) -> Iterator[Entry]:
+        """Go through the entries of some tasks, oldest first.
+
+        Args:
+            task_ids: Their ids; what the journal does not know is left out.
+
+        Raises:
+            JournalFailed: It cannot be read.
+        """
+        return self._pages_of(self._commits.read(partial(transitions.find_ids_of_tasks, task_ids=task_ids)), None)
+
     def spent(
         self, origin: str, keys: Iterable[str] | None = None, since: datetime | None = None, *, account: str = ""
     ) -> int:

@@ -65,12 +65,18 @@ def find(db: Database, origin: str, account: str, key: str) -> Row | None:
 
 def find_ids(db: Database, keys: Iterable[str], origin: str | None, account: str | None) -> list[int]:
     """Return the ids of the rows of *keys*, oldest first."""
+    where = "key IN (SELECT value FROM json_each(:keys))"
+    # Both together have an index.
+    where += " AND origin = :origin" * (origin is not None) + " AND account = :account" * (account is not None)
+    here = {"keys": _encode_keys(keys), "origin": origin, "account": account}
+    return sorted(id_ for (id_,) in db.execute(f"SELECT id FROM entries WHERE {where}", here).fetchall())
+
+
+def find_ids_of_tasks(db: Database, task_ids: Iterable[int]) -> list[int]:
+    """Return the ids of the rows of some tasks, oldest first."""
     rows = db.execute(
-        """
-        SELECT id FROM entries WHERE key IN (SELECT value FROM json_each(:keys))
-            AND origin = coalesce(:origin, origin) AND account = coalesce(:account, account)
-        """,
-        {"keys": _encode_keys(keys), "origin": origin, "account": account},
+        "SELECT id FROM entries WHERE task_id IN (SELECT value FROM json_each(:tasks))",
+        {"tasks": json.dumps([str(task_id) for task_id in task_ids])},
     )
     return sorted(id_ for (id_,) in rows.fetchall())
 

@@ -16,7 +16,7 @@ from ._connection import Connection
 from ._endings import leave_stdout, tell, verdict
 from ._journal import journal_app
 from ._names import NAME
-from ._places import place_of, without_password
+from ._places import HostLimits, place_of, without_password
 from ._terminal import DONE, EXIT_CODES, MISUSED, Refused, invocation, library_heard, people, prepare_streams
 
 if TYPE_CHECKING:
@@ -155,6 +155,7 @@ def batch(
     quiet: Annotated[bool, Flag, Parameter(name=("--quiet", "-q"), group=SCREEN)] = False,
     verbose: Annotated[bool, Flag, Parameter(name=("--verbose", "-v"), group=SCREEN)] = False,
     json: Json = False,
+    limits: HostLimits | None = None,
     connection: Connection | None = None,
 ) -> int:
     """Make many videos: checked whole, priced, confirmed, downloaded as they finish, and resumed by the same command.
@@ -216,6 +217,7 @@ def batch(
         verbose: A line for each job that ends.
         json: Write the summary as JSON, for scripts.
         fields: For the rows that leave them out.
+        limits: Over all hosts.
         connection: To the service.
     """
     from ._batch import make_batch
@@ -233,6 +235,7 @@ def batch(
         uploads=None if upload_to is None else _open_bucket(upload_to, prepare=prepare),
         target=target,
         journal=None if journal is None else place_of(journal),
+        limits=limits,
         budget=budget,
         yes=yes,
         dry_run=dry_run,
@@ -314,7 +317,8 @@ def generate(
 
 @app.command(help_epilogue=SEE_CODES)
 def status(
-    *task_ids: int,
+    *tasks: str,
+    journal: Annotated[str | None, Parameter(group=FILES)] = None,
     watch: Annotated[bool, Flag] = False,
     out: Annotated[Path | None, Parameter(group=FILES)] = None,
     json: Json = False,
@@ -322,23 +326,31 @@ def status(
 ) -> int:
     """Tell how tasks stand; follow them to their end; save their files.
 
+    With a journal it takes keys too, and looks only at what had not ended when the journal heard of it last.
+
     **Examples**
 
     ```text
     ideal-async status 1234567890123456789 --json
     ideal-async status 1234567890123456789 --out videos
+    ideal-async status order-42 --journal postgresql://db.example/videos
     ```
 
     Args:
-        task_ids: Of any tasks of this account.
+        tasks: Ids of any tasks of this account; with a journal, keys as well.
+        journal: That knows them: a file, the folder of a batch, or postgresql://...
         watch: Follow until they ended, and write each change.
         out: Folder for the videos and covers; waits for them.
         json: Write each look as a line of JSON, with all that the API said.
         connection: To the service.
     """
-    from ._tasks import look
+    if journal is not None:
+        from ._status import look_up
 
-    return look(task_ids, connection or Connection(), watch=watch, out=out, as_json=json)
+        return look_up(tasks, journal, connection or Connection(), watch=watch, out=out, as_json=json)
+    from ._tasks import look, read_ids
+
+    return look(read_ids(tasks), connection or Connection(), watch=watch, out=out, as_json=json)
 
 
 @app.command(help_epilogue=SEE_CODES)

@@ -15,7 +15,7 @@ from ._gallery import live_gallery, write_gallery
 from ._job import Board, Job
 from ._names import check_names
 from ._pictures import Pictures
-from ._places import open_journal
+from ._places import check_limits, exists, open_journal
 from ._plan import attempt_of, plan
 from ._progress import show
 from ._results import Results, recall_times
@@ -27,6 +27,7 @@ from ._terminal import DONE, INTERRUPTED, Refused, ask_to_spend, somebody_watche
 
 def make_batch(sources: Sequence[str], defaults: Mapping[str, Any], connection: Connection, wishes: Wishes) -> int:
     """Make all videos that *sources* ask for; return the exit code."""
+    check_limits(wishes.journal_path, wishes.limits)
     pictures = None if wishes.uploads is None else Pictures(wishes.uploads)
     rows = read_sources(sources, ignore=wishes.ignore_columns, uploads=pictures is not None)
     jobs, problems = plan(rows, defaults, pictures)
@@ -37,7 +38,7 @@ def make_batch(sources: Sequence[str], defaults: Mapping[str, Any], connection: 
     if isinstance(wishes.journal, Path) and not wishes.journal.parent.is_dir():
         raise Refused(f"{wishes.journal.parent} is no folder: the journal needs one")
     # Where nothing is yet, nothing is made before it is known that the batch begins.
-    kept = not isinstance(wishes.journal_path, Path) or wishes.journal_path.exists()
+    kept = exists(wishes.journal_path) if wishes.dry_run or isinstance(wishes.journal_path, Path) else True
     new = not wishes.out.exists() and not kept
     if (new or not kept) and wishes.dry_run:
         check_names(jobs, (), wishes.name)
@@ -47,7 +48,7 @@ def make_batch(sources: Sequence[str], defaults: Mapping[str, Any], connection: 
         check_names(jobs, (), wishes.name)
         _agree(jobs, connection, wishes)
     alone = nullcontext() if wishes.dry_run else alone_in(wishes.out, "batch")
-    with alone, open_journal(wishes.journal_path) as journal:
+    with alone, open_journal(wishes.journal_path, wishes.limits) as journal:
         known = _recall(jobs, journal, origin, wishes, pictures)
         if wishes.dry_run:
             announce(jobs, wishes)
@@ -104,11 +105,10 @@ def _recall(
     jobs: Sequence[Job], journal: JournalStore, origin: str, wishes: Wishes, pictures: Pictures | None
 ) -> dict[Job, Task | int]:
     """Bring *jobs* to where the journal says they stand; return what is paid and not complete yet."""
-    if isinstance(wishes.journal_path, Path):
-        entries = {entry.key: entry for entry in journal.entries(origin=origin, account="")}
-    else:
-        entries = _read_attempts(jobs, journal, origin)
-    check_names(jobs, entries.values(), wishes.name)
+    entries = _read_attempts(jobs, journal, origin)
+    # The files of others may be in the folder; their entries are read only where names could meet.
+    others = journal.entries(origin=origin, account="") if isinstance(wishes.journal_path, Path) else entries.values()
+    check_names(jobs, others, wishes.name)
     open_jobs: dict[Job, Task | int] = {}
     for job in jobs:
         job.flight_key, attempt = attempt_of(job.key, entries)
@@ -131,7 +131,7 @@ def _recall(
 
 
 def _read_attempts(jobs: Sequence[Job], journal: JournalStore, origin: str) -> dict[str, Entry]:
-    """Read what is known of these jobs and of their repetitions: a database has those of everybody."""
+    """Read what is known of these jobs and of their repetitions: a journal may have those of everybody."""
     entries: dict[str, Entry] = {}
     names = {job.key: job.key for job in jobs}
     number = 1

@@ -3,11 +3,11 @@
 import re
 import shlex
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import anyio
 from cyclopts import App, Parameter
@@ -16,7 +16,7 @@ from ideal_async import Entry, Journal
 
 from ._connection import Connection
 from ._files import JOURNAL
-from ._places import open_journal, place_of
+from ._places import Shared, exists, open_journal, open_shared, place_of
 from ._terminal import DONE, IN_DOUBT, Refused, people, put, put_json, put_table, say
 
 if TYPE_CHECKING:
@@ -38,9 +38,12 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 @contextmanager
 def opened(text: str) -> Generator["Journal | PostgresJournal"]:
-    """Open a journal, or that of the batch in a folder; one that is not there is not made."""
-    place = place_of(text)
-    with open_journal(_find(place) if isinstance(place, Path) else place) as journal:
+    """Open a journal, or that of the batch in a folder; one that is not there is not made.
+
+    Raises:
+        Refused: It is not there.
+    """
+    with open_journal(_find(place_of(text))) as journal:
         yield journal
 
 
@@ -73,11 +76,15 @@ def list_(
         json: Write each entry as a line of JSON, for scripts.
     """
     with opened(path) as journal:
-        entries = list(journal.entries(state))
-    if json:
+        _put_entries(journal.entries(state), as_json=json)
+    return DONE
+
+
+def _put_entries(entries: Iterable[Entry], *, as_json: bool) -> None:
+    if as_json:
         for entry in entries:
-            put_json(_record(entry))
-        return DONE
+            put_json(record_of(entry))
+        return
     put_table(
         ("key", "state", "task", "credits", "sent (UTC)", "why"),
         (
@@ -93,7 +100,6 @@ def list_(
         ),
         right=(3,),
     )
-    return DONE
 
 
 @journal_app.command
@@ -116,12 +122,13 @@ def show(
     if not keys:
         raise Refused("name the keys to show; `ideal-async journal list` lists them")
     with opened(path) as journal:
-        found = {key: list(journal.entries(keys=[key])) for key in keys}
+        known = list(journal.entries(keys=keys))
+    found = {key: [entry for entry in known if entry.key == key] for key in keys}
     for key, entries in found.items():
         if not entries:
             raise Refused(f"the journal has no key {key!r}")
         for entry in entries:
-            record = _record(entry) | _request(entry)
+            record = record_of(entry) | _request(entry)
             if json:
                 put_json(record)
             else:
@@ -145,7 +152,8 @@ def _request(entry: Entry) -> dict[str, object]:
     }
 
 
-def _record(entry: Entry) -> dict[str, object]:
+def record_of(entry: Entry) -> dict[str, object]:
+    """Write an entry as a record."""
     return {
         "key": entry.key,
         "state": entry.state,
@@ -322,17 +330,118 @@ def repair(path: str) -> int:
     return IN_DOUBT
 
 
+@contextmanager
+def shared(text: str) -> Generator["PostgresJournal"]:
+    """Open a journal that hosts share, which must be there.
+
+    Raises:
+        Refused: It is not, or it is a file.
+    """
+    with open_shared(_find(place_of(text))) as journal:
+        yield journal
+
+
+@journal_app.command
+def pause(path: str) -> int:
+    """Let no host send anything until unpause; what is on its way is finished, tasks go on.
+
+    Args:
+        path: A journal that hosts share, postgresql://...
+    """
+    with open_shared(place_of(path)) as journal:
+        journal.pause()
+    say("no host sends anything now; `ideal-async journal unpause` lets them go on")
+    return DONE
+
+
+@journal_app.command
+def unpause(path: str) -> int:
+    """Let all hosts send again.
+
+    Args:
+        path: A journal that hosts share, postgresql://...
+    """
+    with open_shared(place_of(path)) as journal:
+        journal.unpause()
+    say("all hosts may send again")
+    return DONE
+
+
+@journal_app.command
+def progress(
+    path: str, batch: str | None = None, connection: Connection | None = None, *, account: str = "", json: Json = False
+) -> int:
+    """Tell how batches stand and what they cost, whatever host makes them; quick however many jobs there are.
+
+    **Example**
+
+    * `ideal-async journal progress postgresql://db.example/videos spring/tour`
+
+    Args:
+        path: A journal that hosts share, postgresql://...
+        batch: What stands before the last slash of its keys; all batches by default.
+        connection: Where the service is.
+        account: That pays.
+        json: Write each count as a line of JSON, for scripts.
+    """
+    with shared(path) as journal:
+        batches = journal.batches((connection or Connection()).origin, account=account, only=batch)
+        paused = journal.paused
+    counts = [(name, state, *figures) for name, states in batches.items() for state, figures in states.items()]
+    for name, state, jobs, credits in counts if json else ():
+        put_json({"batch": name, "state": state, "jobs": jobs, "credits": credits})
+    if not json:
+        rows = ((name, state, f"{jobs:,}", f"{credits:,}") for name, state, jobs, credits in counts)
+        put_table(("batch", "state", "jobs", "credits"), rows, right=(2, 3))
+    if paused:
+        say("everybody pauses; `ideal-async journal unpause` lets them go on")
+    return DONE
+
+
+@journal_app.command
+def stale(path: str, connection: Connection | None = None, *, account: str = "", json: Json = False) -> int:
+    """Write the tasks that the service denies, or that nobody saw end for a day: they are paid, and hold no place.
+
+    Args:
+        path: A journal that hosts share, postgresql://...
+        connection: Where the service is.
+        account: That pays.
+        json: Write each entry as a line of JSON, for scripts.
+    """
+    with shared(path) as journal:
+        _put_entries(journal.stale((connection or Connection()).origin, account=account), as_json=json)
+    return DONE
+
+
+@journal_app.command
+def recount(path: str) -> int:
+    """Make all totals anew from the rows: of tasks in flight, credits and batches; hosts wait meanwhile.
+
+    Args:
+        path: A journal that hosts share, postgresql://...
+    """
+    with shared(path) as journal:
+        wrong = journal.recount()
+    put(f"{wrong:,} totals were wrong" if wrong else "all totals were right")
+    return DONE
+
+
 def _file(text: str, instead: str) -> Path:
     """Find a journal that must be a file."""
     place = place_of(text)
     if not isinstance(place, Path):
         raise Refused(f"{place} is a database: use {instead}")
-    return _find(place)
+    return cast("Path", _find(place))
 
 
-def _find(path: Path) -> Path:
-    """Find the journal of a batch by its folder."""
-    file = path / JOURNAL if path.is_dir() else path
-    if not file.exists():
-        raise Refused(f"there is no journal {file}")
-    return file
+def _find(place: Path | Shared) -> Path | Shared:
+    """Find the journal of a batch by its folder.
+
+    Raises:
+        Refused: There is none.
+    """
+    if isinstance(place, Path) and place.is_dir():
+        place /= JOURNAL
+    if not exists(place):
+        raise Refused(f"there is no journal {place}" if isinstance(place, Path) else f"{place} has no journal yet")
+    return place

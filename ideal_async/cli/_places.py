@@ -1,10 +1,13 @@
 """Where a journal is: a file, or a database that many hosts share; the password of that is never shown."""
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import parse_qsl, urlencode
 
 import attrs
+from cyclopts import Group, Parameter
+from cyclopts.types import PositiveFloat, PositiveInt
 
 from ideal_async import Journal
 
@@ -13,8 +16,16 @@ from ._terminal import Refused
 if TYPE_CHECKING:
     from ideal_async.postgres import PostgresJournal
 
-_SCHEMES = ("postgresql://", "postgres://")
+#: What an address has, and no file.
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_DATABASE = re.compile(r"postgres(ql)?(\+\w+)?://", re.IGNORECASE)
+#: What libpq takes as well: host=db.example dbname=videos.
+_WORDS = re.compile(r"\s*(service|host|hostaddr|port|dbname|user|password|sslmode)\s*=", re.IGNORECASE)
+_PASSWORD = re.compile(r"\b((?:ssl)?password)\s*=\s*('(?:[^'\\]|\\.)*'?|\S*)\s*", re.IGNORECASE)
 _SECRETS = {"password", "sslpassword"}
+
+
+HOSTS = Group("Limits over all hosts, with --journal postgresql://...", sort_key=5)
 
 
 @attrs.frozen
@@ -27,12 +38,45 @@ class Shared:
         return without_password(self.dsn)
 
 
+@Parameter(name="*")
+@attrs.frozen(kw_only=True)
+class HostLimits:
+    """What one account may do at once over all hosts; give all of them the same."""
+
+    limit_posts: Annotated[
+        PositiveInt | None, Parameter(group=HOSTS, help="Requests on their way, at most; 8 by default.")
+    ] = None
+    limit_in_flight: Annotated[
+        PositiveInt | None, Parameter(group=HOSTS, help="Tasks at the service, at most; 500 by default.")
+    ] = None
+    limit_per_second: Annotated[
+        PositiveFloat | None, Parameter(group=HOSTS, help="Requests a second, at most; no limit by default.")
+    ] = None
+    limit_credits: Annotated[
+        PositiveInt | None, Parameter(group=HOSTS, help="Credits that may be spent in all; no limit by default.")
+    ] = None
+
+    def given(self) -> dict[str, Any]:
+        """Tell the limits that were given, by the library's names."""
+        limits = attrs.asdict(self).items()
+        return {name.removeprefix("limit_"): value for name, value in limits if value is not None}
+
+
 def place_of(text: str) -> Path | Shared:
-    """Tell files from databases."""
-    return Shared(text) if text.startswith(_SCHEMES) else Path(text)
+    """Tell files from databases.
+
+    Raises:
+        Refused: It is the address of something else.
+    """
+    address = _ADDRESS.match(text)
+    if _WORDS.match(text) or (address and address[1] in ("postgresql", "postgres")):
+        return Shared(text)
+    if address:
+        raise Refused(f"a journal is a file or postgresql://..., not {address[1]}://...")
+    return Path(text)
 
 
-def open_journal(place: Path | Shared) -> "Journal | PostgresJournal":
+def open_journal(place: Path | Shared, limits: HostLimits | None = None) -> "Journal | PostgresJournal":
     """Open either; to be closed by `with`.
 
     Raises:
@@ -41,10 +85,49 @@ def open_journal(place: Path | Shared) -> "Journal | PostgresJournal":
     if isinstance(place, Path):
         return Journal(place)
     try:
-        from ideal_async.postgres import PostgresJournal
+        from ideal_async.postgres import Limits, PostgresJournal
     except ImportError as error:
         raise Refused(str(error)) from None
-    return PostgresJournal(place.dsn)
+    return PostgresJournal(place.dsn, limits=Limits(**limits.given() if limits else {}))
+
+
+def check_limits(place: Path | Shared, limits: HostLimits | None) -> None:
+    """Let limits over all hosts be there only with a journal that they share.
+
+    Raises:
+        Refused: It is one host's own.
+    """
+    if isinstance(place, Path) and limits is not None and limits.given():
+        raise Refused(
+            "limits over all hosts need the journal that they share: --journal postgresql://...; one host has "
+            "--max-in-flight and --budget"
+        )
+
+
+def exists(place: Path | Shared) -> bool:
+    """Tell whether there is a journal; none is made.
+
+    Raises:
+        JournalFailed: The database cannot be asked.
+        Refused: The extra is missing.
+    """
+    if isinstance(place, Path):
+        return place.exists()
+    with open_shared(place) as journal:
+        return journal.exists()
+
+
+def open_shared(place: Path | Shared) -> "PostgresJournal":
+    """Open a journal that hosts share.
+
+    Raises:
+        Refused: It is a file, or the extra is missing.
+    """
+    journal = open_journal(place)
+    if isinstance(journal, Journal):
+        journal.close()
+        raise Refused(f"{place} is a file, which one host has for itself: this is for postgresql://... only")
+    return journal
 
 
 def without_password(word: str) -> str:
@@ -52,14 +135,17 @@ def without_password(word: str) -> str:
 
     >>> without_password("--journal=postgresql://me:secret@db.example/videos")
     '--journal=postgresql://me@db.example/videos'
+    >>> without_password("host=db.example password='my secret' dbname=videos")
+    'host=db.example dbname=videos'
     """
-    found = next((scheme for scheme in _SCHEMES if scheme in word), None)
+    found = _DATABASE.search(word)
     if found is None:
-        return word
-    before, _, rest = word.partition(found)
+        option, is_, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        return option + is_ + _PASSWORD.sub("", value).rstrip() if _WORDS.match(value) else word
+    before, rest = word[: found.end()], word[found.end() :]
     person, at, place = rest.rpartition("@")  # the last one: a password may have others
     place, mark, query = place.partition("?")
     kept = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name not in _SECRETS]
     if len(kept) < len(parse_qsl(query, keep_blank_values=True)):
         query = urlencode(kept)
-    return before + found + person.partition(":")[0] + at + place + (mark if query else "") + query
+    return before + person.partition(":")[0] + at + place + (mark if query else "") + query

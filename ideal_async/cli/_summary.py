@@ -15,7 +15,7 @@ from ._endings import refused_key
 from ._files import JOURNAL
 from ._job import Board, Job, State
 from ._names import NAME, name_files
-from ._places import Shared
+from ._places import HostLimits, Shared
 from ._progress import clock
 from ._results import Results
 from ._rows import Problem
@@ -65,6 +65,7 @@ class Wishes:
     Attributes:
         out: The folder for videos, results and journal.
         journal: Of another place.
+        limits: Over all hosts that share it.
         budget: Credits these jobs may cost, in all runs together.
         yes: Spend without asking.
         dry_run: Tell what would be done, and stop.
@@ -84,6 +85,7 @@ class Wishes:
 
     out: Path
     journal: Path | Shared | None = None
+    limits: HostLimits | None = None
     budget: int | None = None
     yes: bool = False
     dry_run: bool = False

@@ -36,6 +36,9 @@ from ._terminal import (
     somebody_watches,
 )
 
+#: Digits of the largest number of 64 bits.
+LONGEST_ID = 20
+
 
 def generate(
     fields: Mapping[str, Any],
@@ -112,6 +115,23 @@ def make_folder(folder: Path) -> None:
         raise Refused(f"the folder {folder} cannot be used: {error.strerror}") from None
 
 
+def read_ids(words: Sequence[str]) -> list[int]:
+    """Read the ids of tasks.
+
+    Raises:
+        Refused: A word is none.
+    """
+    for word in words:
+        if not is_id(word.removeprefix("-")):
+            raise Refused(f"{word!r} is no id of a task, such as 1234567890123456789; for keys add --journal")
+    return [int(word) for word in words]
+
+
+def is_id(word: str) -> bool:
+    """Tell whether a word can be the id of a task: a number of 64 bits."""
+    return word.isascii() and word.isdecimal() and len(word) <= LONGEST_ID
+
+
 def look(task_ids: Sequence[int], connection: Connection, *, watch: bool, out: Path | None, as_json: bool) -> int:
     """Tell how tasks stand: once, or until they end, with their files saved in *out*; return the exit code."""
     if not task_ids:
@@ -121,14 +141,8 @@ def look(task_ids: Sequence[int], connection: Connection, *, watch: bool, out: P
     if out is not None:
         make_folder(out)
     looks = _Looks(client, out, watch=watch, as_json=as_json)
-
-    async def work() -> None:
-        async with client, anyio.create_task_group() as group:
-            for task_id in looks.codes:
-                group.start_soon(looks.look_at, task_id)
-
     looks.codes.update(dict.fromkeys(task_ids, UNFINISHED))
-    interrupted = not run_unless_interrupted(work)
+    interrupted = not run_unless_interrupted(looks.look_at_all)
     if new and out is not None:
         with suppress(OSError):  # something was saved
             out.rmdir()
@@ -144,6 +158,12 @@ class _Looks:
         self._client, self._out, self._watch, self._as_json = client, out, watch, as_json
         self.codes: dict[int, int] = {}
         self.tasks: dict[int, Task] = {}
+
+    async def look_at_all(self) -> None:
+        """Look at all of them at the same time."""
+        async with self._client, anyio.create_task_group() as group:
+            for task_id in self.codes:
+                group.start_soon(self.look_at, task_id)
 
     async def look_at(self, task_id: int) -> None:
         """Look, or follow to the end; save the files if there is a folder for them."""
@@ -172,16 +192,24 @@ async def _follow(client: AsyncClient, task_id: int, tasks: dict[int, Task], *, 
         async for task in looks:
             tasks[task_id] = task
             if as_json:
-                put_json(_record(task))
+                put_json(record_of_look(task))
             else:
                 left = f", {clock(task.eta.seconds)} left" if task.eta is not None else ""
                 put(f"{task.id} {task.status} {task.percentage} %, {task.wait_number} ahead{left}")
 
 
+def look_once(task_ids: Sequence[int], connection: Connection) -> tuple[dict[int, Task], int]:
+    """Look at tasks; return what was seen, and the exit code that it asks for."""
+    looks = _Looks(connection.client(), None, watch=False, as_json=False)
+    looks.codes.update(dict.fromkeys(task_ids, UNFINISHED))
+    interrupted = not run_unless_interrupted(looks.look_at_all)
+    return looks.tasks, INTERRUPTED if interrupted else max(looks.codes.values(), default=DONE)
+
+
 def _put_tasks(tasks: Sequence[Task], *, as_json: bool) -> None:
     if as_json:
         for task in tasks:
-            put_json(_record(task))
+            put_json(record_of_look(task))
     else:
         rows = (
             (
@@ -196,7 +224,8 @@ def _put_tasks(tasks: Sequence[Task], *, as_json: bool) -> None:
         put_table(("task", "status", "done", "ahead", "video"), rows, right=(2, 3))
 
 
-def _record(task: Task) -> dict[str, Any]:
+def record_of_look(task: Task) -> dict[str, Any]:
+    """Write a look as a record, with all that the API said."""
     return {
         "id": task.id,
         "status": task.status,

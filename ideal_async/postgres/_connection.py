@@ -92,6 +92,6 @@ def cure_of(error: Exception, *, first: bool = False) -> str:
     return f": {found}" if found else ""
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Write an error in a line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -13,7 +13,7 @@ from ideal_async import BudgetExceeded, Busy, Cap, Entry, ImageToVideo, Intent, 
 from ideal_async._identity import origin_of
 from ideal_async._journal import Row, encode_time, intend, sum_spending
 
-from ._connection import patiently
+from ._connection import first_line, patiently
 from ._manifests import Manifested
 from ._portable import Portable
 from ._session import Session, Unreachable
@@ -119,6 +119,14 @@ class PostgresJournal(Manifested):
                 return  # whoever asks is told, or waits
             self._opened = True
 
+    def exists(self) -> bool:
+        """Tell whether the database has a journal; unlike everything else this makes none.
+
+        Raises:
+            JournalFailed: It cannot be asked.
+        """
+        return self._session.exists()
+
     def close(self) -> None:
         """Let go; what is still intended then counts as `unknown`.
 
@@ -176,7 +184,7 @@ class PostgresJournal(Manifested):
             self._away_since = now
         if now - self._away_since > OUTAGE:
             raise JournalFailed(f"{error}; it has been away for {OUTAGE:g} s") from error
-        return self._tell(Busy(_ASK_AGAIN_FULL, f"{_AWAY} ({error.__cause__})"))
+        return self._tell(Busy(_ASK_AGAIN_FULL, f"{_AWAY} ({first_line(error.__cause__ or error)})"))
 
     def _tell(self, busy: Busy) -> Busy:
         """Log why submits wait, once; they may for long."""

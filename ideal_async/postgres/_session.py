@@ -103,6 +103,20 @@ class Session:
         if self._closing.is_set():
             raise RuntimeError(f"journal {self.name} is closed: make a new PostgresJournal")
 
+    def exists(self) -> bool:
+        """Tell whether there are tables; none are made.
+
+        Raises:
+            JournalFailed: The database cannot be asked.
+        """
+        self.check()
+        try:
+            with self._open() as db:
+                row = db.execute("SELECT to_regclass('ideal_async.entries')").fetchone()
+        except psycopg.Error as error:
+            raise JournalFailed(f"journal {self.name}: {first_line(error)}{cure_of(error, first=True)}") from error
+        return row is not None and row[0] is not None
+
     def owed(self) -> list[Any]:
         """Return what is not written yet though it has happened, newest first."""
         return [owed for _, owed in reversed(self._owed)]
