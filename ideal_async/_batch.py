@@ -174,7 +174,12 @@ class Outcomes:
         if self._over is not None:
             raise RuntimeError("a batch is entered once: make a new one")
         background = background_of(self._client)
-        await background.open()
+        try:
+            await background.open()
+        except BaseException:
+            self._send.close()
+            self._receive.close()
+            raise
         self._over = anyio.Event()
         self._halted_before = self._client.halted_by
         self._spent_before, self._began = self._client.ledger.spent, anyio.current_time()

@@ -28,6 +28,7 @@ FLOORS: list[set[str]] = [
     {""},  # the face: ideal_async itself
     {"buckets", "postgres"},
     {"fleet"},
+    {"temporal"},
     {"cli", "pytest_plugin", "opentelemetry", "typing", "webdemo", "fast"},
     {"__main__", "pytest_ideal_async"},
 ]
@@ -88,7 +89,7 @@ def name_of(path: Path) -> str:
 def room_of(name: str) -> str:
     """A package counts as one room seen from outside."""
     head = name.partition(".")[0]
-    return head if head in {"cli", "sandbox", "webdemo", "buckets", "postgres", "fleet", *WINGS} else name
+    return head if head in {"cli", "sandbox", "webdemo", "buckets", "postgres", "fleet", "temporal", *WINGS} else name
 
 
 def imports_of(path: Path) -> Iterator[str]:

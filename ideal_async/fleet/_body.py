@@ -291,19 +291,30 @@ class _Pass:
         chunks = self._chunks
         client = chunks.client
 
-        def on_their_way() -> list[Entry]:
+        def look_up() -> list[Entry]:
             journal = cast("JournalStore", client.journal)  # `batch` has worked with it
             journal.sweep()
-            return list(journal.entries("intended", keys=self._keys, origin=client.origin, account=client.account))
+            keys = [self._keys[index] for index in self._handed]
+            return list(journal.entries(keys=keys, origin=client.origin, account=client.account))
 
         with anyio.move_on_after(LETTING_GO):
             while True:
                 try:
-                    if not await chunks.ask(on_their_way):
-                        return
+                    entries = await chunks.ask(look_up)
+                    if all(entry.state != "intended" for entry in entries):
+                        return self._notice(entries)
                 except JournalFailed as error:
                     logger.warning("batch %s: %s", self._chunk.batch, error)
                 await anyio.sleep(_LOOK_AGAIN)
+
+    def _notice(self, entries: Sequence[Entry]) -> None:
+        """Count what was paid behind the back of a job that nobody waited for any more."""
+        for entry in entries:
+            index = self._keys.index(entry.key)
+            if entry.state == "unknown":
+                self._fates[index] = "unknown"
+            elif entry.state in ("submitted", "succeeded"):
+                self._running.add(index)
 
 
 _PAID = ("made", "unsaved", "unknown", "unfinished")

@@ -31,9 +31,6 @@ _STOPS = (BudgetExceeded, OutOfCredits, Unauthorized)
 #: What ends by itself.
 _PASSES = (ConnectionFailed, JournalFailed, RateLimited, ServerError, UploadFailed, OSError)
 
-#: From this HTTP status on a gateway says that its service is down; anything else from in between has to be mended.
-_GATEWAYS = 500
-
 
 class NewerVersion(Exception):
     """Somebody who speaks a later version has written this: a worker of that version is needed."""
@@ -189,6 +186,4 @@ def fate_of(outcome: Outcome) -> Fate:
 
 def passes(error: Exception | None) -> bool:
     """Tell whether an obstacle goes away by itself, so that trying again later is worth it."""
-    if isinstance(error, NotTheApi):
-        return error.http_status >= _GATEWAYS
-    return isinstance(error, (*_PASSES, TimeoutError)) and not isinstance(error, _STOPS)
+    return isinstance(error, (*_PASSES, TimeoutError)) and not isinstance(error, (*_STOPS, NotTheApi))
