@@ -41,7 +41,7 @@ class Fleet(Service):
 
     async def _submit(self, request: httpx.Request) -> httpx.Response:
         prompt = json.loads(request.content)["prompt"]
-        reply = await _say(self.submits_of.get(prompt))
+        reply: httpx.Response | None = await _say(self.submits_of.get(prompt))
         if reply is not None:
             return reply
         self.created[prompt] += 1
@@ -63,7 +63,7 @@ class Fleet(Service):
 
 
 async def _say(reply: Callable[[], Any] | None) -> Any:
-    said = None if reply is None else reply()
+    said: Any = None if reply is None else reply()
     if hasattr(said, "__await__"):
         said = await said
     if isinstance(said, Exception):

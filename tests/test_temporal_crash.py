@@ -158,7 +158,7 @@ def check(server: FleetServer, journal: PostgresJournal, files: int) -> Counter[
     for entry in entries.values():
         if entry.task_id is not None:
             assert server.ids[str(entry.task_id)] == entry.key
-    states = Counter(entry.state for entry in entries.values())
+    states: Counter[str] = Counter(entry.state for entry in entries.values())
     assert files == states["succeeded"]
     return states
 
