@@ -26,10 +26,10 @@ FLOORS: list[set[str]] = [
     {"_client"},
     {"_batch"},
     {""},  # the face: ideal_async itself
-    {"buckets", "postgres"},
+    {"buckets", "postgres", "typing"},
     {"fleet"},
     {"temporal"},
-    {"cli", "pytest_plugin", "opentelemetry", "typing", "webdemo", "fast"},
+    {"cli", "pytest_plugin", "opentelemetry", "webdemo", "fast"},
     {"__main__", "pytest_ideal_async"},
 ]
 #: A wing is a package with one door, its `__init__`: nobody reaches past it. Inside, too, imports only go down.

@@ -26,7 +26,7 @@ from ideal_async import (
 from ideal_async.postgres import PostgresJournal
 
 from ._items import read_request
-from ._reports import Chunk, Report, fate_of, passes
+from ._reports import Chunk, Report, counted_as, passes
 
 logger = logging.getLogger("ideal_async")
 
@@ -215,7 +215,7 @@ class _Pass:
 
     def _ended(self, outcome: Outcome) -> None:
         index = self._order[outcome.index]
-        fate = self._fates[index] = fate_of(outcome)
+        fate = self._fates[index] = counted_as(outcome)
         self._handed.discard(index)
         self._running.discard(index)
         if outcome.error is not None and fate not in ("failed", "unknown"):

@@ -25,7 +25,7 @@ from ideal_async import (
 #: Of what goes through an engine and into the reports. A newer one says things that this version must not guess.
 VERSION = 1
 
-Fate = Literal["made", "unsaved", "failed", "refused", "unknown", "unfinished", "not_tried"]
+Counted = Literal["made", "unsaved", "failed", "refused", "unknown", "unfinished", "not_tried"]
 #: Where nothing further can succeed until somebody has done something about it.
 _STOPS = (BudgetExceeded, OutOfCredits, Unauthorized)
 #: What ends by itself.
@@ -169,7 +169,7 @@ _COUNTED = (
 )
 
 
-def fate_of(outcome: Outcome) -> Fate:
+def counted_as(outcome: Outcome) -> Counted:
     """Tell what became of a job."""
     if outcome.task is not None:
         return "made" if outcome.error is None else "unsaved"

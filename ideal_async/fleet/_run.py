@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import anyio
 import attrs
 
 from ideal_async import AsyncClient, Entry
 from ideal_async.postgres import Manifest, PostgresJournal
+from ideal_async.typing import State
 
 from ._items import CHUNK, Item, check_name, read_items
 from ._reports import Chunk, Report, add_up
@@ -126,7 +127,7 @@ class Run:
         """
         await self._halt_unless_cancelled("")
 
-    async def _halt_unless_cancelled(self, halted: Any) -> None:
+    async def _halt_unless_cancelled(self, halted: Literal["", "paused"]) -> None:
         if (await self._batches.manifest(self.name)).halted == "cancelled":
             raise RuntimeError(f"batch {self.name!r} is cancelled: resume() makes it go on")
         await _ask(self._journal.halt, self.name, halted)
@@ -145,7 +146,7 @@ class Run:
         while await _ask(self._journal.count_intended, manifest):  # noqa: ASYNC110 - who sends is another process
             await anyio.sleep(_ASK_AGAIN)  # a request is on its way; its worker lives, or its death is noticed
 
-    async def entries(self, state: Any = None) -> AsyncGenerator[Entry]:
+    async def entries(self, state: State | None = None) -> AsyncGenerator[Entry]:
         """Go through what the journal knows of its jobs, in the order of the batch.
 
         Args:
@@ -159,7 +160,7 @@ class Run:
             for entry in await self._entries(state, first, first + manifest.chunk):
                 yield entry
 
-    async def _entries(self, state: Any, first: int, last: int) -> list[Entry]:
+    async def _entries(self, state: State | None, first: int, last: int) -> list[Entry]:
         manifest = await self._batches.manifest(self.name)
         keys = [key for key, _ in await _ask(self._journal.items, manifest, first, last)]
         ask = partial(self._journal.entries, state, keys=keys, origin=manifest.origin, account=manifest.account)

@@ -5,9 +5,7 @@ try:
 except ImportError as error:
     raise ImportError("a fleet over Temporal needs the extra: pip install 'ideal-async[temporal]'") from error
 
-from ideal_async.fleet import Report, Run
-
 from ._engine import Batches
 from ._worker import plugin, run_worker
 
-__all__ = ["Batches", "Report", "Run", "plugin", "run_worker"]
+__all__ = ["Batches", "plugin", "run_worker"]
