@@ -2,17 +2,21 @@
 
 import json
 import os
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from cli_fixtures import Start
+from journal_steps import MADE, RUNNING
 
 from ideal_async import ImageToVideo, Intent, Journal
 from ideal_async.__main__ import main
 from ideal_async.cli._places import Shared, open_journal, place_of, without_password
+from ideal_async.cli._run import Run
 from ideal_async.postgres import PostgresJournal
 
 Capture = pytest.CaptureFixture[str]
@@ -191,6 +195,53 @@ def test_two_hosts_make_a_batch_once(service: Start, dsn: str, capsys: Capture) 
     assert not [*Path().rglob("*.journal")]
     assert main(["journal", "list", dsn]) == 0
     assert "s3cret" not in "".join(capsys.readouterr())
+
+
+@pytest.mark.slow
+def test_two_hosts_at_the_same_time_have_all_of_a_batch(service: Start, dsn: str) -> None:
+    """Each shows what the other pays as its own, with task and video; together they pay once."""
+    sandbox = service(speed=60.0, workers=6)
+    order = [sys.executable, "-m", "ideal_async", "batch", "https://example.com/[1-9].jpg", *ROOMS[1:], "--gallery"]
+    order += ["--journal", dsn, "--yes", *QUICK]
+    hosts = [subprocess.Popen([*order, "--out", folder], stderr=subprocess.PIPE) for folder in ("one", "other")]  # noqa: S603
+    said = b"".join(host.communicate()[1] for host in hosts)
+    assert [host.returncode for host in hosts] == [0, 0], said
+    assert len(sandbox.created) == 9
+    assert b"s3cret" not in said
+    for folder in map(Path, ("one", "other")):
+        records = [json.loads(line) for line in (folder / "results.jsonl").read_text("utf-8").splitlines()]
+        assert {(record["status"], record["credits"]) for record in records} == {("done", 10)}
+        assert {record["task_id"] for record in records} == {task.id for task in sandbox.created}
+        assert (folder / "results.csv").read_text("utf-8").count(".mp4") == 9
+        assert (folder / "index.html").read_text("utf-8").count(".mp4") >= 9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("end", "status"), [(MADE, "unfinished"), (None, "failed"), (RUNNING, "unfinished")])
+def test_what_this_run_did_not_come_to_is_shown_as_others_made_it(
+    service: Start, dsn: str, end: Any, status: str
+) -> None:
+    """The budget of this host was used up; another host has paid the rest meanwhile."""
+    service()
+    order = ["batch", *ROOMS, "--journal", dsn, "--yes", *QUICK, "--budget", "10", "--out", "one"]
+    with PostgresJournal(dsn) as journal, pytest.MonkeyPatch.context() as patch:
+        make_all = Run.make_all
+
+        async def make_all_and_pay_elsewhere(run: Run, **more: Any) -> None:
+            await make_all(run, **more)
+            origin = os.environ["IDEAL_HOUSE_BASE_URL"]
+            for number, job in enumerate([job for job in run.board.jobs if job.state == "waiting"]):
+                intent = journal.intend(origin, job.key, job.request, 10)
+                assert isinstance(intent, Intent)
+                journal.submitted(intent, number + 1)
+                if end is not RUNNING:
+                    journal.settle(origin, number + 1, end, reason="too dark")
+
+        patch.setattr(Run, "make_all", make_all_and_pay_elsewhere)
+        assert main(order) == (1 if status == "failed" else 3)
+    records = [json.loads(line) for line in Path("one/results.jsonl").read_text("utf-8").splitlines()]
+    assert sorted(record["status"] for record in records) == sorted(["done", status, status])
+    assert all(record["task_id"] for record in records)
 
 
 @pytest.mark.slow

@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from ideal_async import AsyncClient, Budget, Entry, JournalStore, Task, is_result
+import attrs
+
+from ideal_async import AsyncClient, Budget, Entry, JournalFailed, JournalStore, Task, is_result
 
 from ._connection import Connection
 from ._endings import verdict
@@ -60,7 +62,8 @@ def make_batch(sources: Sequence[str], defaults: Mapping[str, Any], connection: 
         if wishes.budget is not None:
             budget = Budget(max(0, wishes.budget - journal.spent(origin, keys)))
         client = connection.client(journal=journal, budget=budget, uploads=wishes.uploads)
-        return _make(Board(jobs, time.time()), known, client, wishes, lambda: journal.spent(origin, keys))
+        books = Books(lambda: journal.spent(origin, keys), lambda waiting: _read_attempts(waiting, journal, origin))
+        return _make(Board(jobs, time.time()), known, client, wishes, books)
 
 
 def _check_folder(sources: Sequence[str], wishes: Wishes) -> None:
@@ -173,9 +176,20 @@ def _take_over(job: Job, entry: Entry, wishes: Wishes) -> Task | int | None:
     return None
 
 
-def _make(
-    board: Board, known: Mapping[Job, Task | int], client: AsyncClient, wishes: Wishes, spent: Callable[[], int]
-) -> int:
+@attrs.frozen
+class Books:
+    """What the journal tells in the end.
+
+    Attributes:
+        spent: Credits of these jobs in all runs together.
+        read: What became of some jobs.
+    """
+
+    spent: Callable[[], int]
+    read: Callable[[Sequence[Job]], Mapping[str, Entry]]
+
+
+def _make(board: Board, known: Mapping[Job, Task | int], client: AsyncClient, wishes: Wishes, books: Books) -> int:
     results = Results(wishes.out)
     run = Run(client, board, wishes.target or wishes.out, stem=wishes.stem, known=known)
     broken_by: Exception | None = None
@@ -192,6 +206,8 @@ def _make(
     except Exception as error:  # noqa: BLE001 - what is paid is written down first; then it goes on
         broken_by = error
     board.listeners.clear()
+    with suppress(JournalFailed):  # then these jobs are shown as this run left them
+        _find_paid_elsewhere(board, books)
     board.leave_running()
     # Each for itself: a table that is open in a spreadsheet takes neither the gallery nor the exit code with it.
     troubles = [
@@ -204,13 +220,27 @@ def _make(
         code=INTERRUPTED if interrupted else exit_code(board, run.stopped_by),
         stopped_by=run.stopped_by,
         troubles=list(filter(None, troubles)),
-        spent=spent,
+        spent=books.spent,
     )
     verdict.set(ending.code)
     sum_up(board, wishes, ending)
     if broken_by is not None:
         raise broken_by
     return ending.worst
+
+
+def _find_paid_elsewhere(board: Board, books: Books) -> None:
+    """Show what other hosts made of the jobs that this run did not come to."""
+    waiting = [job for job in board.jobs if job.state == "waiting"]
+    entries = books.read(waiting) if waiting else {}
+    for job in waiting:
+        entry = entries.get(job.flight_key or job.key)
+        if entry is None or entry.task_id is None:
+            continue
+        board.find(job, entry.task_id)
+        if entry.state == "failed":
+            job.error, job.refunded = entry.reason or "the service made no video", entry.refunded is True
+            board.move(job, "failed")
 
 
 def _tried(path: Path, write: Callable[[], object]) -> str | None:
