@@ -30,11 +30,18 @@ PARALLEL = ["-n", "2", "--dist", "worksteal", "--tb", "native"]
 #: pdoc sees only what is in a module already, and some names come when they are first used.
 PDOC = """
 import importlib, pathlib, sys, pdoc
-folder, *modules = sys.argv[1:]
+folder, style, *modules = sys.argv[1:]
 for module in map(importlib.import_module, modules):
     vars(module).update({name: getattr(module, name) for name in getattr(module, "__all__", ())})
-pdoc.render.configure(docformat="google")
+pdoc.render.configure(docformat="google", template_directory=pathlib.Path(style))
 pdoc.pdoc(*modules, output_directory=pathlib.Path(folder))
+"""
+
+#: Our lines have 120 characters; where there is room, they fit into the page.
+STYLE = """
+@media (min-width: 770px) { main, header { width: calc(64rem + var(--sidebar-width)); } }
+.pdoc pre { font-size: .8rem; }
+.pdoc .docstring > p, .pdoc .docstring > ul { max-width: 48rem; }
 """
 
 
@@ -107,7 +114,9 @@ def docs(session: nox.Session) -> None:
         and path.stem not in {"cli", "pytest_ideal_async"}
     ]
     modules = [package.name, *(f"{package.name}.{name}" for name in public)]
-    session.run("python", "-W", "error", "-c", PDOC, "build/docs", *modules)
+    style = Path(session.create_tmp()).resolve()
+    (style / "custom.css").write_text(STYLE, "utf-8")
+    session.run("python", "-W", "error", "-c", PDOC, "build/docs", str(style), *modules)
     session.log("open build/docs/index.html")
 
 

@@ -15,7 +15,7 @@ A task outlives processes, and so does its trace: the trace id is computed from 
 link there, and the mark carries a link back to the submit, so that a wait after a restart leads to the payment before
 it. `task_context(task_id)` is that link, for spans of your own.
 
-Metrics:
+Metrics, of all calls together:
 
     ideal_async.tasks.in_flight     submitted by this process and running
     ideal_async.tasks.waiting       waited for by somebody

@@ -114,6 +114,16 @@ def test_nobody_is_sent_to_a_private_module(name: str) -> None:
     assert not [found for text in texts for found in re.findall(r"ideal_async\._\w+|`_\w+`", text)]
 
 
+@pytest.mark.parametrize("name", PUBLIC)
+def test_only_sections_look_like_sections(name: str) -> None:
+    """A generator of pages takes words with a colon, above lines that are indented, for one, and runs them together."""
+    module = importlib.import_module(name)
+    known = {"Args", "Raises", "Returns", "Yields", "Attributes", "Example"}
+    texts = [module.__doc__ or "", *(inspect.getdoc(thing) or "" for _, thing in explained(module))]
+    found = {title for text in texts for title in re.findall(r"^([A-Z][A-Z a-z]+):\n+ {4}", text, re.MULTILINE)}
+    assert found <= known
+
+
 def test_the_words_of_an_annotation_are_exported() -> None:
     """Every `Literal` that a public signature takes has a name in `ideal_async.typing` or in the sandbox."""
     offered = {**public_names(importlib.import_module("ideal_async.typing")), **public_names(ideal_async.sandbox)}

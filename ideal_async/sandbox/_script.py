@@ -57,7 +57,7 @@ of these; for looks and downloads `of task N` counts only those of the Nth task.
     packed CODING ...               gzip, deflate or any word, asked for or not, one or several layers
     bomb [MEBIBYTES] [once]         64 MiB of blanks, in two layers of gzip or one
 
-To submits and looks:
+To submits and looks, both:
 
     id text | rounded | float | null                            the task's id in other clothes; rounded: by JavaScript
     envelope NAME=VALUE ...                                     fields beside data, e.g. code=200
