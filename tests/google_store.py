@@ -35,6 +35,8 @@ class GoogleStore(ThreadingHTTPServer):
         self.buckets: dict[str, dict[str, tuple[bytes, dict[str, str]]]] = {name: {} for name in buckets}
         self.uploads: dict[str, tuple[dict[int, bytes], dict[str, str]]] = {}
         self.asked: list[str] = []
+        #: Without the right to list, 404 would tell what is there: Google and Amazon say 403.
+        self.may_list = True
         self._key = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
 
     @property
@@ -113,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _give(self, found: tuple[bytes, dict[str, str]] | None) -> None:
         if found is None:
-            return self._refuse(404, "NoSuchKey")
+            return self._refuse(404, "NoSuchKey") if self.server.may_list else self._refuse(403, "AccessDenied")
         return self._answer(200, found[0], ETag=_etag(found[0]), **found[1])
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815 - as its base calls them

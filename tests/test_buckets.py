@@ -87,6 +87,20 @@ def google(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Make]:
         yield partial(Bucket, "gs://photos/tour", scratch=tmp_path / "scratch")
 
 
+@SERVED
+async def test_who_may_not_list_may_publish_all_the_same(google: Make, tmp_path: Path) -> None:
+    """What is not there is a 403 to them; what is there is put once."""
+    google_store = importlib.import_module("google_store")
+    with google_store.open_google("photos") as server:
+        server.may_list = False
+        (tmp_path / "account.json").write_text(server.account)
+        bucket = google(config={"base_url": server.url})
+        for _ in range(2):
+            assert (await get(await bucket.publish(photo(tmp_path)))).content == JPEG
+        assert [asked.partition(" ")[0] for asked in server.asked] == ["HEAD", "PUT", "GET", "HEAD", "GET"]
+        assert not (bucket / "video.mp4").holds("7/video")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Make]:
     """A folder, shown by a web server."""

@@ -10,6 +10,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import obstore
+from obstore.exceptions import PermissionDeniedError
 from obstore.store import from_url
 
 from ._store import speaking
@@ -57,8 +58,8 @@ class Cloud:
         with speaking():
             try:
                 found = obstore.get(store, name, options={"head": True})
-            except FileNotFoundError:
-                return False
+            except (FileNotFoundError, PermissionDeniedError):
+                return False  # who may not list is told 403 of what is not there; a put tells if nothing is allowed
         return mark is None or found.attributes.get(_MARK) == mark
 
     def put(self, name: str, content: bytes | Path, media_type: str, mark: str | None = None) -> None:
