@@ -1,10 +1,12 @@
 """What the journal costs: writes per second, writes per commit, CPU per write, and what it adds to a submit.
 
-A submit writes intent and id; the confirmation between them only reads, and counts with both.
+A submit writes intent and id. The confirmation between them only reads, and counts with both; a client asks for it
+where the intent is older than a moment, so that its submits should cost what they cost without.
 
 python -m benchmarks.journal [folder on the disk to measure]
 """
 
+import asyncio
 import multiprocessing
 import os
 import statistics
@@ -17,12 +19,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ideal_async import ImageToVideo
+import httpx
+
+from ideal_async import AsyncClient, ImageToVideo
+from ideal_async._books import Books
 from ideal_async._journal import Cap, Intent, Journal
 
 API = "https://api.ideal.house:443"
 ROOM = ImageToVideo("https://example.com/room.jpg", duration=5, resolution="720p", prompt="Gentle camera zoom in")
 SECONDS = 2.0
+#: Submits in a round, and rounds.
+SUBMITS, ROUNDS = 640, 7
 
 
 def submit(journal: Journal) -> float:
@@ -128,6 +135,61 @@ def measure_opening(path: Path) -> None:
     print()
 
 
+class Paying(httpx.AsyncBaseTransport):
+    """Answers every submit, in process, with a new id."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def handle_async_request(self, _: httpx.Request) -> httpx.Response:
+        """What httpx calls."""
+        self.count += 1
+        return httpx.Response(200, content=b'{"code":0,"message":"success","data":%d}' % self.count)
+
+
+async def submit_many(path: Path, tasks: int) -> float:
+    """Return the CPU seconds of one of many submits of a client, by *tasks* at once."""
+    each = SUBMITS // tasks
+    async with (
+        Journal(path) as journal,
+        AsyncClient("sandbox", base_url="http://127.0.0.1:1", transport=Paying(), journal=journal) as client,
+    ):
+
+        async def keep_submitting() -> None:
+            for _ in range(each):
+                await client.submit(ROOM)
+
+        await client.submit(ROOM)
+        start = time.process_time()
+        await asyncio.gather(*(keep_submitting() for _ in range(tasks)))
+        return (time.process_time() - start) / (tasks * each)
+
+
+async def never_ask(*_: object) -> bool:
+    """Be a client that confirms nothing."""
+    return True
+
+
+def measure_confirmation(folder: Path) -> None:
+    """Print what confirmations add to the CPU of a client's submit, in rounds that take turns."""
+    asks = Books.confirm
+    ways: dict[str, Any] = {"without": never_ask, "with": asks}
+    for tasks in (1, 16):
+        taken: dict[str, list[float]] = {way: [] for way in ways}
+        for number in range(ROUNDS):
+            for way in sorted(ways, reverse=number % 2 > 0):
+                setattr(Books, "confirm", ways[way])  # noqa: B010 - a checker would want to know why
+                try:
+                    taken[way].append(asyncio.run(submit_many(folder / f"{way}{tasks}-{number}.journal", tasks)))
+                finally:
+                    setattr(Books, "confirm", asks)  # noqa: B010
+        without, with_ = (statistics.median(taken[way]) for way in ("without", "with"))
+        print(
+            f"a client's submit, {tasks:2} at once: {1e6 * with_:.0f} us CPU, {1e6 * without:.0f} without "
+            f"confirmations: {with_ / without:.2f} times (promised: 1.10)"
+        )
+
+
 def main() -> None:
     """Measure on the disk of the folder given, or of the temporary one."""
     with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as name:
@@ -137,6 +199,7 @@ def main() -> None:
             measure(f"{threads} thread{'s' * (threads > 1)}", folder / f"{threads}.journal", threads)
         measure_processes("4 processes", folder / "processes.journal", 4)
         measure_opening(folder / "64.journal")
+        measure_confirmation(folder)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ class Purchase:
         key: The caller's, or the one the journal made up.
         credits: What it costs; `None` if that is not known.
         intent: The journal's permission to send.
+        holds_until: When that needs to be confirmed, on this event loop's clock in seconds.
         reserved: Its credits are set aside.
         paid: This client spent its credits, not an earlier one.
         task_id: The paid task.
@@ -61,7 +62,10 @@ class Purchase:
         created_at: When the task was created, on this event loop's clock in seconds.
     """
 
-    __slots__ = ("created_at", "credits", "followed", "intent", "key", "paid", "request", "reserved", "task_id")
+    __slots__ = (
+        *("created_at", "credits", "followed", "holds_until", "intent", "key", "paid", "request", "reserved"),
+        "task_id",
+    )
 
     def __init__(self, request: ImageToVideo, key: str | None, credits: int | None) -> None:
         self.request = request
@@ -70,7 +74,7 @@ class Purchase:
         self.intent: Intent | None = None
         self.reserved = self.paid = self.followed = False
         self.task_id: int | None = None
-        self.created_at = 0.0
+        self.created_at = self.holds_until = 0.0
 
     @property
     def name(self) -> str:
@@ -164,11 +168,12 @@ class Books:
             return None
         from ._journal import Intent
 
+        asked_at = anyio.current_time()
         ask = partial(self.journal.intend, account=self._account, cap=self._cap)
         found = await self._ask(ask, self._origin, purchase.key, purchase.request, purchase.credits)
         if not isinstance(found, Intent):
             return found
-        purchase.intent, purchase.key = found, found.key
+        purchase.intent, purchase.key, purchase.holds_until = found, found.key, asked_at + found.holds_for
         self._forget_doubt(found.key)  # a person has released it meanwhile
         try:
             self._reserve(purchase)
@@ -179,12 +184,12 @@ class Books:
         return None
 
     async def confirm(self, purchase: Purchase) -> "bool | Busy":
-        """Ask once more, immediately before a send; what was lost in between must be intended anew.
+        """Ask once more, immediately before a send, unless it was just asked; what was lost must be intended anew.
 
         Raises:
             JournalFailed: It cannot be told, so nothing may be sent.
         """
-        if self.journal is None or purchase.intent is None:
+        if self.journal is None or purchase.intent is None or anyio.current_time() < purchase.holds_until:
             return True
         answer = await self._ask(self.journal.confirm, purchase.intent)
         if answer is False:

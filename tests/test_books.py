@@ -338,10 +338,41 @@ class Frozen(Journal):
         return Journal.confirm(self, intent)
 
 
+async def test_an_intent_is_confirmed_unless_it_was_written_a_moment_ago(journal: Journal) -> None:
+    """Whoever is late asks: a process that was frozen, a photograph that took its time, a second send."""
+    asked: list[str] = []
+
+    class Counting(Journal):
+        def confirm(self, intent: Any) -> Any:
+            asked.append(intent.key)
+            return super().confirm(intent)
+
+    journal.__class__ = Counting
+    service = Service(submit=[answer(ID), answer(code=1003, message="busy"), answer(ID + 1)], look=look())
+    async with client_of(service, journal=journal, _leave_loop=inline) as client:
+        await client.submit(ROOM, key="at once")
+        assert asked == []
+        await client.submit(ROOM, key="twice")
+        assert asked == ["twice"]
+        late = client._books.open(ROOM, "late")
+        assert await client._books.intend(late) is None
+        assert late.intent is not None
+        await anyio.sleep(late.intent.holds_for * 0.9)
+        assert await client._books.confirm(late) is True
+        assert asked == ["twice"]
+        await anyio.sleep(late.intent.holds_for * 0.1)
+        assert await client._books.confirm(late) is True
+        assert asked == ["twice", "late"]
+        await client._books.not_sent(late)
+    journal.__class__ = Journal
+
+
 async def test_a_journal_that_cannot_confirm_lets_nothing_leave(journal: Journal) -> None:
     """The caller hears of it, and nothing is spent."""
 
     class Broken(Journal):
+        _holds_for = 0.0
+
         def confirm(self, _: Any) -> Any:
             raise OSError(28, "no space left on device")
 
@@ -364,6 +395,8 @@ async def test_a_busy_journal_is_asked_again(journal: Journal) -> None:
     asked: list[float] = []
 
     class Pausing(Journal):
+        _holds_for = 0.0
+
         def confirm(self, intent: Any) -> Any:
             asked.append(anyio.current_time())
             return Busy(3.0) if len(asked) < 3 else super().confirm(intent)

@@ -528,6 +528,7 @@ def is_known(journal: Store, origin: str) -> bool:
 def test_an_intent_is_confirmed_as_long_as_it_holds(journal: Store) -> None:
     """As often as it is sent; not once anybody has said what came of it."""
     intent = go(journal)
+    assert intent.holds_for < 0.1, "what needs no confirmation is a moment"
     assert journal.confirm(intent) is True
     assert journal.confirm(intent) is True
     journal.submitted(intent, 7)

@@ -26,6 +26,8 @@ class Intent:
         fingerprint: Of the request.
         request: As it stands in the journal.
         account: Name of the account that pays.
+        holds_for: Seconds, counted from before it was asked for, in which it cannot be lost, so that the first send
+            needs no confirmation.
     """
 
     origin: str
@@ -36,6 +38,7 @@ class Intent:
     fingerprint: str
     request: str = attrs.field(repr=False)
     account: str = ""
+    holds_for: float = 0.0
 
 
 @attrs.frozen
@@ -153,7 +156,8 @@ class JournalStore(Protocol):
     def confirm(self, intent: Intent) -> bool | Busy:
         """Ask whether *intent* still holds; immediately before every single send, re-sends included.
 
-        A process that froze between intent and request must not send what a person has released meanwhile.
+        A process that froze between intent and request must not send what a person has released meanwhile. Only a send
+        within `Intent.holds_for` goes without.
 
         Returns:
             `True`: send now. `False`: it is not yours any more; `withdraw` it if nothing was sent, and `intend` again.
@@ -265,7 +269,14 @@ class JournalControl(Protocol):
 
 
 def new_intent(
-    origin: str, key: str | None, request: ImageToVideo, credits: int | None, *, account: str, now: datetime
+    origin: str,
+    key: str | None,
+    request: ImageToVideo,
+    credits: int | None,
+    *,
+    account: str,
+    now: datetime,
+    holds_for: float = 0.0,
 ) -> Intent:
     """Make an intent with a name of its own, as every store needs it.
 
@@ -282,6 +293,7 @@ def new_intent(
         fingerprint=request.fingerprint,
         request=encode_request(request),
         account=check_account(account),
+        holds_for=holds_for,
     )
 
 

@@ -150,6 +150,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "DROP TRIGGER spend",
         "DROP TRIGGER refund",
         "DROP TRIGGER withdraw",
+        "DROP INDEX open",
+        f"CREATE INDEX open ON entries (state, task_id, attempt) WHERE {OPEN}",  # all that a confirmation asks for
         "UPDATE entries SET refunded = 1 WHERE state = 'failed'",
         f"""
         CREATE TRIGGER spend_at_once AFTER INSERT ON entries WHEN {_NEW_COUNTS}

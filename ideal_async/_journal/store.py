@@ -89,10 +89,12 @@ class Store(ABC):
     Attributes:
         _name: What messages call it.
         _now: Tells the time, with a time zone.
+        _holds_for: See `Intent.holds_for`.
     """
 
     _name: str
     _now: Callable[[], datetime]
+    _holds_for = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -151,7 +153,12 @@ class Store(ABC):
     ) -> Intent | Entry | Busy:
         """Ask to send *request*, in one step with the question whether that key was sent before."""
         now = self._time()
-        intent = new_intent(origin, key, request, credits, account=account, now=datetime.fromisoformat(now))
+        intent = new_intent(
+            *(origin, key, request, credits),
+            account=account,
+            now=datetime.fromisoformat(now),
+            holds_for=self._holds_for,
+        )
         owner = self._claim()
         owner.held[intent.attempt] = intent  # before another thread can see the row
         work = partial(

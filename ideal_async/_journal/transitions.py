@@ -136,8 +136,11 @@ def intend(db: Database, intent: Intent, cap: Cap | None, *, named: bool, owner:
 
 
 def holds(db: Database, intent: Intent) -> bool:
-    """Tell whether an intent is still the one to be sent."""
-    row = db.execute(f"SELECT 1 FROM entries WHERE {_ATTEMPT} AND state = 'intended'", _names(intent)).fetchone()
+    """Tell whether an intent is still the one to be sent; the index of open rows alone knows."""
+    row = db.execute(
+        f"SELECT 1 FROM entries WHERE state = 'intended' AND {OPEN} AND task_id IS NULL AND attempt = ?",
+        (intent.attempt,),
+    ).fetchone()
     return row is not None
 
 
