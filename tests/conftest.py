@@ -9,10 +9,12 @@ import hypothesis
 import pytest
 from trio.testing import MockClock
 
-# On the other Pythons the suite runs in development mode (nox -s versions), which doubles the cost of asyncio; programs
-# that it starts are looked at as users see them, without asyncio's word on every step that took a tenth of a second.
+# On the other Pythons the suite runs in development mode (nox -s versions), which doubles the cost of asyncio. Programs
+# that it starts run as users see them: without asyncio's word on every step that took a tenth of a second, and without
+# being traced, for every line has a test that needs no process.
 if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.pop("PYTHONDEVMODE", None)
+    for name in ("PYTHONDEVMODE", "COVERAGE_PROCESS_CONFIG"):
+        os.environ.pop(name, None)
 
 #: Ours as users have it, only loaded by its name; pytester runs the projects of others.
 pytest_plugins = ["browser", "cli_fixtures", "ideal_async.pytest_plugin", "pytester", "servers"]

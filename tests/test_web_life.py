@@ -77,7 +77,7 @@ def start(ideal_sandbox: Sandbox, calls: Counter[str], tmp_path: Path) -> Iterat
     with ExitStack() as stack:
         base_url = stack.enter_context(serve(ideal_sandbox))
 
-        def start(*options: str, pace: float = 0.05) -> Server:
+        def start(*options: str, pace: float = 0.25) -> Server:
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
             command = [sys.executable, "-m", "uvicorn", "--factory", "web_worker:create_app", "--app-dir", str(HERE)]
             quiet = [
