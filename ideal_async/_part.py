@@ -79,7 +79,7 @@ class Part:
         try:
             note = json.loads(self.note.read_text("utf-8"))
             received = self.file.stat().st_size
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return Held()
         match note:
             case {"identity": str() as whose, "total": int() | None as total, "etag": str() | None as etag}:

@@ -429,7 +429,7 @@ def test_what_was_noted_before_may_be_damaged(service: Start) -> None:
     before = results()
     lines = Path("videos/results.jsonl").read_text("utf-8").splitlines()
     first = json.loads(lines[0]) | {"queued_at": "yesterday", "found_at": 5}
-    garbage = ["[]", '{"task_id": "x"}', lines[1][:30]]
+    garbage = ["[]", "[" * 100_000, '{"task_id": "x"}', lines[1][:30]]
     Path("videos/results.jsonl").write_text("\n".join([json.dumps(first), *garbage]), "utf-8")
     assert main(["batch", "jobs.csv", *QUICK]) == 0
     assert results()[0]["downloaded_at"] == before[0]["downloaded_at"]

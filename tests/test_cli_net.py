@@ -389,6 +389,15 @@ def test_what_no_line_fits_can_be_tried_again(error: BaseException, code: int) -
     assert _endings.code_of(error) == code
 
 
+def test_a_reader_that_left_is_called_otherwise_on_windows(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """There a closed pipe is an invalid argument; that of a file is still told."""
+    monkeypatch.setattr(_endings, "_CLOSED_PIPE", {errno.EINVAL})
+    assert _endings.tell(OSError(errno.EINVAL, "Invalid argument")) == 1
+    assert capsys.readouterr().err == ""
+    assert _endings.tell(OSError(errno.EINVAL, "Invalid argument", "a:b.mp4")) == 3
+    assert "a:b.mp4" in capsys.readouterr().err
+
+
 def test_results_keep_no_secret_of_a_url() -> None:
     """User, password, query and fragment are left out; that it was shortened is said."""
     secret = ImageToVideo("https://user:secret@example.com/a.jpg?s=1#token", duration=5, resolution="480p")

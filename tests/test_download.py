@@ -271,6 +271,7 @@ async def test_a_part_that_is_complete_needs_no_more_bytes(tmp_path: Path) -> No
         "",
         "{",
         "[]",
+        "[" * 100_000,
         "{}",
         json.dumps({"identity": "another task/video", "total": 5, "etag": None}),
         json.dumps({"identity": f"{ID}/video", "total": "5", "etag": None}),

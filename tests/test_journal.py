@@ -155,11 +155,12 @@ def test_a_journal_is_a_file(path: str) -> None:
         Journal(path)
 
 
-def test_a_damaged_row_is_named(journal: Journal, path: pathlib.Path) -> None:
+@pytest.mark.parametrize("task", ["[]", "[" * 100_000])
+def test_a_damaged_row_is_named(journal: Journal, path: pathlib.Path, task: str) -> None:
     """Somebody edited the file: the error says which row."""
     succeeded(journal)
     with sqlite3.connect(path) as db:
-        db.execute("UPDATE entries SET task = '[]'")
+        db.execute("UPDATE entries SET task = ?", (task,))
     db.close()
     with pytest.raises(
         JournalFailed, match=r"entry of key 'order' is damaged .*: restore a backup, or delete that row"

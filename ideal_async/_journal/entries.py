@@ -100,9 +100,11 @@ def decode_entry(row: Sequence[Any]) -> Entry:
             refunded=True if refunded else None,
             sunk=sunk,
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        # A recursion's own words differ from one Python to the next.
+        why = "nested too deep" if isinstance(error, RecursionError) else error
         raise JournalFailed(
-            f"the journal's entry of key {key!r} is damaged ({error}): restore a backup, or delete that row"
+            f"the journal's entry of key {key!r} is damaged ({why}): restore a backup, or delete that row"
         ) from error
 
 

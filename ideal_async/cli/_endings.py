@@ -52,6 +52,8 @@ CODES: tuple[tuple[tuple[type[BaseException], ...], int], ...] = (
     ((OutOfCredits, ServerError, RateLimited), UNFINISHED),
     ((ApiError, TaskFailed, BrokenPipeError), FAILED),
 )
+#: What Windows says of a pipe whose reader has left: an OSError like any other, with no file in it.
+_CLOSED_PIPE = {errno.EINVAL} if os.name == "nt" else set[int]()
 _GOES_ON = (ConnectionFailed, DownloadFailed, JournalFailed)
 
 
@@ -68,6 +70,8 @@ def tell(error: BaseException) -> int:
 
 def _first(error: BaseException) -> BaseException:
     """Find what went wrong first among errors that come together; an interruption counts before all others."""
+    if isinstance(error, OSError) and error.errno in _CLOSED_PIPE and error.filename is None:
+        return BrokenPipeError()
     if not isinstance(error, BaseExceptionGroup):
         return error
     group = cast("BaseExceptionGroup[BaseException]", error)

@@ -56,7 +56,7 @@ def recall_times(jobs: Iterable[Job], path: Path) -> None:
     for line in lines:
         try:
             record: Any = json.loads(line)
-        except ValueError:  # the power went while it was written
+        except (ValueError, RecursionError):  # the power went while it was written; or it is not ours
             continue
         if isinstance(record, dict):
             fields = cast("dict[str, Any]", record)

@@ -18,7 +18,7 @@ def read_value(text: str) -> Any:
     """What `show NAME=` is followed by: JSON, or else just a word."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
