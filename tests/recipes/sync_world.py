@@ -3,6 +3,8 @@
     from sync_world import generate
     task = generate(ImageToVideo("https://example.com/room.jpg"), key="order-42", timeout=600)
 
+`celery_tasks.py`, `django_view.py` and `notebook.ipynb`, beside this file, are such things.
+
 One event loop in a thread of its own, and in it one client, which all threads of the process share. A worker that was
 forked gets its own, whether it was forked before the first call or after it. It needs IDEAL_HOUSE_API_KEY; a task that
 was paid is found again after a restart, in `journal.db`.
