@@ -9,7 +9,7 @@ from ._pricing import Budget, Prices
 from ._retry import Retry
 
 
-def check_settings(*, retry: Any, pacing: Any, journal: Any, budget: Any, prices: Any) -> None:
+def check_settings(*, retry: Any, pacing: Any, journal: Any, budget: Any, prices: Any, uploads: Any) -> None:
     """Let through what an `AsyncClient` can use.
 
     Raises:
@@ -26,6 +26,8 @@ def check_settings(*, retry: Any, pacing: Any, journal: Any, budget: Any, prices
     # A store may be anybody's, so it is known by what it can do.
     if journal is not None and (isinstance(journal, type) or not hasattr(journal, "intend")):
         raise TypeError(f"journal is an open journal, not {journal!r}: pass journal=Journal(path)")
+    if uploads is not None and not callable(getattr(type(uploads), "put", None)):
+        raise TypeError(f'uploads is a bucket, not {uploads!r}: pass uploads=Bucket("s3://...") of ideal_async.buckets')
 
 
 def deadline_of(timeout: float | None) -> float | None:

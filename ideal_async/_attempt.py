@@ -1,7 +1,7 @@
 """One attempt at a download: what comes is judged by its first bytes and its length, and kept as far as it goes."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from io import FileIO
 from typing import Any, cast
@@ -33,6 +33,8 @@ NOT_THERE_YET = {403, 404}
 LATER = {408, 425, 429}
 #: Bytes of an answer that is not the file which are read for the error's sake.
 READ_FOR_ERROR = 1 << 10
+#: As many as httpx follows.
+MOST_REDIRECTS = 20
 BAD_REQUEST, SERVER_ERROR = 400, 500
 
 LeaveLoop = Callable[..., Awaitable[Any]]
@@ -111,9 +113,7 @@ class Attempt:
         """
         file: FileIO | None = None
         try:
-            async with client.stream(
-                "GET", url, headers=ask(self.held), timeout=TIMEOUT, follow_redirects=True
-            ) as response:
+            async with _open(client, url, ask(self.held)) as response:
                 if response.status_code not in (OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE):
                     return await _refused(response)
                 start = begin(response.status_code, response.headers, self.held)
@@ -148,7 +148,7 @@ class Attempt:
         """
         received, piece = start.offset, bytearray()
         suspect = start.offset == 0 and is_page(response.headers.get("content-type", ""))
-        bodies, unpacker = _open(response)
+        bodies, unpacker = _body_of(response)
         try:
             async with aclosing(cast("AsyncGenerator[bytes]", bodies)) as chunks:
                 async for chunk in chunks:
@@ -206,7 +206,30 @@ class Attempt:
         return await on_disk(self.leave_loop, function, *args)
 
 
-def _open(response: httpx.Response) -> tuple[AsyncIterator[bytes], Unpacker]:
+@asynccontextmanager
+async def _open(client: httpx.AsyncClient, url: str, headers: dict[str, str]) -> AsyncGenerator[httpx.Response]:
+    """Ask for a file, and go where it has moved; httpx itself would read and unpack whatever a redirect brings."""
+    request = client.build_request("GET", url, headers=headers, timeout=TIMEOUT)
+    for _ in range(MOST_REDIRECTS + 1):
+        response = await client.send(request, stream=True, follow_redirects=False)
+        if response.next_request is None:
+            break
+        await _close(response)
+        request = response.next_request
+    else:
+        raise httpx.TooManyRedirects(f"more than {MOST_REDIRECTS} redirects", request=request)
+    try:
+        yield response
+    finally:
+        await _close(response)
+
+
+async def _close(response: httpx.Response) -> None:
+    with anyio.CancelScope(shield=True):
+        await response.aclose()
+
+
+def _body_of(response: httpx.Response) -> tuple[AsyncIterator[bytes], Unpacker]:
     """Tell where the bytes of a body come from, and what unpacks them."""
     if response.is_stream_consumed:  # by a response hook of the user's: httpx has unpacked it
         return response.aiter_bytes(), Unpacker("")
@@ -221,10 +244,12 @@ async def _refused(response: httpx.Response) -> Trouble:
     """Tell of an answer whose status says that it is not the file."""
     body = bytearray()
     with suppress(Exception):  # whatever breaks here, the status is known
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) >= READ_FOR_ERROR:
-                break
+        bodies, unpacker = _body_of(response)
+        async with aclosing(cast("AsyncGenerator[bytes]", bodies)) as chunks:
+            async for chunk in chunks:
+                body += unpacker.unpack(chunk, READ_FOR_ERROR)
+                if len(body) >= READ_FOR_ERROR:
+                    break
     return _told(response.status_code, response.headers, bytes(body))
 
 

@@ -128,7 +128,7 @@ class AsyncClient:
             raise ValueError("pass http_client or transport, not both")
         if max_requests_at_once < 1:
             raise ValueError(f"max_requests_at_once must be 1 or more, not {max_requests_at_once}")
-        check_settings(retry=retry, pacing=pacing, journal=journal, budget=budget, prices=prices)
+        check_settings(retry=retry, pacing=pacing, journal=journal, budget=budget, prices=prices, uploads=uploads)
         retry = retry or Retry()
         key = check_key(api_key if api_key is not None else os.environ.get("IDEAL_HOUSE_API_KEY"))
         self._base_url = check_base_url(base_url or os.environ.get("IDEAL_HOUSE_BASE_URL") or BASE_URL)

@@ -108,6 +108,7 @@ class Deliveries:
         self._origin = origin
         self._leave_loop = leave_loop
         self._slots = anyio.CapacityLimiter(DELIVERIES_AT_ONCE)
+        self._busy: dict[str, anyio.Event] = {}
 
     async def keep(self, task: Task, folder: Folder, key: str | None) -> Path | Target:
         """Save the video of *task* in *folder*, unless it is there, and tell where it is.
@@ -117,12 +118,20 @@ class Deliveries:
             OSError: There can be no such folder.
         """
         place = folder / name_of_video(key, task.id)
-        if isinstance(place, Path):
-            if await self._leave_loop(is_result, place):
-                return place
-            await self._leave_loop(partial(place.parent.mkdir, parents=True, exist_ok=True))
-        await self.bring(task, place, "video")
-        return place
+        name = str(place)
+        while (other := self._busy.get(name)) is not None:  # two of a batch may be one task
+            await other.wait()
+        self._busy[name] = done = anyio.Event()
+        try:
+            if isinstance(place, Path):
+                if await self._leave_loop(is_result, place):
+                    return place
+                await self._leave_loop(partial(place.parent.mkdir, parents=True, exist_ok=True))
+            await self.bring(task, place, "video")
+            return place
+        finally:
+            del self._busy[name]
+            done.set()
 
     async def bring(self, task: Task, target: Path | Target, media: Media) -> None:
         """Bring a result of *task* to *target*.

@@ -116,6 +116,17 @@ async def test_the_same_batch_again_brings_what_is_missing_and_pays_nothing(tmp_
     assert (studio.made, studio.files) == (3, [2])
 
 
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+async def test_a_task_that_stands_twice_in_a_batch_is_saved_once(tmp_path: Path, kind: str) -> None:
+    """The same key is the same task, and the same file: whoever comes second finds it there."""
+    studio, save = Studio(), tmp_path if kind == "folder" else Shelf(tmp_path)
+    studio.pause = 5.0
+    async with client_of(studio) as client:
+        seen = await run(client, ["a", "a", "a", "b"], save=save)
+    assert [type(outcome) for outcome in seen] == [Made] * 4
+    assert sorted(studio.files) == [1, 2]
+
+
 async def test_a_saved_page_is_no_video(tmp_path: Path) -> None:
     """What an earlier version left there under the name is brought anew."""
     (tmp_path / "a-1.mp4").write_text("<html>Sign in</html>")

@@ -6,6 +6,8 @@ import hashlib
 import hmac
 import importlib
 import json
+import math
+import pickle
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -259,6 +261,42 @@ def test_a_place_that_cannot_be_is_refused(place: str, options: dict[str, Any], 
         Bucket(place, **options)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"place": Path("/srv/photos")},
+        {"place": None},
+        {"lifetime": "3600"},
+        {"lifetime": True},
+        {"prepare": "yes"},
+        {"url": 5},
+        {"profile": 5},
+        {"config": "endpoint"},
+        {"scratch": 5},
+    ],
+)
+def test_a_setting_of_another_kind_is_refused(wrong: dict[str, Any]) -> None:
+    """When the bucket is made, and not by the first photograph."""
+    with pytest.raises(TypeError, match=f"{next(iter(wrong))} is|os.PathLike"):
+        Bucket(**({"place": "s3://photos"} | wrong))
+
+
+@pytest.mark.parametrize("lifetime", [math.nan, math.inf, -1, 1e300])
+def test_a_lifetime_has_an_end(lifetime: float) -> None:
+    """Also where the store sets none."""
+    with pytest.raises(ValueError, match="a century at most"):
+        Bucket("az://photos", lifetime=lifetime)
+
+
+def test_a_bucket_may_go_to_another_process(tmp_path: Path) -> None:
+    """Outcomes hold one; it looks for its keys again there."""
+    bucket = Bucket("s3://photos/tour/", lifetime=60, config={"region": "auto"}, scratch=tmp_path)
+    place = pickle.loads(pickle.dumps(bucket / "videos" / "a.mp4"))  # noqa: S301 - our own
+    assert place == bucket / "videos/a.mp4"
+    assert repr(place.bucket) == repr(bucket)
+    assert place.local("7") == (bucket / "videos/a.mp4").local("7")
+
+
 @pytest.mark.parametrize("place", ["s3://photos", "gs://photos/a", "az://photos/a", "abfss://photos@account/a"])
 def test_a_place_is_not_visited_before_it_is_used(place: str) -> None:
     """Nor are keys looked for; a repr holds none."""
@@ -408,6 +446,13 @@ def test_where_no_keys_are_found_the_fix_is_told(text: str) -> None:
     """A store looks for a machine's own identity last, and a laptop has none."""
     with pytest.raises(OSError, match="no keys were found: set AWS_ACCESS_KEY_ID"), speaking():
         raise RuntimeError(f"{text}\n\nDebug source: all of it")
+
+
+def test_a_store_that_says_a_lot_is_quoted_shortly() -> None:
+    """In time that grows with its length only."""
+    with pytest.raises(OSError, match="aaa") as caught, speaking():
+        raise RuntimeError("a" * 3_000_000)
+    assert len(str(caught.value)) <= 500
 
 
 def test_what_is_no_word_of_a_store_goes_through() -> None:

@@ -192,6 +192,16 @@ NOTHING: dict[str, tuple[Say, str, int]] = {
         "neither a length nor an ETag",
         0,
     ),
+    "a refusal that is packed twice": (
+        lambda _n, _first: say(410, gzip.compress(gzip.compress(bytes(1 << 20))), content_encoding="gzip, gzip"),
+        "HTTP 410, bytes 1f 8b",
+        0,
+    ),
+    "a refusal that is packed": (
+        lambda _n, _first: say(410, gzip.compress(b"gone " * 9), content_encoding="gzip"),
+        "HTTP 410, 'gone gone",
+        0,
+    ),
     "a part that begins later": (lambda _n, _first: rest(100), "no Content-Range tells which", 0),
     "pieces": (
         lambda _n, _first: say(206, b"--x", content_type="multipart/byteranges; boundary=x"),
@@ -224,6 +234,49 @@ async def test_what_cannot_be_trusted_is_told(tmp_path: Path, case: str) -> None
     assert caught.value.received == kept == (Part(path).file.stat().st_size if kept else 0)
     assert not path.exists()
     assert store.looks <= 1
+
+
+@pytest.mark.parametrize("status", [302, 404, 410, 503])
+async def test_what_comes_beside_a_status_is_read_up_to_a_limit(tmp_path: Path, status: int) -> None:
+    """A few bytes, packed twice, would be gigabytes; and some bodies never end."""
+    read = 0
+    packed = gzip.compress(gzip.compress(bytes(1 << 24)))
+
+    class Endless(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            nonlocal read
+            while True:
+                read += 1
+                yield packed
+
+    def respond(n: int, _first: int) -> httpx.Response:
+        if n > 1:
+            return say(200, VIDEO, content_length=str(SIZE))
+        headers = {"Content-Encoding": "gzip, gzip", "Location": "https://cdn.example/moved.mp4"}
+        return httpx.Response(status, headers=headers, stream=Endless())
+
+    async with client_of(Answers(respond)) as client:
+        assert (await client.download(TASK, tmp_path / "room.mp4")).read_bytes() == VIDEO
+    assert read <= 1024 // len(packed) + 1
+
+
+@pytest.mark.parametrize("hops", [20, 21])
+async def test_a_file_that_moved_is_followed(tmp_path: Path, hops: int) -> None:
+    """Twenty times, as httpx does, and with the same question."""
+
+    def respond(n: int, first: int) -> httpx.Response:
+        if n == 1:
+            return half(content_length=str(SIZE), etag='"a"')
+        return say(307, location=f"/{n}.mp4") if (n - 1) % (hops + 1) else rest(first, etag='"a"')
+
+    store = Answers(respond)
+    async with client_of(store, retry=Retry(attempts=2)) as client:
+        if hops == 20:
+            assert (await client.download(TASK, tmp_path / "room.mp4")).read_bytes() == VIDEO
+            assert store.asked == ["", *["5000-"] * 21]
+        else:
+            with pytest.raises(DownloadFailed, match="TooManyRedirects: more than 20 redirects"):
+                await client.download(TASK, tmp_path / "room.mp4")
 
 
 @pytest.mark.parametrize(

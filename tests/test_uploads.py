@@ -199,3 +199,10 @@ async def test_a_signature_that_cannot_be_had_costs_nothing(room: ImageToVideo) 
         assert service.submits == []
         assert await client.submit(ImageToVideo("https://example.com/a.jpg", duration=5, resolution="480p")) == 7
         assert client.ledger.spent == 10
+
+
+@pytest.mark.parametrize("uploads", ["s3://photos", Path("photos"), 5, Shelf])
+def test_what_publishes_nothing_is_refused_at_once(uploads: Any) -> None:
+    """Not by the first photograph, among many."""
+    with pytest.raises(TypeError, match=r"uploads is a bucket, not .*: pass uploads=Bucket"):
+        client_of(Service(), uploads)

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import anyio
@@ -19,6 +20,17 @@ from ._store import Folder, Store, StoreFailed
 
 #: Bytes of a photograph, at most; it is read as a whole.
 LARGEST_PHOTO = 64 << 20
+#: Seconds; beyond it there is no date to write down.
+LONGEST_LIFETIME = 100 * 365 * 86_400
+_NONE = type(None)
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "place": ((str,), 'text such as "s3://photos/tour"'),
+    "lifetime": ((int, float), "a number of seconds"),
+    "prepare": ((Fit, bool, _NONE), "True or a Fit"),
+    "url": ((str, _NONE), "text such as https://photos.example/tour"),
+    "profile": ((str, _NONE), "the name of a profile"),
+    "config": ((Mapping, _NONE), 'a mapping such as {"endpoint": "https://..."}'),
+}
 #: Photographs published at once by `Bucket.publish`.
 _AT_ONCE = 4
 #: The same photograph is not put twice at the same time; others rarely wait for it.
@@ -45,6 +57,7 @@ class Bucket:
             by default one in the system's temporary folder.
 
     Raises:
+        TypeError: A setting is of another kind.
         ValueError: The place cannot be used, or the store gives no such lifetime.
         ImportError: *prepare* needs the extra `photos`.
 
@@ -65,11 +78,12 @@ class Bucket:
         config: Mapping[str, str] | None = None,
         scratch: str | os.PathLike[str] | None = None,
     ) -> None:
+        check_kinds(place=place, lifetime=lifetime, prepare=prepare, url=url, profile=profile, config=config)
         parts = urlsplit(place)
         if parts.query or parts.fragment or ("@" in parts.netloc and not parts.scheme.startswith("abfs")):
             raise ValueError("a bucket's place holds no secrets and no query: use the environment, profile= or config=")
-        if not lifetime > 0:
-            raise ValueError(f"lifetime must be a positive number of seconds, not {lifetime!r}")
+        if not 0 < lifetime <= LONGEST_LIFETIME:
+            raise ValueError(f"lifetime must be a positive number of seconds, a century at most, not {lifetime!r}")
         longest = LONGEST_LIFETIMES.get(parts.scheme)
         if longest is not None and lifetime > longest:
             raise ValueError(f"{parts.scheme}:// signs URLs for {longest} seconds (a week) at most, not {lifetime:g}")
@@ -84,6 +98,7 @@ class Bucket:
             self._store = Cloud(place, profile=profile, config=config or {})
         else:
             raise ValueError(f"{place!r} is no place of a bucket: use s3://, gs:// or az://, or file:// with url=")
+        self._settings = lifetime, prepare, url, profile, config, scratch
         self._place = place.rstrip("/")
         self._lifetime = lifetime
         self._fit = Fit() if prepare is True else prepare or None
@@ -96,6 +111,9 @@ class Bucket:
 
     def __repr__(self) -> str:
         return f"Bucket({self._place!r}, lifetime={self._lifetime:g}, prepare={self._fit})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (self._place, *self._settings)  # an outcome holds one, and may go to another process
 
     def __truediv__(self, name: str) -> "BucketPath":
         return BucketPath(self, "") / name
@@ -224,6 +242,23 @@ class Bucket:
         if folder.is_symlink() or (hasattr(os, "getuid") and folder.stat().st_uid != uid):
             raise PermissionError(f"{folder} belongs to somebody else: pass scratch=")
         return folder
+
+
+def _again(place: str, *settings: Any) -> Bucket:
+    names = ("lifetime", "prepare", "url", "profile", "config", "scratch")
+    return Bucket(place, **dict(zip(names, settings, strict=True)))
+
+
+def check_kinds(**given: Any) -> None:
+    """Refuse what is of another kind, with the fix.
+
+    Raises:
+        TypeError: Something is.
+    """
+    for name, (kinds, example) in _KINDS.items():
+        value = given[name]
+        if not isinstance(value, kinds) or (isinstance(value, bool) and name != "prepare"):
+            raise TypeError(f"{name} is {example}, not {type(value).__name__}")
 
 
 def _read(path: Path) -> bytes:

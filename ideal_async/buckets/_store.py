@@ -58,8 +58,8 @@ def speaking() -> Iterator[None]:
 
 def _failed(error: BaseException) -> StoreFailed:
     """Tell what an error of a store says: its first paragraph, and of URLs no more than where they lead."""
-    text = " ".join(str(error).partition("\n\nDebug source")[0].split()) or type(error).__name__
-    text = re.sub(r"\w+://[^\s,)]+", lambda found: redact_url(found[0]), text)[:500]
+    text = " ".join(str(error)[:4000].partition("\n\nDebug source")[0].split()) or type(error).__name__
+    text = re.sub(r"\b\w{1,9}://[^\s,)]+", lambda found: redact_url(found[0]), text)[:500]
     fix = next((fix for sign, fix in _FIXES.items() if re.search(sign, text)), None)
     return StoreFailed(f"{fix} ({text})" if fix else text)
 
