@@ -67,7 +67,8 @@ class Gallery:
         if self.folder is not None:
             return self._read(self.folder, name)
         content = b"This is no picture." if name.startswith("broken") else self._draw(name)
-        return File(content, len(content), "image/jpeg", f'"{blake2b(content, digest_size=8).hexdigest()}"')
+        kind = "image/webp" if content.startswith(b"RIFF") else "image/jpeg"  # whatever suffix it was asked for by
+        return File(content, len(content), kind, f'"{blake2b(content, digest_size=8).hexdigest()}"')
 
     def _read(self, folder: Path, name: str) -> File | None:
         try:
