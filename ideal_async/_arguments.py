@@ -1,5 +1,7 @@
 """What a caller hands in: refused by type where it cannot work, with the fix in one line."""
 
+import math
+import sys
 from typing import Any
 
 import anyio
@@ -35,12 +37,16 @@ def deadline_of(timeout: float | None) -> float | None:
 
     Raises:
         TypeError: It is no number.
+        ValueError: It is NaN.
     """
     if timeout is None:
         return None
     if not isinstance(timeout, int | float) or isinstance(timeout, bool):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
         raise TypeError(f"timeout is a number of seconds or None, not {timeout!r}")
-    return anyio.current_time() + timeout
+    seconds = min(timeout, sys.float_info.max)  # an int may be larger
+    if math.isnan(seconds):
+        raise ValueError("timeout is NaN: pass a number of seconds, or None for no limit")
+    return anyio.current_time() + seconds
 
 
 def check_id(task_id: int) -> int:

@@ -355,8 +355,8 @@ class AsyncClient:
             on_progress: Called with each look that is not the last, sync or async.
 
         Raises:
-            TaskFailed: It ended without a video; the service refunds its credits.
-            WaitTimeout: It still runs.
+            TaskFailed: It ended without a video; `.refunded` tells what is known of its credits.
+            WaitTimeout: Its end was not seen.
             ConnectionFailed: Looks failed for `Retry.outage` seconds; or the client was closed.
             ApiError: The API said no.
 
@@ -413,12 +413,12 @@ class AsyncClient:
     ) -> Task:
         waiter = Waiter(every_look=on_progress is not None)
         with self._observe("wait", task_id):
-            self._join(task_id, waiter)
+            paid = self._join(task_id, waiter)
             try:
-                task = await waiter.next_look(task_id, timeout=timeout, deadline=deadline)
+                task = await waiter.next_look(task_id, timeout=timeout, deadline=deadline, paid=paid)
                 while on_progress is not None and not task.done:
                     await run_callback(on_progress, task)
-                    task = await waiter.next_look(task_id, timeout=timeout, deadline=deadline)
+                    task = await waiter.next_look(task_id, timeout=timeout, deadline=deadline, paid=paid)
             finally:
                 self._poller.leave(task_id, waiter)
             if not task.succeeded:
@@ -461,26 +461,28 @@ class AsyncClient:
         async def looks() -> AsyncGenerator[Task]:
             last = None
             while last is None or not last.done:
-                task = await waiter.next_look(task_id, timeout=timeout, deadline=deadline)
+                task = await waiter.next_look(task_id, timeout=timeout, deadline=deadline, paid=paid)
                 # A forecast that moves on is no change of the task.
                 if last is None or attrs.evolve(task, eta=None) != attrs.evolve(last, eta=None):
                     last = task
                     yield task
 
         changes = looks()
-        self._join(check_id(task_id), waiter)
+        paid = self._join(check_id(task_id), waiter)
         try:
             yield changes
         finally:
             self._poller.leave(task_id, waiter)
             await changes.aclose()
 
-    def _join(self, task_id: int, waiter: Waiter) -> None:
+    def _join(self, task_id: int, waiter: Waiter) -> bool:
+        """Let a waiter hear of a task; tell whether it is known to be paid."""
         purchase = self._books.running(task_id)
         if purchase is None:
             self._poller.join(task_id, waiter)
         else:
             self._poller.join(task_id, waiter, kind=purchase.request.kind, submitted_at=purchase.created_at)
+        return purchase is not None
 
     async def lookup(self, key: str) -> "Entry | None":
         """Tell what the journal knows of a key: its state, task, credits and times; `None`: nothing.

@@ -189,18 +189,21 @@ class TaskFailed(IdealError):
 
 
 class WaitTimeout(IdealError):
-    """The deadline passed while the task still runs and stays paid: wait for the same id again.
+    """The deadline passed before the task's end was seen; what is paid stays paid: wait for the same id again.
 
     Attributes:
         task: The last look, if there was one.
     """
 
-    def __init__(self, timeout: float, *, task_id: int, task: Task | None = None) -> None:
-        seen = "never seen" if task is None else f"last seen {task.status} at {task.percentage} %"
-        super().__init__(
-            f"task {task_id} still runs after {timeout:g} s ({seen}); it is paid, so wait for this id again",
-            task_id=task_id,
+    def __init__(self, timeout: float, *, task_id: int, task: Task | None = None, paid: bool = False) -> None:
+        seconds = f"{max(0.0, timeout):g} s"
+        seen = (
+            f"was not seen within {seconds}"
+            if task is None
+            else f"still runs after {seconds} (last seen {task.status} at {task.percentage} %)"
         )
+        known = "it is paid, so " if paid or task is not None else ""
+        super().__init__(f"task {task_id} {seen}; {known}wait for this id again", task_id=task_id)
         self.task = task
 
 

@@ -377,7 +377,7 @@ class Poller:
             watched.fail(error or ConnectionFailed(_CLOSED), task_id)
 
 
-_CLOSED = "the client was closed while this task still ran: it is paid, wait for its id with a new client"
+_CLOSED = "the client was closed before the end of this task was seen: wait for its id with a new client"
 
 
 def _is_end(outcome: Task | Failure) -> bool:

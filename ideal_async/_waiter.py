@@ -42,8 +42,10 @@ class Waiter:
         elif self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
-    async def next_look(self, task_id: int, *, timeout: float | None = None, deadline: float | None = None) -> Task:
-        """Wait for something new until *deadline*; *task_id* and *timeout* are for the error's words.
+    async def next_look(
+        self, task_id: int, *, timeout: float | None = None, deadline: float | None = None, paid: bool = False
+    ) -> Task:
+        """Wait for something new until *deadline*; *task_id*, *timeout* and *paid* are for the error's words.
 
         Raises:
             WaitTimeout: There was none.
@@ -61,7 +63,7 @@ class Waiter:
         if self.error is not None:
             raise self.error
         if task is None:
-            raise WaitTimeout(timeout or 0.0, task_id=task_id, task=self.task)
+            raise WaitTimeout(timeout or 0.0, task_id=task_id, task=self.task, paid=paid)
         return task
 
     def _next_change(self) -> Awaitable[None]:

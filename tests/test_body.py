@@ -143,6 +143,25 @@ async def test_a_body_is_complete_where_its_end_was_announced(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("response", "complete"),
+    [
+        (httpx.Response(403, content=b"<html>"), True),
+        (httpx.Response(403, text="Zugang verweigert für Sie"), True),
+        (httpx.Response(403, html="<html>"), True),
+        (httpx.Response(403, json={"error": "no"}), True),
+        (httpx.Response(403), True),
+        (httpx.Response(403, headers={"Content-Encoding": "gzip"}, content=gzipped(b"<html>" * 9)), True),
+        (httpx.Response(403, headers={"Content-Length": "100"}, content=b"<html>"), False),
+        (httpx.Response(403, content=b"x" * 2000), False),
+    ],
+)
+async def test_what_was_made_in_memory_is_as_long_as_it_is(response: httpx.Response, *, complete: bool) -> None:
+    """A mock or a replay downloads nothing, and breaks off where it says so."""
+    assert (await read_body(response, 1000))[1] is complete
+
+
+@pytest.mark.anyio
 async def test_what_a_hook_has_read_is_taken_as_it_is() -> None:
     """Httpx has unpacked it by then."""
     read = response(gzipped(CONTENT), Content_Encoding="gzip")

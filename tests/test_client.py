@@ -1,6 +1,7 @@
 """What a caller of `AsyncClient` may rely on."""
 
 import asyncio
+import math
 import os
 import pickle
 import traceback
@@ -448,6 +449,25 @@ async def test_no_time_at_all_is_a_timeout_too(timeout: float) -> None:
         with pytest.raises(WaitTimeout) as caught:
             await client.wait(task_id, timeout=timeout)
     assert (caught.value.task_id, caught.value.task) == (task_id, None)
+    assert str(caught.value).endswith("; it is paid, so wait for this id again")
+
+
+async def test_a_timeout_says_of_nothing_unseen_that_it_is_paid() -> None:
+    """Anybody may wait for any number."""
+    async with opened(world(faults="look: delay 1")) as client:
+        with pytest.raises(WaitTimeout, match=r"task 12345 was not seen within 0\.5 s; wait for this id again"):
+            await client.wait(12345, timeout=0.5)
+        async with client.watch(12345, timeout=0.5) as looks:
+            with pytest.raises(WaitTimeout, match="was not seen within"):
+                await anext(looks)
+
+
+async def test_any_number_of_seconds_will_do() -> None:
+    """However large; but not NaN, which no clock reaches."""
+    async with opened(world()) as client:
+        with pytest.raises(ValueError, match="timeout is NaN"):
+            await client.generate(ROOM, timeout=math.nan)
+        assert (await client.generate(ROOM, timeout=10**400)).succeeded
 
 
 async def test_a_deadline_before_the_request_left_withdraws_it() -> None:

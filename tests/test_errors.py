@@ -135,7 +135,11 @@ def test_a_duplicate_keeps_the_cause_and_nothing_of_the_traceback() -> None:
         (TaskFailed("prohibited content", task=None, task_id=7), "task 7 failed: prohibited content"),
         (
             WaitTimeout(600.0, task_id=7),
-            "task 7 still runs after 600 s (never seen); it is paid, so wait for this id again",
+            "task 7 was not seen within 600 s; wait for this id again",
+        ),
+        (
+            WaitTimeout(-1, task_id=7, paid=True),
+            "task 7 was not seen within 0 s; it is paid, so wait for this id again",
         ),
         (
             WaitTimeout(0.5, task_id=7, task=Task(7, TaskStatus.PROCESSING, 30)),
