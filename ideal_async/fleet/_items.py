@@ -3,6 +3,8 @@
 import hashlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from contextlib import aclosing
+from inspect import isasyncgen
 from typing import Any
 
 import attrs
@@ -60,16 +62,17 @@ async def read_items(
     items: list[tuple[str, str]] = []
     places: dict[str, int] = {}
     digest = hashlib.sha256(name.encode())
-    async for item in _each(requests):
-        index = len(items)
-        key, request = _open(item, index)
-        key = f"{name}/{index}" if key is None else key
-        if not key or "\0" in key:
-            raise ValueError(f"request {index} has the key {key!r}: a key is text, and not empty")
-        if places.setdefault(key, index) != index:
-            raise ValueError(f"requests {places[key]} and {index} have the same key, {key!r}: a key is one job")
-        items.append((key, write_request(request, index, keep_queries=keep_queries)))
-        digest.update(json.dumps([key, request.fingerprint]).encode())
+    async with aclosing(_each(requests)) as each:
+        async for item in each:
+            index = len(items)
+            key, request = _open(item, index)
+            key = f"{name}/{index}" if key is None else key
+            if not key or "\0" in key:
+                raise ValueError(f"request {index} has the key {key!r}: a key is text, and not empty")
+            if places.setdefault(key, index) != index:
+                raise ValueError(f"requests {places[key]} and {index} have the same key, {key!r}: a key is one job")
+            items.append((key, write_request(request, index, keep_queries=keep_queries)))
+            digest.update(json.dumps([key, request.fingerprint]).encode())
     if not items:
         raise ValueError(f"batch {name!r} has no requests")
     return digest.hexdigest(), items
@@ -77,8 +80,12 @@ async def read_items(
 
 async def _each(requests: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[Item]:
     if isinstance(requests, AsyncIterable):
-        async for item in requests:
-            yield item
+        try:
+            async for item in requests:
+                yield item
+        finally:
+            if isasyncgen(requests):
+                await requests.aclose()
     else:
         for item in requests:
             yield item
