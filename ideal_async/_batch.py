@@ -463,9 +463,9 @@ def resume(
 
 async def _to_generate(client: AsyncClient, requests: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[_Job]:
     index = 0
-    async with aclosing(_each(requests)) as items:
+    async with aclosing(each_item(requests)) as items:
         async for item in items:
-            key, request = _open(item, index)
+            key, request = open_item(item, index)
             yield _Job(key, request, partial(_generate, client, key, request))
             index += 1
 
@@ -496,7 +496,7 @@ async def _wait_for(client: AsyncClient, entry: Entry, on_submit: OnSubmit, time
     return await client.wait(entry.task_id, timeout=timeout)
 
 
-async def _each(requests: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[Item]:
+async def each_item(requests: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[Item]:
     """Read either kind of iterable, and close a generator that is left early."""
     if isinstance(requests, AsyncIterable):
         try:
@@ -510,7 +510,7 @@ async def _each(requests: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerato
             yield item
 
 
-def _open(item: object, index: int) -> tuple[str | None, ImageToVideo]:
+def open_item(item: object, index: int) -> tuple[str | None, ImageToVideo]:
     match item:
         case ImageToVideo():
             return None, item

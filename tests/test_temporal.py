@@ -125,6 +125,24 @@ async def test_after_a_cancel_not_one_task_is_created(
     journal.open()
 
 
+async def test_a_batch_that_is_cancelled_in_temporal_itself(
+    temporal_address: str, journal: PostgresJournal, service: Fleet
+) -> None:
+    """By somebody who knows nothing of ours: its workers hear of it with their next sign of life, and let go."""
+    temporal = await Client.connect(temporal_address)
+    service.ends["3"] = lambda: "Processing"
+    run = await batches_of(temporal, journal, "theirs", at_once=2, heartbeat=1.0).start("theirs", rooms(5), chunk=3)
+    async with service.client(journal) as client, a_worker(temporal, client, "theirs"):
+        await until(lambda: sum(service.created.values()) == 5)
+        await temporal.get_workflow_handle("ideal-async theirs").cancel()
+        report = await run.result()
+        assert (report.jobs, report.made + report.unfinished + report.not_tried) == (5, 5)
+        service.ends.clear()
+        await run.resume()
+        assert (await run.result()).complete
+    assert sum(service.created.values()) == 5
+
+
 async def test_a_budget_that_ends_in_the_middle(
     temporal_address: str, postgres_dsn: str, service: Fleet, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -271,7 +289,7 @@ async def test_a_worker_waits_for_the_server(
             await anyio.sleep(0.2)
             assert caplog.text.count("waiting for Temporal") == 1
             os.kill(os.getpid(), signal.SIGINT)
-            await working
+            await asyncio.wait_for(working, 30)
             await asyncio.to_thread(server.start)
             caplog.set_level("INFO", "ideal_async")
             working = asyncio.create_task(run_worker(client, await Client.connect(f"127.0.0.1:{server.port}")))

@@ -147,6 +147,7 @@ def batch(
     gallery: Annotated[bool, Flag, Parameter(group=FILES)] = False,
     open_page: Annotated[bool, Flag, Parameter(name="--open", group=FILES)] = False,
     journal: Annotated[str | None, Parameter(group=FILES)] = None,
+    engine: Annotated[str | None, Parameter(group=PACE)] = None,
     ignore_columns: Annotated[
         tuple[str, ...], Parameter(name="--ignore-columns", group=FILES, negative=(), show_default=False)
     ] = (),
@@ -210,6 +211,7 @@ def batch(
         open_page: Open that page now, and keep it up to date.
         journal: File that remembers what was paid, by default batch.journal in --out; or postgresql://..., the database
             of a journal that several hosts share.
+        engine: Have workers elsewhere make them, temporal://host:7233 (see `ideal-async worker --help`).
         ignore_columns: A column that is no field and may be there; may be given many times.
         max_in_flight: Jobs submitted and not ended, at most.
         timeout: Seconds after which to stop waiting; the same command goes on.
@@ -235,6 +237,7 @@ def batch(
         uploads=None if upload_to is None else _open_bucket(upload_to, prepare=prepare),
         target=target,
         journal=None if journal is None else place_of(journal),
+        engine=engine,
         limits=limits,
         budget=budget,
         yes=yes,
@@ -265,6 +268,52 @@ def _open_bucket(place: str, *, prepare: bool = False) -> "Bucket":
         return Bucket(place, prepare=prepare)
     except (ValueError, ImportError) as error:
         raise Refused(str(error)) from None
+
+
+@app.command(help_epilogue=SEE_CODES)
+def worker(
+    engine: str,
+    /,
+    *,
+    journal: Annotated[str, Parameter(group=FILES)],
+    out: Annotated[str | None, Parameter(group=FILES)] = None,
+    upload_to: Annotated[str | None, Parameter(group=FILES)] = None,
+    chunks_at_once: Annotated[PositiveInt, Parameter(group=PACE)] = 8,
+    limits: HostLimits | None = None,
+    connection: Connection | None = None,
+) -> int:
+    """Work for batches that others order (`ideal-async batch ... --engine`), until Ctrl-C or SIGTERM.
+
+    Any number of them on any number of hosts, killed and started at will: nothing is paid twice.
+
+    **Example**
+
+    ```text
+    ideal-async worker temporal://localhost:7233 --journal postgresql://postgres@localhost/postgres --out /mnt/videos
+    ```
+
+    Args:
+        engine: Address of the engine, temporal://host:7233.
+        journal: The database that all hosts share, postgresql://...
+        out: Folder for the videos that all hosts see, or a place in a bucket, s3://, gs:// or az://; without it they
+            are only made, and whoever ordered them brings them.
+        upload_to: The bucket in which pictures of the batches lie, s3://, gs:// or az://; their URLs are signed here.
+        chunks_at_once: Chunks of jobs in work at the same time.
+        limits: Over all hosts.
+        connection: To the service.
+    """
+    from ._worker import work
+
+    folder = None if out is None else _open_bucket(out) if "://" in out else Path(out)
+    return work(
+        engine,
+        place_of(journal),
+        connection or Connection(),
+        limits=limits,
+        out=folder,
+        uploads=None if upload_to is None else _open_bucket(upload_to),
+        chunks_at_once=chunks_at_once,
+    )
 
 
 @app.command(help_epilogue=SEE_CODES)

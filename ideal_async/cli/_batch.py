@@ -8,11 +8,12 @@ from typing import Any
 
 import attrs
 
-from ideal_async import AsyncClient, Budget, Entry, JournalFailed, JournalStore, Task, is_result
+from ideal_async import Budget, Entry, JournalFailed, JournalStore, Task, is_result
 
 from ._connection import Connection
 from ._endings import verdict
 from ._files import JOURNAL, alone_in
+from ._fleet import check_fleet, run_of
 from ._gallery import live_gallery, write_gallery
 from ._job import Board, Job
 from ._names import check_names
@@ -30,6 +31,7 @@ from ._terminal import DONE, INTERRUPTED, Refused, ask_to_spend, somebody_watche
 def make_batch(sources: Sequence[str], defaults: Mapping[str, Any], connection: Connection, wishes: Wishes) -> int:
     """Make all videos that *sources* ask for; return the exit code."""
     check_limits(wishes.journal_path, wishes.limits)
+    check_fleet(wishes)
     pictures = None if wishes.uploads is None else Pictures(wishes.uploads)
     rows = read_sources(sources, ignore=wishes.ignore_columns, uploads=pictures is not None)
     jobs, problems = plan(rows, defaults, pictures)
@@ -63,7 +65,9 @@ def make_batch(sources: Sequence[str], defaults: Mapping[str, Any], connection: 
             budget = Budget(max(0, wishes.budget - journal.spent(origin, keys)))
         client = connection.client(journal=journal, budget=budget, uploads=wishes.uploads)
         books = Books(lambda: journal.spent(origin, keys), lambda waiting: _read_attempts(waiting, journal, origin))
-        return _make(Board(jobs, time.time()), known, client, wishes, books)
+        made_by = run_of(wishes, journal, sources, connection.base_url)
+        run = made_by(client, Board(jobs, time.time()), wishes.target or wishes.out, stem=wishes.stem, known=known)
+        return _make(run, wishes, books)
 
 
 def _check_folder(sources: Sequence[str], wishes: Wishes) -> None:
@@ -189,15 +193,14 @@ class Books:
     read: Callable[[Sequence[Job]], Mapping[str, Entry]]
 
 
-def _make(board: Board, known: Mapping[Job, Task | int], client: AsyncClient, wishes: Wishes, books: Books) -> int:
-    results = Results(wishes.out)
-    run = Run(client, board, wishes.target or wishes.out, stem=wishes.stem, known=known)
+def _make(run: Run, wishes: Wishes, books: Books) -> int:
+    results, board = Results(wishes.out), run.board
     broken_by: Exception | None = None
     interrupted = False
 
     async def work() -> None:
         page = live_gallery(board, wishes.out) if wishes.open_page else nullcontext()
-        async with client, show(board, quiet=wishes.quiet, verbose=wishes.verbose), page:
+        async with run.client, show(board, quiet=wishes.quiet, verbose=wishes.verbose), page:
             await run.make_all(max_in_flight=wishes.max_in_flight, timeout=wishes.timeout)
 
     try:

@@ -65,6 +65,7 @@ class Wishes:
     Attributes:
         out: The folder for videos, results and journal.
         journal: Of another place.
+        engine: Address of what has workers elsewhere make them.
         limits: Over all hosts that share it.
         budget: Credits these jobs may cost, in all runs together.
         yes: Spend without asking.
@@ -85,6 +86,7 @@ class Wishes:
 
     out: Path
     journal: Path | Shared | None = None
+    engine: str | None = None
     limits: HostLimits | None = None
     budget: int | None = None
     yes: bool = False

@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable
 from contextlib import aclosing
-from inspect import isasyncgen
 from typing import Any
 
 import attrs
 
 from ideal_async import ImageToVideo, redact_url
+from ideal_async._batch import each_item, open_item
+from ideal_async.typing import Item
 
 #: Jobs that a worker takes at once: few enough to be repeated, many enough for an engine that remembers each.
 CHUNK = 100
@@ -18,8 +19,6 @@ LONGEST_NAME = 200
 
 _PICTURES = ("image_url", "last_image_url")
 _FIELDS = frozenset(field.name for field in attrs.fields(ImageToVideo))
-
-Item = ImageToVideo | tuple[str | None, ImageToVideo]
 
 
 @attrs.frozen
@@ -62,10 +61,10 @@ async def read_items(
     items: list[tuple[str, str]] = []
     places: dict[str, int] = {}
     digest = hashlib.sha256(name.encode())
-    async with aclosing(_each(requests)) as each:
+    async with aclosing(each_item(requests)) as each:
         async for item in each:
             index = len(items)
-            key, request = _open(item, index)
+            key, request = open_item(item, index)
             key = f"{name}/{index}" if key is None else key
             if not key or "\0" in key:
                 raise ValueError(f"request {index} has the key {key!r}: a key is text, and not empty")
@@ -76,31 +75,6 @@ async def read_items(
     if not items:
         raise ValueError(f"batch {name!r} has no requests")
     return digest.hexdigest(), items
-
-
-async def _each(requests: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[Item]:
-    if isinstance(requests, AsyncIterable):
-        try:
-            async for item in requests:
-                yield item
-        finally:
-            if isasyncgen(requests):
-                await requests.aclose()
-    else:
-        for item in requests:
-            yield item
-
-
-def _open(item: object, index: int) -> tuple[str | None, ImageToVideo]:
-    match item:
-        case ImageToVideo():
-            return None, item
-        case (None | str() as key, ImageToVideo() as request):
-            return key, request
-        case _:
-            raise TypeError(
-                f"request {index} must be an ImageToVideo or (key, ImageToVideo), not {type(item).__name__}"
-            )
 
 
 def write_request(request: ImageToVideo, index: int, *, keep_queries: bool = False) -> str:

@@ -9,9 +9,9 @@ import attrs
 
 from ideal_async import AsyncClient, Entry
 from ideal_async.postgres import Manifest, PostgresJournal
-from ideal_async.typing import State
+from ideal_async.typing import Item, State
 
-from ._items import CHUNK, Item, check_name, read_items
+from ._items import CHUNK, check_name, read_items
 from ._reports import Chunk, Report, add_up
 
 T = TypeVar("T")

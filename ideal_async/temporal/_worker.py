@@ -5,7 +5,7 @@ import dataclasses
 import logging
 import signal
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -137,7 +137,7 @@ async def run_worker(
     chunks = Chunks(client, save=save)
     asked = asyncio.Event()
     with _signals(asked):
-        temporal = await _first(_connect(address_or_client, namespace), asked)
+        temporal = await _connect(address_or_client, namespace, asked)
         if temporal is None:
             return
         worker = Worker(
@@ -149,18 +149,19 @@ async def run_worker(
         )
         logger.info("a worker of %s begins", task_queue)
         running = asyncio.create_task(worker.run())
+        running.add_done_callback(lambda _: asked.set())  # it broke down
         try:
-            await _first(asyncio.shield(running), asked)
+            await asked.wait()
         finally:
             await worker.shutdown()
         await running
         logger.info("a worker of %s has let go", task_queue)
 
 
-async def _connect(address: str | Client, namespace: str) -> Client:
-    """Wait for the server, and say so."""
+async def _connect(address: str | Client, namespace: str, asked: asyncio.Event) -> Client | None:
+    """Wait for the server, and say so; `None`: somebody asked to end before it came."""
     told = -_TELL
-    while True:
+    while not asked.is_set():
         try:
             client = await Client.connect(address, namespace=namespace) if isinstance(address, str) else address
             await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
@@ -172,20 +173,7 @@ async def _connect(address: str | Client, namespace: str) -> Client:
             await asyncio.sleep(_KNOCK)
         else:
             return client
-
-
-async def _first(work: Any, asked: asyncio.Event) -> Any:
-    """Wait for *work*, but no longer than until somebody asks to end; then nothing comes of it."""
-    job = asyncio.ensure_future(work)
-    end = asyncio.ensure_future(asked.wait())
-    try:
-        await asyncio.wait({job, end}, return_when=asyncio.FIRST_COMPLETED)
-        return job.result() if job.done() else None
-    finally:
-        for left in (job, end):
-            left.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await left
+    return None
 
 
 @contextmanager
