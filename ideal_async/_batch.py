@@ -193,9 +193,8 @@ class Outcomes:
     ) -> None:
         self._receive.close()
         self._scope.cancel()
-        if self._over is not None:
-            with anyio.CancelScope(shield=True):
-                await self._over.wait()  # nothing of it is left behind when the block is
+        with anyio.CancelScope(shield=True):
+            await cast("anyio.Event", self._over).wait()  # nothing of it is left behind when the block is
 
     def __aiter__(self) -> Self:
         return self

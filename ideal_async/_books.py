@@ -205,7 +205,7 @@ class Books:
         for ledger in self._ledgers:
             ledger.charge(purchase.amount)
         logger.info("%stask %d submitted: %s credits", purchase.name, task_id, purchase.credits)
-        self._register(purchase)
+        self._register(task_id, purchase)
         self._observe("submitted", purchase)
         failed = None
         if self.journal is not None:
@@ -251,15 +251,13 @@ class Books:
         purchase.task_id, purchase.credits = entry.task_id, entry.credits
         age = (datetime.now(UTC) - entry.created_at).total_seconds()
         purchase.created_at = anyio.current_time() - max(0.0, age)
-        if entry.state == "submitted":
-            self._register(purchase)
+        if entry.state == "submitted" and entry.task_id is not None:
+            self._register(entry.task_id, purchase)
 
-    def _register(self, purchase: Purchase) -> None:
+    def _register(self, task_id: int, purchase: Purchase) -> None:
         """Know a task until it ends, whoever waits for it; the one that paid keeps its place, for its refund."""
-        if purchase.task_id is None:
-            return
         before = len(self._running)
-        self._running.setdefault(purchase.task_id, purchase)
+        self._running.setdefault(task_id, purchase)
         if len(self._running) > REMEMBERED:
             self._running.popitem(last=False)
         if self._observer is not None:

@@ -540,6 +540,21 @@ async def test_a_deadline_while_a_refusal_is_written_down_is_no_doubt(journal: J
     assert states(journal) == {"a": "refused"}
 
 
+async def test_what_the_journal_knows_is_told_behind_the_deadline_too(sandbox: Sandbox, journal: Journal) -> None:
+    """It was asked before, on a slow disk: the video is there, and no deadline makes it unknown."""
+    async with client_of(sandbox.transport, journal) as client:
+        made = await client.generate(room(), key="a")
+
+    async def slow_disk(function: Callable[..., Any], *args: object) -> Any:
+        with anyio.CancelScope(shield=True):  # a thread cannot be called back
+            await anyio.sleep(10)
+        return function(*args)
+
+    async with AsyncClient("sandbox", transport=sandbox.transport, journal=journal, _leave_loop=slow_disk) as client:
+        task = await client.generate(room(), key="a", timeout=5)
+    assert (task.id, len(sandbox.created)) == (made.id, 1)
+
+
 async def test_a_callback_that_never_returns_does_not_hold_the_client(journal: Journal) -> None:
     """`on_submit` waits for somebody who has left: after its limit the job goes on, and the client can be closed."""
     async with client_of(Answering(paid()), journal) as client:

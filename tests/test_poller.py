@@ -539,6 +539,27 @@ async def test_a_wrong_id_ends_its_own_wait_only() -> None:
 
 
 @pytest.mark.anyio
+async def test_whose_look_is_on_its_way_can_vouch_for_the_key() -> None:
+    """The task that was to be looked at alone has nobody left: another's look, already under way, decides."""
+
+    async def show_late() -> Task:
+        await anyio.sleep(20)
+        return Task(2, RUNNING)
+
+    def show(task_id: int) -> Any:
+        return fail(Unauthorized(5002, "no", http_status=200)) if task_id == 1 else show_late()
+
+    world, gone, stays = World(show), Waiter(), Waiter()
+    async with world.poller() as poller:
+        with following(poller, 2, stays):
+            with following(poller, 1, gone):
+                await anyio.sleep(2)
+            await anyio.sleep(30)
+    assert (world.times(1), world.times(2)) == ([0.0], [0.0, 25.0])
+    assert (gone.error, stays.error) == (None, None)
+
+
+@pytest.mark.anyio
 async def test_a_refused_key_ends_every_wait() -> None:
     """5002: the key is everybody's; each waiter gets an exception of its own that names its task."""
     errors: list[IdealError] = []
