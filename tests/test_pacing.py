@@ -477,6 +477,39 @@ def test_a_burst_takes_half_of_the_looks_of_clients_on_their_own() -> None:
     assert max(one.delay for one in lives) < 5.0
 
 
+def test_a_first_look_that_is_put_off_again_and_again_comes_in_time() -> None:
+    """What others show puts it off, but not beyond `Pacing.max_interval`: so long an end goes unnoticed at most."""
+    forecast = Forecast(Pacing(max_interval=30.0))
+    others = [forecast.track("a", now=0.0, submitted_at=0.0) for _ in range(21)]
+    track = forecast.track("a", now=0.0, submitted_at=0.0)
+    now, steps = forecast.first(track, now=0.0, roll=0.5), 0
+    while True:
+        for other in others:
+            see(forecast, other, now, int(now / 4.0))
+        delay = forecast.reconsider(track, now=now, roll=0.5)
+        if not delay:
+            break
+        now, steps = now + delay, steps + 1
+    assert steps > 1
+    assert 15.0 < now <= 30.0
+
+
+def test_first_looks_that_are_due_together_are_put_off_together() -> None:
+    """The answer is the same for tasks of one kind and age; a while later it is asked anew."""
+    forecast = Forecast(Pacing())
+    for _ in range(21):
+        see(forecast, forecast.track("a", now=0.0, submitted_at=0.0), 10.0, 10)
+    tracks = [forecast.track(kind, now=3.0, submitted_at=3.0) for kind in "aaa"]
+    for track in tracks:
+        forecast.first(track, now=3.0, roll=0.5)
+    see(forecast, forecast.track("a", now=0.0, submitted_at=0.0), 10.5, 10)
+    one, same, later = (
+        forecast.reconsider(track, now=now, roll=0.5) for track, now in zip(tracks, (11.0, 11.1, 13.0), strict=True)
+    )
+    assert one == same > 2.0
+    assert 13.0 + later != pytest.approx(11.0 + one, abs=0.1)
+
+
 def test_scouts_become_rarer_in_a_crowd() -> None:
     """Every tenth at first; of hundreds one in fifty is enough."""
     forecast = Forecast(Pacing())

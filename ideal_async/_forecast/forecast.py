@@ -33,6 +33,8 @@ _LEAST_TOOK = 0.1  # seconds; no task takes none
 # with these, 2.8 ms with slots of half a second).
 _SLOT = 0.25
 _WORTH_WAITING = 2.0  # seconds; to put a first look off by less costs more than it saves
+_ALIKE = 0.5  # seconds between two first looks, and between the ages of two tasks, that are put off alike
+_TAIL = 0.05  # share of the likely ends of a task, on either side, that its percentages learn nothing from
 _NEGLIGIBLE = 0.01  # weight of an expert that no decision depends on
 
 # However steadily percentages rise, nobody knows where they lead before some have led to an end. Until then, the gap
@@ -74,6 +76,8 @@ class Forecast:
         self._all = KindHistory()
         self._kinds: dict[Kind, KindHistory] = {}
         self._queue_pace = QueuePace()
+        # The last first look that was put off: kind, when, age, and for how long.
+        self._reconsidered: tuple[KindHistory, float, float, float] = self._all, -math.inf, 0.0, 0.0
         # Those of the last decision: its `eta` is asked for next.
         self._predicted: tuple[Track, Predictions] | None = None
 
@@ -104,7 +108,12 @@ class Forecast:
         """Return the delay to the first look at a task that is due now, in view of what others have shown since."""
         if track.planned_with in (math.inf, track.history.expected.count) or track.scout or track.submitted_at is None:
             return 0.0
-        delay = self.first(track, now=now, roll=roll)
+        # Those that were submitted together are due together, and the answer is the same for all.
+        at, passed = now * self._speed, now * self._speed - track.seen_at
+        history, then, age, delay = self._reconsidered
+        if history is not track.history or at - then > _ALIKE or abs(passed - age) > _ALIKE:
+            delay = self.first(track, now=now, roll=roll)
+            self._reconsidered = track.history, at, passed, delay
         return delay if delay * self._speed > _WORTH_WAITING else 0.0
 
     def after(
@@ -214,7 +223,7 @@ class Forecast:
         moment = next_look(
             mixture,
             earliest=passed + least,
-            latest=passed + max(least, self._most(track, passed)),
+            latest=max(passed + least, min(passed + self._most(track, passed), self._settings.max_interval)),
             interval=self._settings.min_interval,
             pace=self._pace,
             look_cost=self._settings.look_cost,
@@ -228,6 +237,12 @@ class Forecast:
 
 
 def _moments(values: Ends) -> tuple[float, float]:
-    """Return mean and variance."""
-    mean = sum(value * chance for value, chance in values)
-    return mean, sum((value - mean) ** 2 * chance for value, chance in values)
+    """Return mean and variance of what lies between the tails: a trace of doubt about an hour is no wide spread."""
+    below, kept = 0.0, []
+    for value, chance in values:
+        left, below = below, below + chance
+        inside = min(below, 1.0 - _TAIL) - max(left, _TAIL)
+        if inside > 0.0:
+            kept.append((value, inside / (1.0 - 2.0 * _TAIL)))
+    mean = sum([value * chance for value, chance in kept])
+    return mean, sum([(value - mean) ** 2 * chance for value, chance in kept])

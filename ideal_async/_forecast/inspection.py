@@ -35,6 +35,8 @@ _STRIDE = 1.2
 
 _CLOSELY = (0.2, 0.4, 0.6, 0.8)  # where to try between the two moments between which most tasks end
 
+_CLIFF = 0.1  # of all ends; fewer between two moments are not worth a closer look
+
 _NEARLY = 0.95  # of looks informative or not: the rest is not worth evaluating S more often
 
 
@@ -91,25 +93,25 @@ def next_look(
     moments.append(latest)
     chances = [chance(x) for x in moments]
     # Between two moments the chance may fall like a cliff, and the best moment is at its foot: look there more closely.
-    _, low, high = max(zip(map(sub, chances, chances[1:]), moments, moments[1:], strict=False))
+    drop, low, high = max(zip(map(sub, chances, chances[1:]), moments, moments[1:], strict=False))
     costs = [*map(cost, moments, chances)]
-    moments += [low + share * (high - low) for share in _CLOSELY]
-    costs += [*map(cost, moments[len(costs) :])]
+    if drop > _CLIFF:
+        moments += [low + share * (high - low) for share in _CLOSELY]
+        costs += [*map(cost, moments[len(costs) :])]
     best, at = min(zip(costs, moments, strict=True))
     # The vertex of a parabola through three points is nearer to the minimum than the best of the moments tried.
     step = 0.04 * at + 0.2
     left, right = cost(max(at - step, 0.0)), cost(at + step)
     curvature = left + right - 2.0 * best
+    aims = [at]
     if curvature > 0.0:
         slide = step * min(max((left - right) / (2.0 * curvature), -1.0), 1.0)
-        vertex = min(max(at + slide, earliest), latest)
-        best, at = min((best, at), (cost(vertex), vertex))
+        aims = [at, min(max(at + slide, earliest), latest)]
     if spread:
-        at = _spread(cost, at, best + spread, earliest=earliest, latest=latest, roll=roll)
+        aims = [_spread(cost, at, best + spread, earliest=earliest, latest=latest, roll=roll)]
     # The slot before or the one after, whichever costs less.
-    before = at - (at - offset) % slot
-    slots = [(cost(x), x) for x in (before, before + slot) if earliest <= x <= latest]
-    return min(slots)[1] if slots else at
+    slots = {x for aim in aims for before in [aim - (aim - offset) % slot] for x in (before, before + slot)}
+    return min(((cost(x), x) for x in slots if earliest <= x <= latest), default=(best, aims[-1]))[1]
 
 
 def _spread(
