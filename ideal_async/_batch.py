@@ -226,7 +226,7 @@ class Outcomes:
                         await self._take_in(jobs)
                     reports.cancel_scope.cancel()
                 if self._on_progress is not None:
-                    await self._tell(self._on_progress)
+                    await self._show(self._on_progress)
         finally:
             over.set()
 
@@ -262,10 +262,10 @@ class Outcomes:
             with anyio.move_on_after(REPORT_LATEST):
                 await self._moved.wait()
             self._moved = anyio.Event()
-            await self._tell(on_progress)
+            await self._show(on_progress)
             await anyio.sleep(REPORT_SOONEST)
 
-    async def _tell(self, on_progress: "OnBatchProgress") -> None:
+    async def _show(self, on_progress: "OnBatchProgress") -> None:
         try:
             await run_callback(on_progress, self.progress)
         except Exception as error:  # noqa: BLE001 - the reader's to see: no video is lost for it

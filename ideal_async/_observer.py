@@ -70,7 +70,7 @@ class Guarded(Observer):
         self._observer = observer
         self._reported: set[str] = set()
 
-    def _tell(self, method: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+    def _notify(self, method: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             method(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - anybody's code
@@ -92,7 +92,7 @@ class Guarded(Observer):
                 stack.push(partial(self._leave, context))
             except Exception as error:  # noqa: BLE001 - anybody's code
                 self._report("call", error)
-            yield lambda task_id: self._tell(known, task_id)
+            yield lambda task_id: self._notify(known, task_id)
 
     def _leave(
         self,
@@ -109,19 +109,19 @@ class Guarded(Observer):
         return False
 
     def submission(self, fate: Fate, request: ImageToVideo, credits: int | None) -> None:
-        self._tell(self._observer.submission, fate, request, credits)
+        self._notify(self._observer.submission, fate, request, credits)
 
     def looked(self, task_id: int, result: Task | IdealError, late: float) -> None:
-        self._tell(self._observer.looked, task_id, result, late)
+        self._notify(self._observer.looked, task_id, result, late)
 
     def ended(self, task_id: int, task: Task | None, credits: int | None) -> None:
-        self._tell(self._observer.ended, task_id, task, credits)
+        self._notify(self._observer.ended, task_id, task, credits)
 
     def braked(self, seconds: float) -> None:
-        self._tell(self._observer.braked, seconds)
+        self._notify(self._observer.braked, seconds)
 
     def in_flight(self, change: int) -> None:
-        self._tell(self._observer.in_flight, change)
+        self._notify(self._observer.in_flight, change)
 
     def waiting(self, change: int) -> None:
-        self._tell(self._observer.waiting, change)
+        self._notify(self._observer.waiting, change)

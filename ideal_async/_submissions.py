@@ -137,7 +137,7 @@ class Submissions:
         """Take a request to its end, in the client's own task."""
         try:
             with flight.scope:
-                await self._take_off(flight)
+                await self._send_in_turn(flight)
         finally:
             try:
                 if not flight.over:
@@ -147,9 +147,9 @@ class Submissions:
                     for claim in flight.claims:
                         await flight.announce(claim)
             finally:
-                self._land(flight)
+                self._conclude(flight)
 
-    def _land(self, flight: Flight) -> None:
+    def _conclude(self, flight: Flight) -> None:
         """Wake all who wait, and keep no more of the flight than its key needs."""
         flight.landed.set()
         flight.claims.clear()
@@ -170,7 +170,7 @@ class Submissions:
         flight.scope.cancel()
         self._forget(flight)  # whoever uses its key from now on begins anew
 
-    async def _take_off(self, flight: Flight) -> None:
+    async def _send_in_turn(self, flight: Flight) -> None:
         """Send, as one of the few that may be in doubt at a time."""
         while True:
             async with self._session.post_slots:

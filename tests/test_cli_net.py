@@ -392,9 +392,9 @@ def test_what_no_line_fits_can_be_tried_again(error: BaseException, code: int) -
 def test_a_reader_that_left_is_called_otherwise_on_windows(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     """There a closed pipe is an invalid argument; that of a file is still told."""
     monkeypatch.setattr(_endings, "_CLOSED_PIPE", {errno.EINVAL})
-    assert _endings.tell(OSError(errno.EINVAL, "Invalid argument")) == 1
+    assert _endings.report_error(OSError(errno.EINVAL, "Invalid argument")) == 1
     assert capsys.readouterr().err == ""
-    assert _endings.tell(OSError(errno.EINVAL, "Invalid argument", "a:b.mp4")) == 3
+    assert _endings.report_error(OSError(errno.EINVAL, "Invalid argument", "a:b.mp4")) == 3
     assert "a:b.mp4" in capsys.readouterr().err
 
 

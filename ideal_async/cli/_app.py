@@ -13,7 +13,7 @@ from cyclopts.types import NonNegativeInt, PositiveFloat, PositiveInt
 from ideal_async import __version__
 
 from ._connection import Connection
-from ._endings import leave_stdout, tell, verdict
+from ._endings import leave_stdout, report_error, verdict
 from ._journal import journal_app
 from ._names import NAME
 from ._places import HostLimits, place_of, without_password
@@ -61,7 +61,7 @@ def run(tokens: Sequence[str]) -> int:
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 - the net at the top of the program
         if isinstance(error, OSError):
             leave_stdout()
-        return tell(error)
+        return report_error(error)
     return code if isinstance(code, int) else DONE
 
 

@@ -57,7 +57,7 @@ _CLOSED_PIPE = {errno.EINVAL} if os.name == "nt" else set[int]()
 _GOES_ON = (ConnectionFailed, DownloadFailed, JournalFailed)
 
 
-def tell(error: BaseException) -> int:
+def report_error(error: BaseException) -> int:
     """Say in a line why a command ended and what mends it; return the exit code."""
     error = _first(error)
     if os.environ.get(TRACEBACK) == "1":

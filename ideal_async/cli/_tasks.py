@@ -83,14 +83,14 @@ def generate(
             if job.state == "unfinished":
                 words = ["ideal-async", "status", str(job.task_id), "--out", str(out), *connection.options]
                 say(f"Task {job.task_id} is paid. Go on with: {shell(words)}")
-    code = _tell(board, run.stopped_by, interrupted=interrupted, as_json=as_json)
+    code = _report_end(board, run.stopped_by, interrupted=interrupted, as_json=as_json)
     if journal is not None:
         for line in doubts(board, journal):
             say(line)
     return code
 
 
-def _tell(board: Board, stopped_by: Exception | None, *, interrupted: bool, as_json: bool) -> int:
+def _report_end(board: Board, stopped_by: Exception | None, *, interrupted: bool, as_json: bool) -> int:
     (job,) = board.jobs
     if as_json:
         put_json(record_of(job))

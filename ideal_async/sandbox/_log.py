@@ -49,10 +49,10 @@ class Exchange:
 
 
 class Log:
-    """The newest exchanges; *tell* hears of each."""
+    """The newest exchanges; *listener* hears of each."""
 
-    def __init__(self, tell: Callable[[Exchange], object] | None) -> None:
-        self._tell = tell
+    def __init__(self, listener: Callable[[Exchange], object] | None) -> None:
+        self._listener = listener
         self._lock = threading.Lock()  # several event loops may be served
         self._kept: deque[Exchange] = deque(maxlen=NEWEST)
         self._count = 0
@@ -75,9 +75,9 @@ class Log:
                 tuple(request.notes.faults),
             )
             self._kept.append(exchange)
-        if self._tell is not None:
+        if self._listener is not None:
             try:
-                self._tell(exchange)
+                self._listener(exchange)
             except Exception:
                 logger.exception("on_request failed")  # a listener shall not change what is said
 

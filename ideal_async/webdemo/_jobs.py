@@ -107,14 +107,14 @@ class Board:
         self._version += 1
         job.version = self._version
         self.jobs[job.key] = job
-        self._tell()
+        self._notify()
 
     def close(self) -> None:
         """End every stream, so that the server can stop."""
         self._closed = True
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
 
