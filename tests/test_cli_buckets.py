@@ -97,6 +97,18 @@ def test_a_dry_run_asks_nothing_of_a_bucket(service: Start, capsys: pytest.Captu
     assert sandbox.created == []
 
 
+def test_an_estimate_needs_no_bucket(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor the extra for one: prices are known."""
+    assert main(["estimate", "photos", *FILM, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["credits"] == 40
+    Path("rooms.csv").write_text("image_url,last_image_url\nphotos/room 0.JPG,photos/room 1.JPG\n")
+    assert main(["estimate", "rooms.csv", "photos/room 2.JPG", *FILM]) == 0
+    assert "20" in capsys.readouterr().out
+    Path("rooms.csv").write_text("image_url\nphotos/missing.jpg\n")
+    assert main(["estimate", "rooms.csv", *FILM]) == 2
+    assert "missing.jpg cannot be read: No such file" in " ".join(capsys.readouterr().err.split())
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

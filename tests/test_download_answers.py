@@ -8,9 +8,10 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import anyio
+import anyio.abc
 import httpx
 import pytest
-from fakes import BASE_URL, HALF_READ, ID, KEY, RESULT, look
+from fakes import BASE_URL, HALF_READ, ID, KEY, RESULT, http, look, loopback, read_request
 from test_download import TASK, client_of, inline, left_over
 from test_media import INDEX, START, box
 
@@ -366,6 +367,49 @@ async def test_what_the_line_said_is_told(tmp_path: Path) -> None:
             await client.download(TASK, tmp_path / "room.mp4")
     words = "broke off (ConnectError: certificate verify failed for https://cdn.example/a); nothing is kept"
     assert words in str(caught.value)
+
+
+PACKED = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n" + GZIP
+CLOSED = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + VIDEO
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + b"%x\r\n%b\r\n0\r\n\r\n" % (
+    SIZE,
+    VIDEO,
+)
+MOVED = http(bytes(100_000), "302 Found", Location="/a%2Fb'c.mp4?d=%7e", Connection="close")
+
+
+@pytest.mark.usefixtures("real_time")
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [PACKED],
+        [PACKED[:-5000], PACKED],
+        [CLOSED[:-5000], CLOSED],
+        [CHUNKED[:-5000], CHUNKED],
+        [http(VIDEO, Connection="close")[:-5000], CLOSED],
+        [MOVED, CLOSED],
+        [CLOSED + b"<ad>"],
+    ],
+    ids=["packed", "packed and cut", "cut", "cut chunks", "cut length", "moved", "more"],
+)
+async def test_over_a_real_line_too(tmp_path: Path, answers: list[bytes], fast: bool) -> None:
+    """With httpx's own transport, and with aiohttp's, which unpacks and breaks off in its own way."""
+    module = pytest.importorskip("ideal_async.fast", exc_type=ImportError) if fast else None
+    asked: list[bytes] = []
+
+    async def serve(stream: anyio.abc.SocketStream) -> None:
+        asked.append((await read_request(stream)).split()[1])
+        await stream.send(answers[len(asked) - 1])
+
+    async with loopback(serve) as url:
+        task = Task(ID, TaskStatus.SUCCESS, 100, output=VideoOutput(f"{url}/room%2F.mp4"))
+        transport = module.FastTransport() if module else None
+        async with AsyncClient(KEY, base_url=url, transport=transport, retry=Retry(wait_initial=0.01)) as client:
+            path = await client.download(task, tmp_path / "room.mp4")
+    assert path.read_bytes()[:SIZE] == VIDEO
+    assert len(asked) == len(answers)
+    assert answers[0] is not MOVED or asked[1] == b"/a%2Fb'c.mp4?d=%7e"
 
 
 @pytest.mark.parametrize("label", ["text/html", "video/mp4", "image/jpeg", "application/octet-stream", ""])

@@ -410,10 +410,11 @@ def estimate(*jobs: Source, fields: Fields | None = None, json: Json = False) ->
 
     ```text
     ideal-async estimate rooms.csv --resolution 720p
+    ideal-async estimate photos --duration 5 --resolution 720p
     ```
 
     Args:
-        jobs: As for `batch`.
+        jobs: As for `batch`; pictures of this computer, and folders of them, without --upload-to.
         json: Write the prices as JSON, for scripts.
         fields: For the rows that leave them out.
     """

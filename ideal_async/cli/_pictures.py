@@ -22,11 +22,11 @@ class Pictures:
     """The pictures of a batch.
 
     Args:
-        bucket: Where they are published; nothing is asked of it here.
+        bucket: Where they are published; nothing is asked of it here. `None`: nowhere, because it is only about prices.
     """
 
-    def __init__(self, bucket: "Bucket") -> None:
-        self._bucket = bucket
+    def __init__(self, bucket: "Bucket | None") -> None:
+        self._name_of = _place_of if bucket is None else bucket.name_of
         self._names: dict[str, str] = {}
 
     def find(self, fields: Mapping[str, Any], source: str) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class Pictures:
                 value = Path(url2pathname(urlsplit(value).path)) if is_url else Path(source).parent / value
             if isinstance(value, Path):
                 try:
-                    self._names[value.absolute().as_uri()] = self._bucket.name_of(value)
+                    self._names[value.absolute().as_uri()] = self._name_of(value)
                 except OSError as error:
                     raise ValueError(f"{field}: {value} cannot be read: {error.strerror}") from None
                 found[field] = value
@@ -67,6 +67,12 @@ class Pictures:
             name = self._names.get(getattr(request, field) or "")
             if name is not None:
                 yield field, name
+
+
+def _place_of(path: Path) -> str:
+    """Name a picture by where it lies; that it is there has to do."""
+    path.stat()
+    return path.absolute().as_uri()
 
 
 def _last(url: str | None) -> str:

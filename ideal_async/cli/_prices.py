@@ -5,6 +5,7 @@ from typing import Any
 
 from ideal_async import PRICES
 
+from ._pictures import Pictures
 from ._plan import plan
 from ._sources import read_sources
 from ._summary import count_kinds, list_problems
@@ -29,7 +30,7 @@ def show_prices(*, as_json: bool) -> int:
 
 def show_estimate(sources: Sequence[str], defaults: Mapping[str, Any], *, as_json: bool) -> int:
     """Write what the jobs of *sources* cost, kind by kind."""
-    jobs, problems = plan(read_sources(sources), defaults)
+    jobs, problems = plan(read_sources(sources, uploads=True), defaults, Pictures(None))
     if problems:
         raise Refused(list_problems(problems, len(jobs)))
     kinds = count_kinds([job.request for job in jobs])
