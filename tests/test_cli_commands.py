@@ -644,7 +644,9 @@ def test_the_demo_makes_real_videos(capsys: Capture) -> None:
     draw_photographs(Path("mine"))
     command = ["demo", "--jobs", "4", "--images", "mine", "--speed", "1000", "--out", "v", "--json"]
     assert main(command) == 0
-    told = json.loads(capsys.readouterr().out)
+    out, err = capsys.readouterr()
+    told = json.loads(out)
+    assert "left out, since they are no JPEG, PNG or WebP: notes.gif" in err
     assert told["counts"] == {"done": 4}
     assert told["looks_per_job"] >= 1
     assert told["seconds_from_end_to_discovery"] >= 0
@@ -678,6 +680,13 @@ def test_a_demo_of_nothing(images: list[str], message: str, capsys: Capture) -> 
     """What is no folder of photographs is told."""
     assert main(["demo", "--jobs", "1", "--images", *images]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_demo_of_what_it_cannot_show(capsys: Capture) -> None:
+    """Photographs as telephones keep them are named, not passed over."""
+    Path("IMG_1.HEIC").write_bytes(b"")
+    assert main(["demo", "--jobs", "1", "--images", "."]) == 2
+    assert ". holds no JPEG, PNG or WebP photographs, only IMG_1.HEIC" in capsys.readouterr().err
 
 
 def test_the_mix_of_a_hundred() -> None:

@@ -18,6 +18,7 @@ from ._job import Board, Job
 from ._progress import clock, show
 from ._results import Results
 from ._run import Run, run_unless_interrupted
+from ._sources import PICTURES
 from ._summary import counted, exit_code
 from ._terminal import INTERRUPTED, Refused, put, put_json, say
 
@@ -135,8 +136,12 @@ def run_demo(
     ):
         if folder is not None:
             pictures = photographs(sandbox.images, f"{base_url}/images")
+            others = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in PICTURES - PHOTOGRAPHS)
             if not pictures:
-                raise Refused(f"{folder} holds no JPEG, PNG or WebP photographs")
+                only = f", only {' '.join(others)}" if others else ""
+                raise Refused(f"{folder} holds no JPEG, PNG or WebP photographs{only}")
+            if others:
+                say(f"left out, since they are no JPEG, PNG or WebP: {' '.join(others)}")
         else:
             pictures = linked(images) if images else drawn_rooms()
         planned = mix(pictures, jobs, resolution=resolution)
