@@ -118,6 +118,10 @@ class FleetRun(Run):
                 await self._see_entry(job, entry, bringing)
             with anyio.move_on_after(_EVERY):
                 await over.wait()
+        if self.stopped_by is None:  # else a refusal may have been that of an empty account
+            for job in self.board.jobs:
+                if job.state == "waiting" and job.error:
+                    self.board.move(job, "refused")
 
     async def _read(self) -> list[tuple[Job, Entry]]:
         """Read what became of the jobs that have not ended."""
@@ -133,8 +137,7 @@ class FleetRun(Run):
 
     async def _see_entry(self, job: Job, entry: Entry, bringing: anyio.abc.TaskGroup) -> None:
         if entry.task_id is not None and job.task_id != entry.task_id:
-            job.queued_at = entry.created_at.timestamp()
-            self.board.find(job, entry.task_id)
+            self.board.pay(job, entry.task_id, entry.created_at.timestamp())  # for this order: it was not known before
         match entry.state:
             case "succeeded" if entry.task is not None:
                 job.found_at = entry.updated_at.timestamp()
