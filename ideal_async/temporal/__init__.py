@@ -42,7 +42,7 @@ just before it sends. One workflow a batch, one activity a chunk, and nothing bu
 
 | what happens | what becomes of it: what one sees | what one does |
 |---|---|---|
-| a worker is killed before or during the POST | nobody knows whether it was paid: `unknown`, a few a death | see below |
+| a worker is killed before or during the POST | whether it was paid nobody knows: `unknown`, few a death | see below |
 | ... after the POST, or while it waits | after `heartbeat` seconds another worker looks for the same task | nothing |
 | ... while it saves | another one saves it; half a file is none | nothing |
 | a worker is told to end (SIGTERM) | what is on its way is waited for, others go on at once | nothing |
@@ -54,7 +54,7 @@ just before it sends. One workflow a batch, one activity a chunk, and nothing bu
 | credits, or a limit of them, end | the same | tops up, `run.resume()` |
 | the service is away for an hour | chunks are repeated for four hours: `waiting`, and the `reason` | nothing |
 | a gateway answers POSTs with 5xx | three in a row on each worker are `unknown`, the rest is `not_tried` | see below |
-| a worker of another host, account or database | nothing is sent: `not_tried`, the `reason` names both | mends it, `run.resume()` |
+| a worker for another host or account | nothing is sent: `not_tried`, the `reason` | mends it, `run.resume()` |
 | videos fail, and are refunded | they stay `failed` | `run.retry_failed()` |
 | `run.cancel()` | when it returns, not one task more is created | `run.resume()` undoes it |
 
