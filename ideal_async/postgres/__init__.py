@@ -1,4 +1,4 @@
-"""One journal for many hosts, in PostgreSQL: the same order number may reach any of them, and is paid once.
+r"""One journal for many hosts, in PostgreSQL: the same order number may reach any of them, and is paid once.
 
 When one needs it:
 
@@ -11,20 +11,34 @@ When one needs it:
 
 A journal a host is no substitute: each pays for the keys that it has not seen.
 
-To try it, in three commands:
+To try it, in three commands, with any database (here one of this computer; PGHOST, PGUSER and the like lead to others)
+and `pip install 'ideal-async[cli,postgres,sandbox]'`:
 
 ```console
-docker run --detach --publish 127.0.0.1:5432:5432 --env POSTGRES_PASSWORD=secret postgres:17
-pip install 'ideal-async[cli,postgres,sandbox]'
-PGPASSWORD=secret ideal-async journal list postgresql://postgres@127.0.0.1/postgres
+createdb videos
+ideal-async sandbox --speed 50 & sleep 3
+for host in one two; do IDEAL_HOUSE_API_KEY=sandbox ideal-async batch "https://example.com/[1-3].jpg" --out $host \
+  --duration 5 --resolution 480p --yes --base-url http://127.0.0.1:8000 --journal postgresql:///videos; done
 ```
 
-Then `ideal-async batch rooms.csv --journal postgresql://...` on as many hosts as you like, or the class itself; its
-tables are in the schema `ideal_async`, made by whoever comes first:
+The second host has all the videos, and pays nothing. In a program it is the same:
 
-    >>> from ideal_async.postgres import Limits, PostgresJournal
-    >>> with PostgresJournal("postgresql://me@db.example/videos", limits=Limits(posts=4, credits=10_000)) as journal:
-    ...     client = AsyncClient("key", journal=journal)  # then: await client.generate(..., key="order-42")
+    import anyio
+    from ideal_async import AsyncClient, ImageToVideo
+    from ideal_async.postgres import Limits, PostgresJournal
+
+    async def main():
+        room = ImageToVideo("https://example.com/room.jpg", duration=5, resolution="480p")
+        async with PostgresJournal("postgresql:///videos", limits=Limits(posts=4)) as journal:
+            async with AsyncClient(journal=journal) as client:
+                task = await client.generate(room, key="order-42")  # on any host, and as often as you like
+                print(task.output.result_url)
+
+    anyio.run(main)
+
+The tables are in the schema `ideal_async`, made by whoever comes first, and brought up to date by the first host of a
+newer version; hosts of an older one then refuse to start. From the command line `ideal-async journal` shows, pauses and
+counts, and `ideal-async status KEY --journal postgresql://...` tells how a job stands.
 
 What each failure does:
 
@@ -32,26 +46,35 @@ What each failure does:
 |---|---|
 | a worker is killed before it sends | its key is `unknown`, for nobody knows that it was not paid: a person frees it |
 | a worker is killed while it sends | its key is `unknown`: a person looks into the account, and adopts or frees it |
-| a worker is killed once the id is written | nothing is lost: another host follows the task |
-| a worker freezes, and its key is released meanwhile | it asks before it sends, and does not |
+| a worker is killed once the id is written | nothing is lost: a living client follows the task |
+| a worker freezes, or its computer sleeps, and its key is released | it asks again before it sends, and does not |
 | the database crashes or restarts | submits wait, for up to ten minutes; paid ids are written once it is back |
+| the database is frozen, or the way to it is cut | the same, once 15 seconds have passed without an answer |
 | a living worker's session is ended | a new one is made; what was doubted is not sent, and a late answer finds it |
 | a worker dies while the database is away | the ids that it owed are lost with it; their keys are `unknown` |
-| the disk is full | nothing is sent, for nothing can be written; what was paid is written when there is room |
+| a client or a journal is closed while the database is away | that takes seconds; `JournalFailed` names the ids lost |
+| the disk is full | nothing is sent, and that is said at once; what was paid is written when there is room |
+| no such database, a wrong password, a standby | refused at the first word, with what mends it; later an outage |
 | a pooler in transaction mode | refused: use session mode, or connect to the database itself |
-| `fsync = off` | refused; `synchronous_commit` is set to `on`, and a stricter setting stays |
+| `fsync = off` | refused, also later; `synchronous_commit` is set to `on`, and a stricter setting stays |
 | a failover to a synchronous replica | as a restart; name both hosts in the DSN, and the one that writes is taken |
+| the API denies a task, or nobody saw its end for a day | it holds no place in flight; `stale()` lists it |
+| somebody changed the tables by hand | `recount()` makes all totals anew from the rows |
 
 **What remains.** A failover to an asynchronous replica, and a restored backup, have forgotten the last payments, and no
 client can tell: their keys would be paid again. Use a synchronous replica (`synchronous_standby_names`). After a
-restore `pause()` first, and look into the account for the tasks since the backup before `unpause()`.
+restore `pause()` first, and look into the account for the tasks since the backup before `unpause()`. A request that has
+left when its process is frozen is on its way: nobody can call it back.
 
 **Limits** hold for each account over all hosts, and are decided under one row of the database by its clock: requests on
-their way, tasks in flight, requests a second, credits. Give all hosts the same. What is on its way when a disaster
-comes is what can be in doubt afterwards: at most `posts` for each. A limit that is reached is waited for; that of
-credits raises `BudgetExceeded`. A task that nobody saw end for a day holds no place in flight; `stale()` lists those.
+their way, tasks in flight, requests a second, credits. Give all hosts the same (`batch --limit-posts` and so on). What
+is on its way when a disaster comes is what can be in doubt afterwards: at most `posts` for each. A limit that is
+reached is waited for; that of credits raises `BudgetExceeded`. A task that nobody follows would hold a place: every
+client follows its own to their end, and takes over those of dead hosts, unless somebody delivers the ends of this
+account's tasks (`AsyncClient(follow=True)`), who then has them all.
 
-**Pause**: after `pause()` no host sends anything until `unpause()`; tasks go on, and what is known is told.
+**Pause**: after `pause()` no host sends anything until `unpause()`; tasks go on, and what is known is told. For a whole
+batch, of keys like `"spring/tour/17"`, `progress("spring/tour", origin)` counts jobs and credits by state at once.
 
 **The password** is in no message, repr or log. Others may read a command line:
 let PGPASSWORD or ~/.pgpass have it.
@@ -62,7 +85,8 @@ try:
 except ImportError as error:
     raise ImportError("a journal in PostgreSQL needs the extra: pip install 'ideal-async[postgres]'") from error
 
-from ._journal import Limits, PostgresJournal
+from ._gate import Limits
+from ._journal import PostgresJournal
 from ._manifests import Manifest
 
 __all__ = ["Limits", "Manifest", "PostgresJournal"]

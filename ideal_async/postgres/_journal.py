@@ -3,17 +3,17 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
-import attrs
-
-from ideal_async import BudgetExceeded, Busy, Cap, Entry, ImageToVideo, Intent, JournalFailed
+from ideal_async import Busy, Cap, Entry, ImageToVideo, Intent, JournalFailed
 from ideal_async._identity import origin_of
-from ideal_async._journal import Row, encode_time, intend, sum_spending
+from ideal_async._journal import Row, encode_time, intend
 
+from . import _gate as gate
 from ._connection import first_line, patiently
+from ._gate import Limits
 from ._manifests import Manifested
 from ._portable import Portable
 from ._session import Session, Unreachable
@@ -28,46 +28,9 @@ RECONNECT = 1.0
 STATEMENT_TIMEOUT = 10.0
 #: Seconds for which submits wait for a database that is away before they fail: a failover takes a minute or two.
 OUTAGE = 600.0
-#: Seconds before a limit that was reached is asked for again. A POST takes about a second, a task a minute.
-_ASK_AGAIN, _ASK_AGAIN_FULL = 0.25, 1.0
 #: Why submits wait, where a person may want to do something.
-_PAUSED, _AWAY = "everybody pauses, until somebody calls unpause()", "the database cannot be reached"
+_AWAY = "the database cannot be reached"
 _HALTED = "its batch is paused or cancelled"
-#: After this long a task that nobody saw end does not hold a place in flight any more; the longest took minutes.
-STALE = timedelta(days=1)
-
-
-@attrs.frozen
-class Limits:
-    """What one account may do at once, over all hosts.
-
-    Attributes:
-        posts: Requests on their way, at most: what a disaster can leave in doubt.
-        in_flight: Tasks at the service, at most.
-        per_second: Requests a second, at most, with a burst of one; `None`: no limit.
-        credits: That may be spent in all; `None`: no limit.
-
-    Raises:
-        ValueError: A limit is not positive.
-    """
-
-    posts: int = 8
-    in_flight: int = 500
-    per_second: float | None = None
-    credits: int | None = None
-
-    def __attrs_post_init__(self) -> None:
-        for name, value in attrs.asdict(self).items():
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be more than 0, not {value!r}")
-
-
-class _Full(Exception):
-    """A limit is reached."""
-
-    def __init__(self, reason: str, seconds: float) -> None:
-        super().__init__(reason)
-        self.busy = Busy(seconds, reason)
 
 
 class PostgresJournal(Manifested):
@@ -161,8 +124,8 @@ class PostgresJournal(Manifested):
         """
         try:
             found = super().intend(origin, key, request, credits, account=account, cap=cap)
-        except _Full as full:
-            if full.busy.seconds == _ASK_AGAIN:
+        except gate.Full as full:
+            if full.busy.seconds == gate.ASK_AGAIN:
                 self.sweep()  # the places of the dead
             return self._tell(full.busy)
         except Unreachable as error:
@@ -184,21 +147,20 @@ class PostgresJournal(Manifested):
             self._away_since = now
         if now - self._away_since > OUTAGE:
             raise JournalFailed(f"{error}; it has been away for {OUTAGE:g} s") from error
-        return self._tell(Busy(_ASK_AGAIN_FULL, f"{_AWAY} ({first_line(error.__cause__ or error)})"))
+        return self._tell(Busy(gate.ASK_AGAIN_FULL, f"{_AWAY} ({first_line(error.__cause__ or error)})"))
 
     def _tell(self, busy: Busy) -> Busy:
         """Log why submits wait, once; they may for long."""
         if busy.reason[:12] != self._told[:12]:  # the number in it may be another every time
             self._told = busy.reason
-            loud = busy.reason.startswith((_PAUSED, _AWAY, _HALTED))
+            loud = busy.reason.startswith((gate.PAUSED, _AWAY, _HALTED))
             logger.log(logging.WARNING if loud else logging.INFO, "%s: submits wait: %s", self._name, busy.reason)
         return busy
 
     def _intend(self, db: Portable, intent: Intent, cap: Cap | None, **more: Any) -> Row | None:
         """Write an intent down within the limits, under the lock of its account's gate."""
-        self._session.check_backend(db)
+        self._session.check_owner(*gate.lock(db, intent.origin, intent.account))
         here = {"origin": intent.origin, "account": intent.account, "key": intent.key, "attempt": intent.attempt}
-        self._lock_gate(db, intent.origin, intent.account)
         # A late answer, a person or another host may be changing it this moment.
         mine = db.execute(
             "SELECT attempt = :attempt AND state = 'intended' FROM entries "
@@ -213,41 +175,17 @@ class PostgresJournal(Manifested):
         more["owner"] = self._session.id
         row = intend(db, intent, cap, **more)
         if row is None:
-            self._check_limits(db, intent)
+            if self._is_halted(db, intent.key):
+                raise gate.Full(_HALTED, gate.ASK_AGAIN_FULL)
+            gate.check(db, self._limits, intent)
         return row
 
-    def _lock_gate(self, db: Portable, origin: str, account: str) -> None:
-        here = (origin, account)
-        db.execute("INSERT INTO gates (origin, account) VALUES (?, ?) ON CONFLICT DO NOTHING", here)
-        db.execute("SELECT 1 FROM gates WHERE origin = ? AND account = ? FOR UPDATE", here)
-
-    def _check_limits(self, db: Portable, intent: Intent) -> None:
-        """Count what there is, this intent included; what is too much is rolled back."""
-        if self._is_paused(db):
-            raise _Full(_PAUSED, _ASK_AGAIN_FULL)
-        if self._is_halted(db, intent.key):
-            raise _Full(_HALTED, _ASK_AGAIN_FULL)
-        limits = self._limits
-        here = {"origin": intent.origin, "account": intent.account}
-        (posts,) = db.execute(
-            "SELECT count(*) FROM entries WHERE origin = :origin AND account = :account AND state = 'intended'", here
-        ).fetchone() or (0,)
-        in_flight = posts + _count_flying(db, {**here, "since": encode_time(intent.created_at - STALE)})
-        if posts > limits.posts:
-            raise _Full(f"{limits.posts} requests are on their way", _ASK_AGAIN)
-        if in_flight > limits.in_flight:
-            raise _Full(f"{limits.in_flight} tasks are in flight", _ASK_AGAIN_FULL)
-        if limits.credits is not None:
-            needed = Cap(limits.credits, intent.created_at).check_price(intent.key, intent.credits)
-            left = limits.credits + needed - sum_spending(db, intent.origin, intent.account, None)
-            if needed > left:
-                raise BudgetExceeded(needed=needed, left=max(0, left))
-
     def _confirm(self, db: Portable, intent: Intent) -> bool | Busy:
-        self._session.check_backend(db)
-        row = db.execute(
-            "SELECT 1 FROM entries WHERE attempt = :attempt AND origin = :origin AND account = :account "
-            "AND key = :key AND state = 'intended' AND owner = :owner",
+        owner, fsync, paused, holds = db.execute(
+            "SELECT current_setting('ideal_async.owner', true), current_setting('fsync'), "
+            "(SELECT value FROM properties WHERE name = 'paused'), EXISTS (SELECT 1 FROM entries WHERE "
+            "attempt = :attempt AND origin = :origin AND account = :account AND key = :key AND state = 'intended' "
+            "AND owner = :owner)",
             {
                 "attempt": intent.attempt,
                 "origin": intent.origin,
@@ -255,32 +193,17 @@ class PostgresJournal(Manifested):
                 "key": intent.key,
                 "owner": self._session.id,
             },
-        ).fetchone()
-        if row is None:
+        ).fetchone() or ("", "", None, False)
+        self._session.check_owner(owner, fsync)
+        if not holds:
             return False
-        if self._is_paused(db):
-            return Busy(_ASK_AGAIN_FULL, _PAUSED)
+        if paused == "yes":
+            return Busy(gate.ASK_AGAIN_FULL, gate.PAUSED)
         if self._is_halted(db, intent.key):
-            return Busy(_ASK_AGAIN_FULL, _HALTED)
-        return True if self._limits.per_second is None else self._take_turn(db, intent, self._limits.per_second)
-
-    def _take_turn(self, db: Portable, intent: Intent, per_second: float) -> bool | Busy:
-        """Take a token of the rate, by the database's clock."""
-        here = {"origin": intent.origin, "account": intent.account}
-        self._lock_gate(db, intent.origin, intent.account)
-        (wait,) = db.execute(
-            "SELECT extract(epoch FROM next_send - clock_timestamp())::float8 FROM gates "
-            "WHERE origin = :origin AND account = :account",
-            here,
-        ).fetchone() or (0.0,)
-        if wait > 0:
-            return Busy(wait, f"{per_second:g} requests a second are allowed")
-        db.execute(
-            "UPDATE gates SET next_send = clock_timestamp() + :every * interval '1 second' "
-            "WHERE origin = :origin AND account = :account",
-            {**here, "every": 1 / per_second},
-        )
-        return True
+            return Busy(gate.ASK_AGAIN_FULL, _HALTED)
+        if self._limits.per_second is None:
+            return True
+        return gate.take_turn(db, intent.origin, intent.account, self._limits.per_second)
 
     def pause(self) -> None:
         """Let no host send anything until `unpause`: what is on its way is finished, tasks go on.
@@ -301,12 +224,7 @@ class PostgresJournal(Manifested):
     @property
     def paused(self) -> bool:
         """Whether everybody pauses."""
-        return self._session.read(self._is_paused)
-
-    @staticmethod
-    def _is_paused(db: Portable) -> bool:
-        row = db.execute("SELECT value FROM properties WHERE name = 'paused'").fetchone()
-        return row is not None and row[0] == "yes"
+        return self._session.read(_is_paused)
 
     def progress(self, batch: str, origin: str, *, account: str = "") -> Mapping[str, tuple[int, int]]:
         """Count the jobs of a batch, and their credits, by state; quick however many there are.
@@ -348,7 +266,7 @@ class PostgresJournal(Manifested):
         Raises:
             JournalFailed: It cannot be read.
         """
-        here = {"origin": origin_of(origin), "account": account, "since": encode_time(self._now() - STALE)}
+        here = {"origin": origin_of(origin), "account": account, "since": encode_time(self._now() - gate.STALE)}
         ids = self._session.read(partial(_find_stale, here=here))
         return list(self._pages_of(ids, "submitted"))
 
@@ -416,28 +334,16 @@ class PostgresJournal(Manifested):
         return self._session.id or None
 
 
+def _is_paused(db: Portable) -> bool:
+    row = db.execute("SELECT value FROM properties WHERE name = 'paused'").fetchone()
+    return row is not None and row[0] == "yes"
+
+
 def _set_paused(db: Portable, value: str) -> None:
     db.execute(
         "INSERT INTO properties VALUES ('paused', :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         {"value": value},
     )
-
-
-def _count_flying(db: Portable, here: dict[str, str]) -> int:
-    """Count the tasks in flight, from totals of ten minutes each; only those of the oldest one are looked at singly."""
-    (later, oldest) = db.execute(
-        "SELECT coalesce(sum(in_flight) FILTER (WHERE period > substr(:since, 1, 15)), 0), "
-        "coalesce(sum(in_flight) FILTER (WHERE period = substr(:since, 1, 15)), 0) FROM spending "
-        "WHERE origin = :origin AND account = :account AND period >= substr(:since, 1, 15)",
-        here,
-    ).fetchone() or (0, 0)
-    if oldest:
-        (oldest,) = db.execute(
-            "SELECT count(*) FROM entries WHERE origin = :origin AND account = :account AND state = 'submitted' "
-            "AND NOT denied AND created_at > :since AND substr(created_at, 1, 15) = substr(:since, 1, 15)",
-            here,
-        ).fetchone() or (0,)
-    return int(later) + int(oldest)
 
 
 def _count_batches(db: Portable, batch: str | None, origin: str, account: str) -> dict[str, dict[str, tuple[int, int]]]:

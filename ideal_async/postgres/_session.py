@@ -193,14 +193,16 @@ class Session:
         (dead,) = db.execute(b"SELECT pg_try_advisory_xact_lock_shared(%s)" % _ALIVE, (owner,)).fetchone() or (False,)
         return not dead
 
-    def check_backend(self, db: Portable) -> None:
+    def check_owner(self, owner: str, fsync: str) -> None:
         """Make sure that this is the session that took the lock: a pooler may have given us another one.
+
+        Args:
+            owner: That the session of this transaction says it is of.
+            fsync: As it is set now.
 
         Raises:
             JournalFailed: It is not; or the database forgets from now on.
         """
-        asked = "SELECT current_setting('ideal_async.owner', true), current_setting('fsync')"
-        owner, fsync = db.execute(asked).fetchone() or ("", "")
         if owner != self.id:
             raise JournalFailed(f"journal {self.name}: {_POOLER}")
         self._check_fsync(fsync)
