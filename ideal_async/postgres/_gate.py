@@ -29,6 +29,10 @@ class Limits:
 
     Raises:
         ValueError: A limit is not positive.
+
+    Example:
+        >>> Limits(posts=4, per_second=2.5)
+        Limits(posts=4, in_flight=500, per_second=2.5, credits=None)
     """
 
     posts: int = 8
