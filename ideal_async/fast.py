@@ -7,7 +7,15 @@ from ssl import SSLContext
 import anyio.lowlevel
 import httpx
 
-from ._transports import JUST_USED, KEEP_ALIVE, Proxies, aiohttp_sent_nothing, httpcore_sent_nothing, trusted
+from ._transports import (
+    JUST_USED,
+    KEEP_ALIVE,
+    Proxies,
+    aiohttp_sent_nothing,
+    httpcore_sent_nothing,
+    is_transport_patched,
+    trusted,
+)
 
 try:
     import aiohttp
@@ -28,6 +36,9 @@ async def _keep_url(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerT
 
 class FastTransport(httpx.AsyncBaseTransport):
     """Carries requests with aiohttp on asyncio, and with httpx's own transport on trio, where there is no aiohttp.
+
+    What has patched httpx's own transport to watch, mock or replay requests (OpenTelemetry, respx, pytest-httpx, vcrpy)
+    is not passed by: then requests go through that one. Tools for aiohttp see the others.
 
     It speaks HTTP/1.1, and heeds the environment's proxies (`HTTPS_PROXY` and its like, but not `NO_PROXY`). aiohttp
     knows no SOCKS proxies. Once closed it may be used again.
@@ -52,13 +63,13 @@ class FastTransport(httpx.AsyncBaseTransport):
             raise ValueError(
                 f"{name} names a SOCKS proxy, which aiohttp does not know: leave out transport=FastTransport()"
             )
-        self._transports: dict[tuple[bool, str | None], httpx.AsyncBaseTransport] = {}
+        self._transports: dict[tuple[bool, str | None, bool], httpx.AsyncBaseTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Carry one request: those that may cost money on a fresh or just used connection."""
-        way = request.method == "POST", self._proxies.for_url(request.url)
+        way = request.method == "POST", self._proxies.for_url(request.url), is_transport_patched()
         if way not in self._transports:
-            self._transports[way] = self._open(JUST_USED if way[0] else KEEP_ALIVE, proxy=way[1])
+            self._transports[way] = self._open(JUST_USED if way[0] else KEEP_ALIVE, proxy=way[1], by_httpx=way[2])
         _url.set(str(request.url))
         return await self._transports[way].handle_async_request(request)
 
@@ -67,11 +78,12 @@ class FastTransport(httpx.AsyncBaseTransport):
         """Tell whether a request that ended in *error* certainly never left."""
         return aiohttp_sent_nothing(error) or httpcore_sent_nothing(error)
 
-    def _open(self, keep_alive: float, *, proxy: str | None) -> httpx.AsyncBaseTransport:
+    def _open(self, keep_alive: float, *, proxy: str | None, by_httpx: bool) -> httpx.AsyncBaseTransport:
         limits = httpx.Limits(
             max_connections=self._max_connections, max_keepalive_connections=None, keepalive_expiry=keep_alive
         )
-        if not isinstance(anyio.lowlevel.current_token().native_token, asyncio.AbstractEventLoop):
+        loop = anyio.lowlevel.current_token().native_token
+        if by_httpx or not isinstance(loop, asyncio.AbstractEventLoop):
             return httpx.AsyncHTTPTransport(verify=self._verify, limits=limits, proxy=proxy)
         connector = aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=keep_alive, ssl=self._verify)
         session = aiohttp.ClientSession(connector=connector, middlewares=[_keep_url])

@@ -36,7 +36,7 @@ from ideal_async._transports import (
     trusted,
 )
 from ideal_async._transports.environment import EnvironmentTransport
-from ideal_async._transports.senders import is_patched
+from ideal_async._transports.patches import is_client_patched, is_transport_patched
 from ideal_async._wire import LARGEST_ANSWER
 from ideal_async.sandbox import Sandbox
 
@@ -338,6 +338,9 @@ async def test_requests_go_through_httpx_where_somebody_has_patched_it(
     assert len(service.requests) == 5
 
 
+STEPS = ("_send_handling_auth", "_send_handling_redirects", "_send_single_request", "_transport_for_url")
+
+
 def in_place(monkeypatch: pytest.MonkeyPatch, _: Any) -> None:
     """Other code in the same function, as debuggers and some tracers do it."""
     other = httpx.AsyncClient.send.__code__.replace(co_filename="tool.py")
@@ -380,22 +383,40 @@ def by_class(monkeypatch: pytest.MonkeyPatch, _: Any) -> None:
     monkeypatch.setattr(httpx, "AsyncClient", Instrumented)
 
 
+def by_fake(monkeypatch: pytest.MonkeyPatch, _: Any) -> None:
+    """A class that is all its own."""
+    members: dict[str, Any] = {name: lambda *_: None for name in ("__init__", "build_request", "send", *STEPS)}
+    monkeypatch.setattr(httpx, "AsyncClient", type("Fake", (), members))
+
+
 def by_mock(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     """Something that has no code."""
     monkeypatch.setattr(httpx.AsyncClient, step, functools.partial(getattr(httpx.AsyncClient, step)))
 
 
-@pytest.mark.parametrize("step", ["send", "_send_single_request", "_transport_for_url", "_send_handling_auth"])
-@pytest.mark.parametrize("patch", [in_place, by_proxy, by_class, by_mock])
+@pytest.mark.parametrize("step", ["send", *STEPS])
+@pytest.mark.parametrize("patch", [in_place, by_proxy, by_class, by_fake, by_mock])
 def test_whatever_way_it_is_patched_it_is_noticed(monkeypatch: pytest.MonkeyPatch, patch: Any, step: str) -> None:
     """When it comes and when it goes, as often as it likes."""
     for _ in range(2):
-        assert not is_patched()
+        assert not is_client_patched()
         with monkeypatch.context() as tool:
             patch(tool, step)
-            assert is_patched()
-            assert is_patched()
-    assert not is_patched()
+            assert is_client_patched()
+            assert is_client_patched()
+    assert not is_client_patched()
+
+
+@pytest.mark.parametrize(
+    "cls", [httpx.AsyncHTTPTransport, httpcore.AsyncConnectionPool], ids=["OpenTelemetry", "respx"]
+)
+def test_a_patched_transport_is_noticed_too(monkeypatch: pytest.MonkeyPatch, cls: Any) -> None:
+    """By whom it is patched does not matter; the fast transport steps aside for it."""
+    assert not is_transport_patched()
+    with monkeypatch.context() as tool:
+        tool.setattr(cls, "handle_async_request", lambda *_: None)
+        assert is_transport_patched()
+    assert not is_transport_patched()
 
 
 @pytest.mark.anyio

@@ -53,7 +53,7 @@ def start(tool: str, base_url: str, *options: str, path: str = "") -> "subproces
     [
         ("sentry", "sentry_sdk", ["fast"]),
         ("datadog", "ddtrace", []),
-        ("opentelemetry", "opentelemetry.instrumentation.httpx", []),
+        ("opentelemetry", "opentelemetry.instrumentation.httpx", ["fast"]),
         ("logfire", "logfire", []),
     ],
 )
@@ -99,6 +99,7 @@ def test_a_replayed_cassette_never_reaches_a_server(service: tuple[Sandbox, str]
 MOCKED = """
 import anyio, httpx, pytest, respx
 from ideal_async import AsyncClient, ImageToVideo, Pacing, SubmissionUnknown
+from ideal_async.fast import FastTransport
 
 BASE_URL = "BASE-URL"
 ROOM = ImageToVideo("https://example.com/room.jpg", duration=5, resolution="480p")
@@ -118,8 +119,11 @@ async def client():
         yield client
 
 async def use(client):
-    async with AsyncClient("key", base_url=BASE_URL, pacing=QUICK) as after:
-        for each in (client, after):
+    async with (
+        AsyncClient("key", base_url=BASE_URL, pacing=QUICK) as after,
+        AsyncClient("key", base_url=BASE_URL, pacing=QUICK, transport=FastTransport()) as fast,
+    ):
+        for each in (client, after, fast):
             assert (await each.generate(ROOM, timeout=60)).id == 7
 
 async def test_respx(client):
@@ -127,7 +131,7 @@ async def test_respx(client):
         paid = respx.post(f"{BASE_URL}/api/v1/imageToVideo/generate").respond(json=PAID)
         looks = respx.get(url__startswith=f"{BASE_URL}/api/v1/imageToVideo/result").respond(json=MADE)
         await use(client)
-        assert (paid.call_count, looks.call_count) == (2, 2)
+        assert (paid.call_count, looks.call_count) == (3, 3)
         paid.mock(side_effect=httpx.ConnectError("mocked"))
         with pytest.raises(SubmissionUnknown, match="mocked"):  # nobody proved that nothing was sent
             await client.submit(ROOM)
@@ -136,7 +140,7 @@ async def test_pytest_httpx(client, httpx_mock):
     httpx_mock.add_response(method="POST", json=PAID, is_reusable=True)
     httpx_mock.add_response(method="GET", json=MADE, is_reusable=True)
     await use(client)
-    assert [request.method for request in httpx_mock.get_requests()] == ["POST", "GET"] * 2
+    assert [request.method for request in httpx_mock.get_requests()] == ["POST", "GET"] * 3
 """
 
 

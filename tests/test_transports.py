@@ -278,7 +278,7 @@ async def test_fast_sends_submits_on_connections_of_their_own() -> None:
         await client.fetch(ID)
         await client.submit(ROOM)
         await client.fetch(ID)
-        submits, looks = (transport._transports[way, None] for way in (True, False))
+        submits, looks = (transport._transports[way, None, False] for way in (True, False))
     assert wire.connections == 2
     kept = [
         carrier.limits.keepalive_expiry if on_asyncio() else carrier._pool._keepalive_expiry

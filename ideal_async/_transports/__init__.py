@@ -2,6 +2,7 @@
 
 from .body import Unpacker, read_body
 from .environment import Proxies, trusted
+from .patches import is_transport_patched
 from .pool import RenewedTransport
 from .proof import Trace, aiohttp_sent_nothing, httpcore_sent_nothing, sent_nothing
 from .senders import (
@@ -30,6 +31,7 @@ __all__ = [
     "Unpacker",
     "aiohttp_sent_nothing",
     "httpcore_sent_nothing",
+    "is_transport_patched",
     "read_body",
     "sent_nothing",
     "trusted",

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from operator import attrgetter, is_
-from types import FunctionType
 from typing import Any, Protocol, Self
 
 import httpx
@@ -11,6 +9,7 @@ import httpx
 from .body import WholeAnswers
 from .check import check_http_client, check_transport
 from .environment import EnvironmentTransport, Proxies, trusted
+from .patches import is_client_patched
 from .pool import RenewedTransport
 from .proof import qualified_name
 
@@ -133,7 +132,7 @@ class DirectSender:
         Its body is still to be read, unless it goes through a client: tools that look at answers there may take it that
         they have been read (vcrpy before 6), so they have.
         """
-        if self._through_httpx or is_patched():
+        if self._through_httpx or is_client_patched():
             if self._client is None or type(self._client) is not httpx.AsyncClient:  # a tool may replace the class
                 self._client = httpx.AsyncClient(transport=WholeAnswers(self._transport), trust_env=False)
             return await self._client.send(request, stream=False, follow_redirects=follow_redirects)
@@ -146,48 +145,6 @@ class DirectSender:
         """Return the transport."""
         del request
         return self._transport
-
-
-#: What a request passes in an `httpx.AsyncClient` on its way to the transport, and where a transport is put in.
-_STEPS = (
-    *("__init__", "send", "_send_handling_auth", "_send_handling_redirects", "_send_single_request"),
-    "_transport_for_url",
-)
-#: The steps and their code: a tool puts another function into the class (Sentry, vcrpy), a proxy that claims to be
-#: equal to what it wraps and has its code (wrapt, for ddtrace), or other code into the same function.
-_take_stock = attrgetter(*_STEPS, *(f"{step}.__code__" for step in _STEPS))
-#: What was found when nobody had patched anything.
-_untouched: tuple[Any, ...] = ()
-
-
-def is_patched() -> bool:
-    """Tell whether somebody watches or replays what `httpx.AsyncClient` sends: Sentry, ddtrace, vcrpy and others.
-
-    Asked before each request, because tools come and go: a microsecond.
-    """
-    global _untouched  # noqa: PLW0603 - one class, one memory of it
-    try:
-        found = _take_stock(httpx.AsyncClient)
-    except AttributeError:  # a mock, or a version of httpx that nobody knows here
-        return True
-    if len(found) == len(_untouched) and all(map(is_, found, _untouched)):
-        return False
-    if not all(map(_is_original, found[: len(_STEPS)])):
-        return True
-    _untouched = found
-    return False
-
-
-def _is_original(method: object) -> bool:
-    """Tell whether a method is httpx's own: a plain function, written where its class is, that wraps nothing."""
-    if type(method) is not FunctionType:  # not `isinstance`, to which a proxy lies
-        return False
-    names = {name.strip("_") for name in vars(method)}
-    return method.__code__.co_filename == _HTTPX and not names & {"wrapped", "dd_wrapped"}
-
-
-#: Where httpx's client is written; nobody patches the making of a request.
-_HTTPX = httpx.AsyncClient.build_request.__code__.co_filename
 
 
 class Transports:
