@@ -179,8 +179,11 @@ class Background:
             await self._end()
             return
         self._check()
-        if anyio.get_current_task().id in self._waited_for:
-            raise RuntimeError("closing waits for its callbacks: close the client outside of on_submit and on_end")
+        if anyio.get_current_task().id in self._waited_for or (self._host is not None and _runs_in(self._host)):
+            raise RuntimeError(
+                "closing waits for what runs in the client: close it outside of on_submit, on_end, and whatever else "
+                "it calls"
+            )
         first, self.closed = not self.closed, True
         if self._group is not None:
             self._group.cancel_scope.cancel()
@@ -196,6 +199,15 @@ class Background:
         self.closed = self._over = True
         with anyio.CancelScope(shield=True):
             await self._on_end()
+
+
+def _runs_in(host: "asyncio.Task[None]") -> bool:
+    """Tell whether this code runs in a task that is part of *host*, which could not end before it."""
+    parents = {task.id: task.parent_id for task in anyio.get_running_tasks()}
+    task: int | None = anyio.get_current_task().id
+    while task is not None and task != id(host):
+        task = parents.get(task)
+    return task is not None
 
 
 async def _outlast(task: "asyncio.Task[None]") -> None:

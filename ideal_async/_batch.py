@@ -267,7 +267,8 @@ class Outcomes:
 
     async def _show(self, on_progress: "OnBatchProgress") -> None:
         try:
-            await run_callback(on_progress, self.progress)
+            with background_of(self._client).waited_for():
+                await run_callback(on_progress, self.progress)
         except Exception as error:  # noqa: BLE001 - the reader's to see: no video is lost for it
             self._broken_by, self._on_progress = self._broken_by or error, None
 
@@ -275,7 +276,7 @@ class Outcomes:
         """Read jobs while there is room, and start them."""
         index = 0
         try:
-            with self._intake:
+            with self._intake, background_of(self._client).waited_for():  # it must not close the client
                 async with aclosing(self._jobs):
                     while True:
                         await self._window.acquire()

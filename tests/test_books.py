@@ -1,6 +1,6 @@
 """One place for the books: what became of each request and its credits, whoever asks."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import attrs
+import httpcore
 import httpx
 import pytest
 from fakes import ID, ROOM, Service, answer, client_of, look, note_id
@@ -18,10 +19,13 @@ from ideal_async import (
     Budget,
     BudgetExceeded,
     ConnectionFailed,
+    ContentRejected,
+    ImageToVideo,
     Journal,
     NotTheApi,
     Outcome,
     Prices,
+    Retry,
     Submission,
     SubmissionUnknown,
     TaskFailed,
@@ -220,6 +224,44 @@ async def test_closing_a_client_in_its_own_callback_is_refused() -> None:
         assert await client.submit(ROOM) == ID  # it lives
 
 
+async def test_closing_a_client_in_what_it_calls_is_refused() -> None:
+    """Wherever that is: a report of a batch, a source of requests, a hook of the user's http client on asyncio."""
+    service = Service(submit=answer(ID), look=look("Success"))
+
+    async with client_of(service) as client:
+
+        async def report(_: object) -> None:
+            await client.aclose()
+
+        async def source() -> AsyncIterator[ImageToVideo]:
+            yield ROOM
+            await client.aclose()
+
+        for requests, more in (([ROOM], {"on_progress": report}), (source(), {})):
+            async with batch(client, requests, **more) as outcomes:  # type: ignore[arg-type]
+                assert (await anext(outcomes)).error is None
+                with pytest.raises(RuntimeError, match="whatever else it calls"):
+                    await anext(outcomes)
+        assert await client.submit(ROOM) == ID
+
+
+@pytest.mark.parametrize("anyio_backend", [("asyncio", {"loop_factory": None})], ids=["asyncio"])
+async def test_closing_a_client_in_a_hook_is_refused() -> None:
+    """On trio only the task that opened it can close it."""
+
+    async def close(_: httpx.Response) -> None:
+        await client.aclose()
+
+    service = Service(submit=answer(ID))
+    async with (
+        httpx.AsyncClient(transport=service, event_hooks={"response": [close]}) as http_client,
+        AsyncClient("key-1", base_url="https://api.example", http_client=http_client) as client,
+    ):
+        with pytest.raises(SubmissionUnknown) as caught:
+            await client.submit(ROOM)
+        assert "whatever else it calls" in str(caught.value)
+
+
 # No word of the API
 
 
@@ -322,6 +364,8 @@ async def test_what_was_released_between_intent_and_send_does_not_leave_on_the_o
             assert len(attempts) == 1
             journal.__class__ = Frozen
         assert len(service.submits) == 2
+        ledger = client.ledger
+        assert (ledger.reserved, ledger.spent, ledger.unknown) == (0, 20, 0), "set aside once, not once an intent"
     journal.__class__ = Journal
     (entry,) = journal.entries()
     assert (entry.state, entry.task_id) == ("submitted", ID)
@@ -365,6 +409,80 @@ async def test_an_intent_is_confirmed_unless_it_was_written_a_moment_ago(journal
         assert asked == ["twice", "late"]
         await client._books.not_sent(late)
     journal.__class__ = Journal
+
+
+async def test_what_took_long_to_write_down_is_confirmed(journal: Journal) -> None:
+    """The moment counts from the question on: nobody knows when in between the process was frozen."""
+    asked: list[str] = []
+
+    class Counting(Journal):
+        def confirm(self, intent: Any) -> Any:
+            asked.append(intent.key)
+            return super().confirm(intent)
+
+    async def slowly(function: Any, *args: object) -> Any:
+        result = function(*args)
+        await anyio.sleep(1)
+        return result
+
+    journal.__class__ = Counting
+    async with client_of(Service(submit=answer(ID)), journal=journal, _leave_loop=slowly) as client:
+        await client.submit(ROOM, key="a")
+    journal.__class__ = Journal
+    assert asked == ["a"]
+
+
+async def test_a_key_that_is_over_is_no_running_task(journal: Journal) -> None:
+    """What a journal recalls as ended, or does not know the end of, is kept in no registry."""
+    service = Service(submit=[answer(ID), answer(ID + 1), LOST], look=[look("Success"), look("Failed", ID + 1)])
+    async with client_of(service, journal=journal, _leave_loop=inline) as client:
+        await client.generate(ROOM, key="made")
+        with pytest.raises(TaskFailed):
+            await client.generate(ROOM, key="failed")
+        with pytest.raises(SubmissionUnknown):
+            await client.submit(ROOM, key="lost")
+    async with client_of(service, journal=journal, _leave_loop=inline) as client:
+        await client.submit(ROOM, key="made")
+        for key, error in (("failed", TaskFailed), ("lost", SubmissionUnknown)):
+            with pytest.raises(error):
+                await client.submit(ROOM, key=key)
+        assert client._books.running(ID) is client._books.running(ID + 1) is None
+        assert not client._books._running
+
+
+async def test_what_nobody_waits_for_is_not_sent_a_second_time(journal: Journal) -> None:
+    """It was refused on its way, and whoever would have tried again has left: the key is free."""
+    began = anyio.Event()
+
+    async def wait_a_little(request: httpx.Request) -> httpx.Response:
+        del request
+        began.set()
+        await anyio.sleep(1)
+        return answer(code=1003, message="busy")
+
+    service = Service(submit=wait_a_little)
+    async with client_of(service, journal=journal, _leave_loop=inline) as client:
+        async with anyio.create_task_group() as callers:
+            callers.start_soon(lambda: client.submit(ROOM, key="a"))
+            await began.wait()
+            callers.cancel_scope.cancel()
+        await anyio.sleep(600)
+        assert len(service.submits) == 1
+        assert (client.ledger.reserved, client.ledger.spent, client.ledger.unknown) == (0, 0, 0)
+        assert await client.lookup("a") is None
+
+
+async def test_what_never_left_is_in_no_journal(journal: Journal) -> None:
+    """A refusal has a row and its reason; without a connection there is nothing to tell."""
+    no_route = httpx.ConnectError("no route")
+    no_route.__cause__ = httpcore.ConnectError("no route")
+    service = Service(submit=[answer(code=9010, message="no"), no_route])
+    async with client_of(service, journal=journal, retry=Retry(attempts=1), _leave_loop=inline) as client:
+        for key in ("refused", "not sent"):
+            with pytest.raises((ContentRejected, ConnectionFailed)):
+                await client.submit(ROOM, key=key)
+        assert [(entry.key, entry.state) for entry in journal.entries()] == [("refused", "refused")]
+        assert not await client._books.knows("refused"), "it is sent again, so its pictures need a URL"
 
 
 async def test_a_journal_that_cannot_confirm_lets_nothing_leave(journal: Journal) -> None:

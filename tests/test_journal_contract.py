@@ -378,6 +378,36 @@ def test_the_answer_to_a_released_attempt_is_not_lost(journal: Store) -> None:
     assert journal.spent(API, ["order"]) == 20
 
 
+def test_the_same_id_for_another_attempt_is_another_payment(journal: Store) -> None:
+    """A sandbox that was started anew counts from one again."""
+    for _ in range(2):
+        lost = go(journal)
+        journal.unknown(lost)
+        journal.release("order", force=True)
+        journal.submitted(go(journal), 8)
+        journal.submitted(lost, 7)
+        journal.submitted(lost, 7)
+        journal.settle(API, 8, FAILED)
+        journal.release("order", task_id=8)
+    assert [(entry.key, entry.task_id) for entry in journal.entries("submitted")] == [("order~7", 7), ("order~7~", 7)]
+    assert journal.spent(API, ["order"]) == 40
+
+
+def test_a_late_answer_counts_for_its_own_account(journal: Store) -> None:
+    """Another account's key of that name has cost nothing by it."""
+    intents: list[Intent] = []
+    for _ in range(2):
+        intent = journal.intend(API, "order", ROOM, 20, account="second")
+        assert isinstance(intent, Intent)
+        journal.unknown(intent)
+        journal.release("order", account="second", force=True)
+        intents.append(intent)
+    journal.submitted(intents[1], 8)
+    journal.submitted(intents[0], 7)
+    submitted(journal)
+    assert (journal.spent(API, ["order"]), journal.spent(API, ["order"], account="second")) == (20, 40)
+
+
 def test_a_late_answer_finds_a_name_of_its_own(journal: Store) -> None:
     """Even if a caller's key looks like the one it would get."""
     first = go(journal)
@@ -854,6 +884,9 @@ def test_a_task_is_that_of_one_key(journal: Store) -> None:
     unknown(journal)
     with pytest.raises(ValueError, match="task 7 is that of key 'other' already"):
         journal.adopt("order", 7, force=True)
+    journal.settle(API, 7, FAILED, account="second")
+    with pytest.raises(ValueError, match="task 7 is that of key 'other' already"):
+        journal.adopt("order", 7, force=True)
     journal.submitted(go(journal, "at the sandbox", origin=SANDBOX), 8)
     assert journal.adopt("order", 8).task_id == 8
 
@@ -868,6 +901,20 @@ def test_two_doubts_with_equal_requests_are_named(journal: Store) -> None:
     assert journal.adopt("c", 9).task_id == 9
     assert journal.adopt("b", 7, force=True).task_id == 7
     assert journal.adopt("a", 8).task_id == 8
+
+
+def test_a_doubt_of_another_account_is_in_nobodys_way(journal: Store) -> None:
+    """Nor is one at another API, nor one about something else."""
+    unknown(journal)
+    elsewhere = [
+        journal.intend(API, "other", ROOM, 20, account="second"),
+        journal.intend(SANDBOX, "other", ROOM, 20),
+        journal.intend(API, "hall", HALL, 20),
+    ]
+    for intent in elsewhere:
+        assert isinstance(intent, Intent)
+        journal.unknown(intent)
+    assert journal.adopt("order", 7).task_id == 7
 
 
 def test_a_late_answer_after_an_adoption_is_kept(journal: Store) -> None:

@@ -549,6 +549,8 @@ async def raise_something(response: httpx.Response) -> None:
         (raise_for_status, httpx.Response(404), NotTheApi),
         (raise_for_status, httpx.Response(429), RateLimited),
         (raise_for_status, httpx.Response(409), SubmissionUnknown),
+        (raise_for_status, httpx.Response(410), SubmissionUnknown),  # who knows what its body says
+        (raise_for_status, httpx.Response(451), SubmissionUnknown),
         (raise_for_status, answer(None, 1003, status=500), SubmissionUnknown),
         (raise_for_status, answer(ID, status=502), SubmissionUnknown),
         (raise_something, httpx.Response(404), SubmissionUnknown),
