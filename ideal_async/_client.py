@@ -138,9 +138,7 @@ class AsyncClient:
         elif transport is not None:
             self._transports = Transports.of_transport(transport, through_httpx=through_httpx)
         else:
-            self._transports = Transports.of_our_own(
-                self._base_url, requests_at_once=max_requests_at_once, through_httpx=through_httpx
-            )
+            self._transports = Transports.of_our_own(self._base_url, through_httpx=through_httpx)
         self._journal, self._account = journal, account or ""
         session = Session(
             api_key=key,

@@ -51,7 +51,7 @@ WINGS: dict[str, list[set[str]]] = {
         {"journal"},
         {""},
     ],
-    "_transports": [{"body", "check", "environment", "patches", "proof"}, {"pool"}, {"senders"}, {""}],
+    "_transports": [{"body", "check", "environment", "patches", "proof"}, {"lanes", "pool"}, {"senders"}, {""}],
 }
 #: The deciders: no network, no disk, no clock, no dice, no await.
 PURE = {

@@ -370,19 +370,19 @@ async def test_a_result_nobody_waits_for_is_dropped() -> None:
 
 @pytest.mark.anyio
 async def test_a_cluster_waits_its_turn_and_a_backlog_gets_all_the_connections_there_are() -> None:
-    """Two looks begin at once; each further one when one is overdue by half a second more."""
+    """Four looks begin at once; each further one when one is overdue by half a second more."""
 
     async def slow(number: int) -> Task:
         await anyio.sleep(10.0)
         return Task(number, SUCCESS)
 
     world = World(slow)
-    async with world.poller(looks_at_once=5) as poller, anyio.create_task_group() as waiters:
-        for number in range(8):
+    async with world.poller(looks_at_once=7) as poller, anyio.create_task_group() as waiters:
+        for number in range(10):
             waiters.start_soon(follow, poller, number)
         await anyio.sleep(9.0)
-        assert [time for time, _ in world.looks] == pytest.approx([0.0, 0.0, 0.5, 1.0, 1.5])
-    assert [time for time, _ in world.looks[5:]] == pytest.approx([10.0, 10.0, 10.5])
+        assert [time for time, _ in world.looks] == pytest.approx([0.0, 0.0, 0.0, 0.0, 0.5, 1.0, 1.5])
+    assert [time for time, _ in world.looks[7:]] == pytest.approx([10.0, 10.0, 10.0])
 
 
 @pytest.mark.anyio

@@ -28,6 +28,7 @@ from ideal_async._credentials import check_base_url
 from ideal_async._transports import (
     ClientSender,
     DirectSender,
+    LaneTransport,
     Proxies,
     RenewedTransport,
     Trace,
@@ -81,14 +82,14 @@ async def test_a_redirect_is_an_answer_like_another() -> None:
 
 def ways_out(base_url: str) -> set[str | None]:
     """By which proxies the three kinds of requests go to the API."""
-    transports = Transports.of_our_own(check_base_url(base_url), requests_at_once=3)
+    transports = Transports.of_our_own(check_base_url(base_url))
     found: set[str | None] = set()
     for carrier in (
         *(sender.carrier(None) for sender in (transports.posts, transports.looks)),
         transports.web._transport,
     ):
-        assert isinstance(carrier, RenewedTransport)
-        pool = carrier.pool
+        assert isinstance(carrier, RenewedTransport | LaneTransport)
+        pool = carrier.pool if isinstance(carrier, RenewedTransport) else carrier._make()
         proxies = getattr(pool, "_proxies", None)
         if proxies is None:
             assert isinstance(pool, httpx.AsyncHTTPTransport)
@@ -257,6 +258,95 @@ async def test_submits_go_on_when_a_pool_has_lost_its_slots() -> None:
         for _ in range(3):
             assert await client.submit(ROOM) == ID
         assert client.ledger.unknown == 0
+
+
+# Lanes
+
+
+class Lane(httpx.AsyncBaseTransport):
+    """One connection; notes whether two requests are on it at once."""
+
+    def __init__(self) -> None:
+        self.users = self.closed = 0
+        self.error: BaseException | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.error is not None:
+            raise self.error
+        self.users += 1
+        assert self.users == 1
+        lane = self
+
+        class Freeing(Body):
+            """Frees the lane."""
+
+            async def aclose(self) -> None:
+                lane.users -= 1
+
+        return httpx.Response(200, stream=Freeing(b"{}"), request=request)
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+def lanes(keep_alive: float = 60.0) -> tuple[LaneTransport, list[Lane]]:
+    """Return lanes, and those that were made."""
+    made: list[Lane] = []
+
+    def make() -> Lane:
+        made.append(Lane())
+        return made[-1]
+
+    return LaneTransport(make, keep_alive=keep_alive), made
+
+
+GET = httpx.Request("GET", "https://api.example/")
+
+
+@pytest.mark.anyio
+async def test_each_request_has_a_lane_of_its_own_and_the_last_used_goes_first() -> None:
+    """Until its body is closed, once or twice; so that few connections are open, and those are warm."""
+    transport, made = lanes()
+    first, second = [await transport.handle_async_request(GET) for _ in range(2)]
+    assert (len(made), len(transport)) == (2, 0)
+    assert await first.aread() == b"{}"
+    await second.aclose()
+    await first.aclose()
+    await first.stream.aclose()  # type: ignore[union-attr]  # an async one
+    assert len(transport) == 2
+    again = await transport.handle_async_request(GET)
+    assert [lane.users for lane in made] == [0, 1]
+    await again.aclose()
+    await transport.aclose()
+    assert [lane.closed for lane in made] == [1, 1]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("error", [httpx.PoolTimeout("full"), httpx.ReadError("gone"), GeneratorExit()])
+async def test_what_goes_wrong_on_a_lane_is_the_end_of_that_lane(error: BaseException) -> None:
+    """The slot of a request that is cancelled while it connects is lost to httpcore: here it is thrown away."""
+    transport, made = lanes()
+    await (await transport.handle_async_request(GET)).aclose()
+    made[0].error = error
+    with pytest.raises(type(error)):
+        await transport.handle_async_request(GET)
+    assert (len(transport), made[0].closed) == (0, 1)
+    await (await transport.handle_async_request(GET)).aclose()
+    assert len(made) == 2
+
+
+@pytest.mark.anyio
+async def test_a_lane_that_nobody_used_for_long_is_closed() -> None:
+    """A burst opened it; what goes on needs fewer."""
+    transport, made = lanes(keep_alive=-1.0)
+    for response in [await transport.handle_async_request(GET) for _ in range(3)]:
+        await response.aclose()
+    busy = await transport.handle_async_request(GET)
+    assert [lane.closed for lane in made] == [1, 0, 0]
+    await transport.aclose()
+    assert [lane.closed for lane in made] == [1, 1, 0]
+    await busy.aclose()
+    assert [lane.closed for lane in made] == [1, 1, 1]
 
 
 @pytest.mark.anyio

@@ -51,14 +51,14 @@ def create_app() -> FastAPI:
     @app.get("/internals")
     async def internals(request: Request) -> dict[str, Any]:
         client = request.app.state.client
-        pool: Any = client._session._transports.looks._transport.pool
+        lanes: Any = client._session._transports.looks._transport
         return {
             "pid": os.getpid(),
             "waiting": len(client._poller),
             "looks in flight": client._poller._in_flight,
             "API slots": client._session._slots.borrowed_tokens,
             "POST slots": client._session.post_slots.borrowed_tokens,
-            "connections": len(pool._pool.connections),
+            "connections": len(lanes),
             "tasks": len(asyncio.all_tasks()),
             "threads": threading.active_count(),
             "lag": lag.take(),

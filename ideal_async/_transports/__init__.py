@@ -2,6 +2,7 @@
 
 from .body import Unpacker, read_body
 from .environment import Proxies, trusted
+from .lanes import LaneTransport
 from .patches import is_transport_patched
 from .pool import RenewedTransport
 from .proof import Trace, aiohttp_sent_nothing, httpcore_sent_nothing, sent_nothing
@@ -23,6 +24,7 @@ __all__ = [
     "POSTS_AT_ONCE",
     "ClientSender",
     "DirectSender",
+    "LaneTransport",
     "Proxies",
     "RenewedTransport",
     "Sender",

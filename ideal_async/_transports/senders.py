@@ -9,6 +9,7 @@ import httpx
 from .body import WholeAnswers
 from .check import check_http_client, check_transport
 from .environment import EnvironmentTransport, Proxies, trusted
+from .lanes import LaneTransport
 from .patches import is_client_patched
 from .pool import RenewedTransport
 from .proof import qualified_name
@@ -184,29 +185,25 @@ class Transports:
         return cls(sender, sender, web, own=[web])
 
     @classmethod
-    def of_our_own(cls, base_url: httpx.URL, *, requests_at_once: int, through_httpx: bool = False) -> Self:
-        """Three pools, each as large as what is sent through it at once.
+    def of_our_own(cls, base_url: httpx.URL, *, through_httpx: bool = False) -> Self:
+        """Connections for each kind of request: as many as are sent at once.
 
-        Submits want fresh connections, looks lasting ones, and downloads go to another host.
+        Submits want fresh ones, looks lasting ones, and downloads go to another host.
         """
         # A proxy of the environment is not for loopback, and plain http would show it the key.
         proxies = Proxies() if base_url.scheme == "https" else None
         tls = trusted()  # reads the certificates once
 
-        def pool(**limits: Any) -> RenewedTransport:
+        def maker(**limits: Any) -> Callable[[], httpx.AsyncBaseTransport]:
             made = httpx.Limits(**limits)
-            make: Callable[[], httpx.AsyncBaseTransport]
             if proxies:
-                make = partial(EnvironmentTransport, proxies, verify=tls, limits=made)
-            else:
-                make = partial(httpx.AsyncHTTPTransport, verify=tls, limits=made)
-            return RenewedTransport(make, size=limits["max_connections"])
+                return partial(EnvironmentTransport, proxies, verify=tls, limits=made)
+            return partial(httpx.AsyncHTTPTransport, verify=tls, limits=made)
 
-        posts = pool(max_connections=POSTS_AT_ONCE, keepalive_expiry=JUST_USED)
-        looks = pool(
-            max_connections=requests_at_once, max_keepalive_connections=requests_at_once, keepalive_expiry=KEEP_ALIVE
-        )
-        web = httpx.AsyncClient(transport=pool(max_connections=DOWNLOADS_AT_ONCE), trust_env=False)
+        posts = RenewedTransport(maker(max_connections=POSTS_AT_ONCE, keepalive_expiry=JUST_USED), size=POSTS_AT_ONCE)
+        looks = LaneTransport(maker(max_connections=1, keepalive_expiry=KEEP_ALIVE), keep_alive=KEEP_ALIVE)
+        downloads = RenewedTransport(maker(max_connections=DOWNLOADS_AT_ONCE), size=DOWNLOADS_AT_ONCE)
+        web = httpx.AsyncClient(transport=downloads, trust_env=False)
         sender = partial(DirectSender, through_httpx=through_httpx)
         return cls(sender(posts), sender(looks), web, own=[posts, looks, web])
 
