@@ -172,7 +172,7 @@ prove that nothing was sent.
 # For whoever maintains it, the map; a room imports only from lower floors (tests/test_architecture.py checks it):
 #
 #     outside    cli  buckets  postgres  opentelemetry  fast  webdemo  pytest_plugin      stand on the public face
-#     face       _client  _batch            what users call
+#     face       _client  _window  _batch   what users call
 #     money      _submissions  _flight      one key, one flight: who sends, and who waits for it
 #                _books                     what became of each request and its credits, from intent to end
 #                _follow  _delivery         paid tasks are waited for, and delivered
@@ -237,22 +237,24 @@ _LATER = {
     "Intent": "_journal",
     "Journal": "_journal",
     "JournalStore": "_journal",
-    "Failed": "_batch",
-    "Made": "_batch",
-    "Outcome": "_batch",
-    "Outcomes": "_batch",
+    "Failed": "_outcome",
+    "Made": "_outcome",
+    "Outcome": "_outcome",
+    "Outcomes": "_window",
     "Progress": "_progress",
-    "Unsaved": "_batch",
+    "Unsaved": "_outcome",
     "batch": "_batch",
     "is_result": "_part",
     "resume": "_batch",
 }
 
 if TYPE_CHECKING:
-    from ._batch import Failed, Made, Outcome, Outcomes, Unsaved, batch, resume
+    from ._batch import batch, resume
     from ._journal import Busy, Cap, Entry, Intent, Journal, JournalStore
+    from ._outcome import Failed, Made, Outcome, Unsaved
     from ._part import is_result
     from ._progress import Progress
+    from ._window import Outcomes
 else:  # not for a checker, which would believe any name
 
     def __getattr__(name: str) -> object:

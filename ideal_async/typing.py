@@ -22,13 +22,14 @@
 | `OnEnd` | sync or async, takes an `Entry` | `on_end=` of `AsyncClient` |
 """
 
-from ._batch import Item, OnBatchProgress
+from ._batch import Item
 from ._callbacks import OnProgress, OnSubmit
 from ._follow import OnEnd
 from ._journal import State
 from ._media import Media as Part
 from ._models import Duration, ModelType, Resolution
 from ._observer import Call, Fate
+from ._window import OnBatchProgress
 
 __all__ = [
     "Call",
