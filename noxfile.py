@@ -1,4 +1,4 @@
-"""Sessions: tests, lint, types, package, docs (the default); versions, oldest, soak, bench."""
+"""Sessions: tests, lint, types, package, docs (the default); servers, versions, oldest, soak, bench."""
 
 import os
 import shutil
@@ -27,6 +27,9 @@ FACES = [
 #: As many as CI's machine has cores; `worksteal` evens out what takes long.
 PARALLEL = ["-n", "2", "--dist", "worksteal", "--tb", "native"]
 
+#: What tells one Python, or one release of a dependency, from another.
+QUICK = "not slow and not servers"
+
 #: pdoc sees only what is in a module already, and some names come when they are first used.
 PDOC = """
 import importlib, pathlib, sys, pdoc
@@ -50,21 +53,34 @@ def group(name: str) -> list[str]:
     return list(nox.project.dependency_groups(PROJECT, name))
 
 
-@nox.session
-def tests(session: nox.Session) -> None:
-    """Run the suite on both backends, with complete branch coverage."""
-    session.install("-e", EXTRAS, *group("tests"), *group("servers"), *group("tools"))
+def run_suite(session: nox.Session, which: str, *groups: str) -> None:
+    """Run the tests of a mark, or those that were named, on both backends; measure the coverage of branches."""
+    session.install("-e", EXTRAS, *(requirement for name in ("tests", "tools", *groups) for requirement in group(name)))
     for requirement in group("tools-old"):
         folder = Path(session.virtualenv.location, "old", requirement)
         session.install("--no-deps", "--target", str(folder), requirement)
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
-    session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *PARALLEL, env=COMPILED)
-    session.run("coverage", "combine", "--quiet")
-    # Without the servers that a laptop may lack some lines cannot run: that every line has run is for CI to say.
-    session.run("coverage", "report", *([] if "CI" in os.environ else ["--fail-under=0"]))
+    if which == "not servers":
+        session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", "-m", which, *PARALLEL, env=COMPILED)
+    session.run("coverage", "combine", "--quiet", "--keep")
+    # That every branch has run is for CI to say, which runs both sessions.
+    complete = which == "servers" and "CI" in os.environ
+    session.run("coverage", "report", *([] if complete else ["--fail-under=0"]))
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the suite, but for what needs real servers, a browser or a tool."""
+    run_suite(session, "not servers")
+
+
+@nox.session
+def servers(session: nox.Session) -> None:
+    """Run the rest of the suite; behind `tests`, whose coverage it adds to."""
+    run_suite(session, "servers", "servers")
 
 
 @nox.session
@@ -124,7 +140,9 @@ def docs(session: nox.Session) -> None:
 def versions(session: nox.Session) -> None:
     """Run all that is not slow on every Python the package claims to work with, in its development mode."""
     session.install("-e", EXTRAS, *group("tests"))
-    session.run("pytest", "-q", "-m", "not slow", *PARALLEL, *session.posargs, env={"PYTHONDEVMODE": "1"})
+    session.run(
+        "pytest", "-q", "-m", "not slow and not servers", *PARALLEL, *session.posargs, env={"PYTHONDEVMODE": "1"}
+    )
 
 
 @nox.session
@@ -132,7 +150,7 @@ def oldest(session: nox.Session) -> None:
     """Run the suite with the oldest dependencies the package claims to work with."""
     floors = [requirement.split(",")[0].replace(">=", "==") for requirement in PROJECT["project"]["dependencies"]]
     session.install("-e", EXTRAS, *group("tests"), *floors)
-    session.run("pytest", "-q", "-m", "not slow", *PARALLEL)
+    session.run("pytest", "-q", "-m", QUICK, *PARALLEL)
 
 
 @nox.session

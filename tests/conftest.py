@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import selectors
 from typing import Any
 
@@ -57,6 +58,21 @@ BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "asyncio-real": ("asyncio", {}),
     "trio-real": ("trio", {}),
 }
+
+
+#: Fixtures, rooms of the suite and parameters that stand for a real server, a browser or a tool.
+SERVED = {"azurite_url", "chromium", "postgres_dsn", "redis_url", "s3", "s3_url", "temporal_address"}
+SERVED_IN = re.compile(r"test_(buckets|celery|cli_fleet|fleet\.|notebook|postgres|servers|sync_recipe|temporal|tools)")
+SERVED_BY = {"azure", "database", "postgres"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a real server, a browser or a tool: CI has them (nox -s servers), a laptop may not."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        parameters = {value for value in callspec.params.values() if isinstance(value, str)} if callspec else set()
+        if SERVED & set(getattr(item, "fixturenames", ())) or SERVED_IN.match(item.path.name) or SERVED_BY & parameters:
+            item.add_marker("servers")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
