@@ -32,6 +32,12 @@ _PATIENCE = 0.5
 #: Else the loop would wake up and find nothing to do, again and again.
 _RESOLUTION = 1e-6
 
+#: What a look says is as old as its way back, and so is what a plan is made from. A look is therefore sent as long
+#: before the planned moment as looks took lately: a running mean, in steps that keep looks of one slot together.
+_LATENCY_WEIGHT = 0.1
+_LATENCY_STEP = 0.05
+_MOST_LATENCY = 1.0
+
 #: What replanning one task costs, in steps of the walk over those that are not concerned; and steps in one turn of the
 #: event loop, 2 ms of CPU in all.
 _REPLAN_STEPS = 50
@@ -79,6 +85,7 @@ class Poller:
         self._in_flight = 0
         self._wake = anyio.Event()
         self._closed = False
+        self._latency = 0.0
         self._last_looks = LastLooks(forecast.pacing.min_interval)
         self._odd_statuses: set[str] = set()
         self._kinds: set[Hashable] = set()
@@ -233,11 +240,13 @@ class Poller:
             self._fail_unexpectedly(task_id, watched, error)
 
     async def _look(self, task_id: int, watched: Watched, late: float) -> Task | Failure:
+        sent_at = anyio.current_time()
         outcome = await self._fetch(task_id)
         if self._observer is not None:
             self._observer.looked(task_id, outcome.error if isinstance(outcome, Failure) else outcome, late)
         watched.looked_at = now = anyio.current_time()
         if not isinstance(outcome, Failure):
+            self._latency += _LATENCY_WEIGHT * (min(now - sent_at, _MOST_LATENCY) - self._latency)
             outcome = watched.confirm(outcome)
         if task_id == self._checked and not (isinstance(outcome, Failure) and isinstance(outcome.error, Unauthorized)):
             self._check_key(None)
@@ -277,6 +286,8 @@ class Poller:
         )
         if watched.result_url is not None:
             delay = self._forecast.pacing.min_interval  # the next look tells whether it has succeeded
+        ahead = _LATENCY_STEP * round(self._latency / _LATENCY_STEP)
+        delay = max(delay - ahead, self._forecast.pacing.min_interval)
         interval = watched.interval(self._forecast.pacing)
         self._schedule(task_id, now + (delay if interval is None else min(delay, interval)))
         eta = self._forecast.eta(watched.track, now=now)

@@ -42,6 +42,7 @@ class Fixed(Forecast):
 
     def __init__(self, every: float = 5.0) -> None:
         super().__init__(Pacing(min_interval=every, max_interval=max(60.0, every)))
+        self.delay = every
         self.followed = 0
         self.finished: list[bool] = []
 
@@ -56,7 +57,7 @@ class Fixed(Forecast):
 
     def after(self, *_: Any, **__: Any) -> float:
         """Always the same."""
-        return self.pacing.min_interval
+        return self.delay
 
     def eta(self, *_: Any, **__: Any) -> None:
         """No idea."""
@@ -383,6 +384,26 @@ async def test_a_cluster_waits_its_turn_and_a_backlog_gets_all_the_connections_t
         await anyio.sleep(9.0)
         assert [time for time, _ in world.looks] == pytest.approx([0.0, 0.0, 0.0, 0.0, 0.5, 1.0, 1.5])
     assert [time for time, _ in world.looks[7:]] == pytest.approx([10.0, 10.0, 10.0])
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("takes", "ahead"), [(0.4, 0.4), (3.0, 1.0), (0.001, 0.0)])
+async def test_a_look_is_sent_as_long_before_its_moment_as_looks_take(takes: float, ahead: float) -> None:
+    """So that its answer comes when it was planned; up to a second, and never closer than agreed."""
+
+    async def slow(number: int) -> Task:
+        await anyio.sleep(takes)
+        return Task(number, RUNNING)
+
+    for planned, most in ((20.0, 1.0), (5.2, 0.2)):
+        world = World(slow)
+        world.forecast.delay = planned
+        async with world.poller() as poller, anyio.create_task_group() as waiters:
+            waiters.start_soon(follow, poller, 1)
+            await anyio.sleep(60 * (planned + takes))
+            waiters.cancel_scope.cancel()
+        *_, before, last = world.times()
+        assert last - before - takes == pytest.approx(planned - min(ahead, most), abs=0.01)
 
 
 @pytest.mark.anyio
