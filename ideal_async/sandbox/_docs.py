@@ -49,6 +49,7 @@ def write_docs(document: dict[str, Any]) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="icon" href="data:,">'  # or a browser asks for one
         f"<title>{title}</title><style>{STYLE}</style></head><body><main>"
         f'<h1>{title} <span class="soft">{escape(info["version"])}</span></h1><p>{escape(about)}</p>'
         f"<p>Every call to the API carries the header <code>APIKEY</code>; result files need none.</p>"
