@@ -28,7 +28,7 @@ from ideal_async.cli import _app, _demo, _doctor, _endings, _journal, _prices, _
 from ideal_async.cli._files import alone_in
 from ideal_async.cli._job import Job
 from ideal_async.cli._terminal import Refused
-from ideal_async.sandbox import Sandbox
+from ideal_async.sandbox import Sandbox, _studio
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("alone", "loop_elsewhere")]
 
@@ -184,6 +184,16 @@ def test_a_file_that_cannot_be_replaced_changes_no_doubt(service: Start, capsys:
         assert Path("videos", other).is_file()
 
 
+def test_a_demo_that_cannot_be_written_down_is_summed_up(capsys: Capture) -> None:
+    """A table that is open in a spreadsheet takes neither the gallery nor the summary with it."""
+    Path("demo/results.csv").mkdir(parents=True)
+    assert main(["demo", "--jobs", "1", "--speed", "1000"]) == 3
+    out, err = capsys.readouterr()
+    assert "videos    1 of 1, in demo" in out
+    assert "demo/results.csv cannot be written (Is a directory)" in err
+    assert Path("demo/index.html").is_file()
+
+
 def test_a_full_stdout_changes_no_doubt(service: Start, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     """The summary cannot be read; the exit code tells."""
     service(faults="submit 2: drop after")
@@ -281,6 +291,16 @@ def test_a_missing_extra_is_named(module: str, command: str, extra: bytes) -> No
     assert done.returncode == 2, done
     assert extra in done.stderr
     assert b"Traceback" not in done.stderr
+    assert not Path("demo").exists()
+
+
+def test_a_module_that_is_not_there_is_named(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program's words, and not those for a program of one's own."""
+    monkeypatch.setattr(_studio, "find_spec", lambda _: None)
+    assert main(["demo", "--jobs", "1"]) == 2
+    err = capsys.readouterr().err
+    assert err == 'This needs more packages (there is no av): pip install "ideal-async[cli,sandbox]"\n'
+    assert not Path("demo").exists()
 
 
 def test_a_foreign_lock_is_not_touched(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

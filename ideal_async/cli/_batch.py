@@ -12,7 +12,7 @@ from ideal_async import Budget, Entry, JournalFailed, JournalStore, Task, is_res
 
 from ._connection import Connection
 from ._endings import verdict
-from ._files import JOURNAL, alone_in
+from ._files import JOURNAL, alone_in, tried
 from ._fleet import check_fleet, run_of
 from ._gallery import live_gallery, write_gallery
 from ._job import Board, Job
@@ -214,11 +214,11 @@ def _make(run: Run, wishes: Wishes, books: Books) -> int:
     board.leave_running()
     # Each for itself: a table that is open in a spreadsheet takes neither the gallery nor the exit code with it.
     troubles = [
-        _tried(results.lines, lambda: results.write_lines(board.jobs)),
-        _tried(results.table, lambda: results.write_table(board.jobs)),
+        tried(results.lines, lambda: results.write_lines(board.jobs)),
+        tried(results.table, lambda: results.write_table(board.jobs)),
     ]
     if wishes.page is not None:
-        troubles.append(_tried(wishes.page, lambda: write_gallery(board, wishes.out)))
+        troubles.append(tried(wishes.page, lambda: write_gallery(board, wishes.out)))
     ending = Ending(
         code=INTERRUPTED if interrupted else exit_code(board, run.stopped_by),
         stopped_by=run.stopped_by,
@@ -244,13 +244,3 @@ def _find_paid_elsewhere(board: Board, books: Books) -> None:
         if entry.state == "failed":
             job.error, job.refunded = entry.reason or "the service made no video", entry.refunded is True
             board.move(job, "failed")
-
-
-def _tried(path: Path, write: Callable[[], object]) -> str | None:
-    """Write a file, or tell why it could not be."""
-    try:
-        write()
-    except Exception as error:  # noqa: BLE001 - told, with all the rest
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
-        return f"{path} cannot be written ({reason}): if it is open in another program, close it there"
-    return None

@@ -12,7 +12,7 @@ import attrs
 from ideal_async import AsyncClient, ImageToVideo, Pacing, safe_name
 from ideal_async.sandbox import Sandbox, serve
 
-from ._files import alone_in
+from ._files import alone_in, tried
 from ._gallery import write_gallery
 from ._job import Board, Job
 from ._progress import clock, show
@@ -20,7 +20,7 @@ from ._results import Results
 from ._run import Run, run_unless_interrupted
 from ._sources import PICTURES
 from ._summary import counted, exit_code
-from ._terminal import INTERRUPTED, Refused, put, put_json, say
+from ._terminal import INTERRUPTED, UNFINISHED, Refused, put, put_json, say
 
 Resolution = Literal["480p", "720p", "1080p"]
 
@@ -130,42 +130,58 @@ def run_demo(
     """
     folder = _folder(images)
     with (
-        alone_in(out, "demo"),
         Sandbox(credits=0, speed=speed, workers=workers, images=folder) as sandbox,
         serve(sandbox) as base_url,
     ):
         if folder is not None:
-            pictures = photographs(sandbox.images, f"{base_url}/images")
-            others = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in PICTURES - PHOTOGRAPHS)
-            if not pictures:
-                only = f", only {' '.join(others)}" if others else ""
-                raise Refused(f"{folder} holds no JPEG, PNG or WebP photographs{only}")
-            if others:
-                say(f"left out, since they are no JPEG, PNG or WebP: {' '.join(others)}")
+            pictures = _photographs_in(folder, sandbox, base_url)
         else:
             pictures = linked(images) if images else drawn_rooms()
         planned = mix(pictures, jobs, resolution=resolution)
-        credits = sum(job.credits for job in planned)
-        sandbox.grant(credits)
-        say(f"{counted(jobs, 'video')} for {credits:,} credits, from a sandbox on {base_url}")
-        board = Board(planned, time.time())
-        client = AsyncClient(sandbox.api_key, base_url=base_url, pacing=Pacing().accelerated(min(speed, FASTEST)))
-        run = Run(client, board, out, stem=lambda job: safe_name(job.key))
+        with alone_in(out, "demo"):  # only now: what cannot begin leaves no folder
+            return _make(planned, out, sandbox, base_url, min(speed, FASTEST), as_json=as_json)
 
-        async def work() -> None:
-            async with client, show(board):
-                await run.make_all()
 
-        interrupted = not run_unless_interrupted(work)
-        board.leave_running()
-        delay = mean_delay(planned, sandbox)
-        Results(out).write_lines(board.jobs)
-        Results(out).write_table(board.jobs)
-        page = write_gallery(board, out, title="A hundred videos, offline" if jobs == HUNDRED else "Videos, offline")
-        code = INTERRUPTED if interrupted else exit_code(board)
-        # Now, and not below: the sandbox still finishes the clips it has begun.
-        _sum_up(board, delay, page, time.time(), code, as_json=as_json)
+def _make(planned: Sequence[Job], out: Path, sandbox: Sandbox, base_url: str, haste: float, *, as_json: bool) -> int:
+    credits = sum(job.credits for job in planned)
+    sandbox.grant(credits)
+    say(f"{counted(len(planned), 'video')} for {credits:,} credits, from a sandbox on {base_url}")
+    board = Board(planned, time.time())
+    client = AsyncClient(sandbox.api_key, base_url=base_url, pacing=Pacing().accelerated(haste))
+    run = Run(client, board, out, stem=lambda job: safe_name(job.key))
+
+    async def work() -> None:
+        async with client, show(board):
+            await run.make_all()
+
+    interrupted = not run_unless_interrupted(work)
+    board.leave_running()
+    delay = mean_delay(planned, sandbox)
+    results, page = Results(out), out / "index.html"
+    title = "A hundred videos, offline" if len(planned) == HUNDRED else "Videos, offline"
+    troubles = [
+        tried(results.lines, lambda: results.write_lines(board.jobs)),
+        tried(results.table, lambda: results.write_table(board.jobs)),
+        tried(page, lambda: write_gallery(board, out, title=title)),
+    ]
+    code = INTERRUPTED if interrupted else exit_code(board)
+    # Now, and not below: the sandbox still finishes the clips it has begun.
+    _sum_up(board, delay, page, time.time(), code, as_json=as_json)
+    for trouble in filter(None, troubles):
+        say(trouble, style="red")
+        code = code or UNFINISHED
     return code
+
+
+def _photographs_in(folder: Path, sandbox: Sandbox, base_url: str) -> list[Picture]:
+    pictures = photographs(sandbox.images, f"{base_url}/images")
+    others = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in PICTURES - PHOTOGRAPHS)
+    if not pictures:
+        only = f", only {' '.join(others)}" if others else ""
+        raise Refused(f"{folder} holds no JPEG, PNG or WebP photographs{only}")
+    if others:
+        say(f"left out, since they are no JPEG, PNG or WebP: {' '.join(others)}")
+    return pictures
 
 
 def _folder(images: Sequence[str]) -> Path | None:

@@ -91,7 +91,7 @@ def _explain(error: BaseException) -> str:
         case BrokenPipeError() | KeyboardInterrupt():
             # Whoever read our output has left, as `head` does; nobody needs to hear of it.
             return "" if isinstance(error, OSError) else "Interrupted."
-        case ModuleNotFoundError() if (extra := EXTRAS.get((error.name or "").partition(".")[0])) is not None:
+        case ImportError() if (extra := EXTRAS.get((error.name or "").partition(".")[0])) is not None:
             return f'This needs more packages (there is no {error.name}): pip install "ideal-async[{extra}]"'
         case ImportError(name=None):  # the sandbox's own words
             return str(error) if "pip install" in str(error) else f'{error}: pip install "ideal-async[{EXTRAS["av"]}]"'

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal, TextIO
@@ -31,6 +31,16 @@ def anew(path: Path) -> Generator[TextIO]:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def tried(path: Path, write: Callable[[], object]) -> str | None:
+    """Write a file, or tell why it could not be."""
+    try:
+        write()
+    except Exception as error:  # noqa: BLE001 - told, with all the rest
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
+        return f"{path} cannot be written ({reason}): if it is open in another program, close it there"
+    return None
 
 
 @contextmanager

@@ -56,7 +56,9 @@ class Studio:
     def __init__(self, threads: int | None = None) -> None:
         for module in ("av", "numpy"):
             if find_spec(module) is None:
-                raise ImportError(f"rendering needs {module}: install ideal-async[sandbox], or pass render=False")
+                raise ImportError(
+                    f"rendering needs {module}: install ideal-async[sandbox], or pass render=False", name=module
+                )
         self.threads = threads or max(2, os.cpu_count() or 1)
         self.delivered: SimpleQueue[Delivery] = SimpleQueue()
         self._pool: ThreadPoolExecutor | None = None
