@@ -16,6 +16,7 @@ def check_settings(*, retry: Any, pacing: Any, journal: Any, budget: Any, prices
 
     Raises:
         TypeError: Something is of another kind; the message names the fix.
+        ValueError: The budget has nobody to count with.
     """
     for name, value, kind in (
         ("retry", retry, Retry),
@@ -28,6 +29,10 @@ def check_settings(*, retry: Any, pacing: Any, journal: Any, budget: Any, prices
     # A store may be anybody's, so it is known by what it can do.
     if journal is not None and (isinstance(journal, type) or not hasattr(journal, "intend")):
         raise TypeError(f"journal is an open journal, not {journal!r}: pass journal=Journal(path)")
+    if journal is None and budget is not None and budget.since is not None:
+        raise ValueError(
+            "Budget(since=...) counts what a journal knows: pass journal=Journal(path) as well, or leave since out"
+        )
     if uploads is not None and not callable(getattr(type(uploads), "put", None)):
         raise TypeError(f'uploads is a bucket, not {uploads!r}: pass uploads=Bucket("s3://...") of ideal_async.buckets')
 
@@ -39,14 +44,25 @@ def deadline_of(timeout: float | None) -> float | None:
         TypeError: It is no number.
         ValueError: It is NaN.
     """
-    if timeout is None:
+    seconds = check_seconds("timeout", timeout)
+    return None if seconds is None else anyio.current_time() + seconds
+
+
+def check_seconds(name: str, seconds: float | None) -> float | None:
+    """Return seconds that a clock can count; what is called *name* has them.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is NaN.
+    """
+    if seconds is None:
         return None
-    if not isinstance(timeout, int | float) or isinstance(timeout, bool):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
-        raise TypeError(f"timeout is a number of seconds or None, not {timeout!r}")
-    seconds = min(timeout, sys.float_info.max)  # an int may be larger
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+        raise TypeError(f"{name} is a number of seconds or None, not {seconds!r}")
+    seconds = min(seconds, sys.float_info.max)  # an int may be larger
     if math.isnan(seconds):
-        raise ValueError("timeout is NaN: pass a number of seconds, or None for no limit")
-    return anyio.current_time() + seconds
+        raise ValueError(f"{name} is NaN: pass a number of seconds, or None for no limit")
+    return seconds
 
 
 def check_id(task_id: int) -> int:

@@ -16,7 +16,7 @@ import anyio
 import attrs
 import httpx
 
-from ._arguments import check_id, check_settings, deadline_of
+from ._arguments import check_id, check_seconds, check_settings, deadline_of
 from ._background import Background
 from ._books import Books, LeaveLoop
 from ._callbacks import OnProgress, OnSubmit, run_callback
@@ -319,6 +319,7 @@ class AsyncClient:
         """
         await self._background.open()
         check_id(task_id)
+        max_age = check_seconds("max_age", max_age)
         if max_age is not None and (known := self._last_look(task_id, max_age)) is not None:
             return known
         outcome = await self._background.run(self._session.look_again, task_id)
@@ -327,7 +328,7 @@ class AsyncClient:
         if isinstance(outcome, Failure):
             if isinstance(outcome.error, TaskFailed):
                 await self._books.ended(task_id, None, outcome.error.reason)
-            raise outcome.error
+            raise outcome.error.again()  # others may have asked for the same look
         self._fetched[task_id] = anyio.current_time(), outcome
         self._fetched.move_to_end(task_id)
         if len(self._fetched) > FETCHED:
@@ -452,7 +453,8 @@ class AsyncClient:
         """
         await self._background.open()
         deadline = deadline_of(timeout)
-        if max_interval is not None and not (isinstance(max_interval, int | float) and max_interval > 0):  # pyright: ignore[reportUnnecessaryIsInstance]
+        max_interval = check_seconds("max_interval", max_interval)
+        if max_interval is not None and not max_interval > 0:
             raise ValueError(f"max_interval must be a positive number of seconds, not {max_interval!r}")
         waiter = Waiter(every_look=True, max_interval=max_interval)
 

@@ -34,12 +34,15 @@ def origin_of(url: str) -> str:
     """Return scheme, host and port of a URL, the port always written out: what a journal's rows are scoped by.
 
     Raises:
+        TypeError: It is no text.
         ValueError: It is no http(s) URL with a host.
 
     Example:
         >>> origin_of("https://API.ideal.house/api/v1")
         'https://api.ideal.house:443'
     """
+    if not isinstance(url, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+        raise TypeError(f"an origin is a URL such as https://api.ideal.house, not {url!r}")
     parts = urlsplit(url)
     if parts.scheme not in _PORTS or not parts.hostname:
         raise ValueError(f"an origin looks like https://api.ideal.house, not {redact_url(url)!r}")

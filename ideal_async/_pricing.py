@@ -155,6 +155,8 @@ class Budget(Ledger):
             raise TypeError(f"a budget is a whole number of credits, not {credits!r}")
         if credits < 0:
             raise ValueError(f"a budget is 0 credits or more, not {credits}")
+        if since is not None and not isinstance(since, datetime):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"since is a datetime with a time zone, not {since!r}: pass datetime.now(UTC) or the like")
         if since is not None and since.tzinfo is None:
             raise ValueError(f"since={since} has no time zone: pass datetime.now(UTC) or the like")
         self.credits = credits

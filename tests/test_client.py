@@ -7,6 +7,7 @@ import pickle
 import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NoReturn
 
@@ -1294,6 +1295,12 @@ def test_what_cannot_work_is_refused_when_the_client_is_made(settings: dict[str,
         AsyncClient(**{"api_key": KEY, **settings})
 
 
+def test_a_budget_over_a_journals_rows_needs_the_journal() -> None:
+    """Without one it would hold nobody back."""
+    with pytest.raises(ValueError, match=r"pass journal=Journal\(path\) as well, or leave since out"):
+        AsyncClient(KEY, budget=Budget(30, since=datetime(2026, 3, 25, tzinfo=UTC)))
+
+
 async def test_a_timeout_is_a_number() -> None:
     """Text would be compared with the clock much later."""
     wrong: Any = "5"
@@ -1305,6 +1312,10 @@ async def test_a_timeout_is_a_number() -> None:
         ):
             with pytest.raises(TypeError, match="timeout is a number of seconds or None, not '5'"):
                 await call()
+        with pytest.raises(TypeError, match="max_age is a number of seconds or None, not '5'"):
+            await client.fetch(ID, max_age=wrong)
+        with pytest.raises(TypeError, match="max_interval is a number of seconds or None, not '5'"):
+            await watched(client, max_interval=wrong)
         with pytest.raises(TypeError, match="timeout is a number of seconds"):
             batch(client, [], timeout=True)
         for key, error in ((5, TypeError), ("a\0b", ValueError), ("\ud800", ValueError), ("", ValueError)):

@@ -79,6 +79,22 @@ async def test_an_end_is_written_down_behind_its_delivery(journal: Journal) -> N
     assert states(journal) == {"a": "succeeded"}
 
 
+@pytest.mark.parametrize(
+    ("end", "refunded"),
+    [(look("Failed"), True), (look("Cancelled"), None), (answer(code=9038), True), (look("Success"), None)],
+)
+async def test_who_delivers_hears_what_is_known_of_the_credits(
+    journal: Journal, end: httpx.Response, refunded: bool | None
+) -> None:
+    """The entry says what the journal is about to say."""
+    ended: list[Entry] = []
+    service = Service(submit=answer(ID), look=end)
+    async with client_of(service, journal=journal, follow=True, on_end=ended.append, _leave_loop=inline) as client:
+        await client.submit(ROOM, key="a")
+        await anyio.sleep(60)
+    assert [entry.refunded for entry in ended] == [entry.refunded for entry in journal.entries()] == [refunded]
+
+
 async def test_who_waits_hears_of_the_end_at_once(journal: Journal) -> None:
     """A slow delivery holds up no waiter."""
 

@@ -1,6 +1,7 @@
 """What is kept or shown of a URL, and what an API is called."""
 
 import time
+from typing import Any
 
 import pytest
 
@@ -66,6 +67,13 @@ def test_what_has_no_origin_is_refused_without_its_secrets(url: str) -> None:
     with pytest.raises(ValueError, match="an origin looks like") as error:
         origin_of(url)
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("url", [None, 5, b"https://api.ideal.house"])
+def test_an_origin_is_text(url: Any) -> None:
+    """Whatever else Python's own functions would take."""
+    with pytest.raises(TypeError, match="an origin is a URL such as"):
+        origin_of(url)
 
 
 def test_a_repr_shows_neither_prompt_nor_signature() -> None:

@@ -738,7 +738,7 @@ def test_a_failed_key_goes_again_once(journal: Store) -> None:
     """By the id of the task that failed: said twice, by two people, it frees the key once."""
     failed(journal)
     entry = journal.release("order", task_id=7)
-    assert (entry.state, entry.task_id, entry.task) == ("refused", None, None)
+    assert (entry.state, entry.task_id, entry.task, entry.refunded) == ("refused", None, None, None)
     assert entry.released is not None
     assert entry.released.startswith("task 7 failed (no room in the picture), released 2026-03-25T")
     assert journal.release("order", task_id=7).state == "refused"

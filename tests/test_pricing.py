@@ -1,5 +1,6 @@
 """What a video costs, and that no more is spent than allowed."""
 
+from datetime import date
 from threading import Thread
 from typing import Any
 
@@ -111,6 +112,17 @@ def test_a_negative_budget_is_refused() -> None:
     """It would be a typing error."""
     with pytest.raises(ValueError, match="a budget is 0 credits or more, not -1"):
         Budget(-1)
+
+
+@pytest.mark.parametrize("since", [date(2026, 3, 25), "2026-03-25", 0, 1774396800.0])
+def test_a_time_is_a_datetime(since: Any) -> None:
+    """A day begins at another time in each zone."""
+    with pytest.raises(TypeError, match=r"since is a datetime with a time zone, not .*: pass datetime.now\(UTC\)"):
+        Budget(30, since=since)
+
+
+def test_an_empty_budget_is_one() -> None:
+    """Nothing may be spent."""
     with pytest.raises(BudgetExceeded):
         Budget(0).reserve(8)
 

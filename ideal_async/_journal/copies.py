@@ -62,7 +62,7 @@ def back_up(path: str, target: str, now: str, *, timeout: float) -> None:
     part = f"{target}.part"
     Path(part).unlink(missing_ok=True)
     if os.path.lexists(target):
-        raise FileExistsError(f"{target!r} exists")
+        raise FileExistsError(f"{target!r} exists: name another file")
     make_private(part)
     with closing(connect(path, timeout=timeout)) as source, closing(sqlite3.connect(part)) as copy:
         source.backup(copy)
