@@ -1,14 +1,17 @@
 """What a fleet keeps of requests, and what it says about them: words that another host, or a later version, reads."""
 
 import json
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes import ROOM
 
+import ideal_async
 from ideal_async import (
     BudgetExceeded,
     ConnectionFailed,
@@ -200,3 +203,18 @@ def test_parts_are_cut_into_chunks() -> None:
     """The last one may be smaller."""
     chunks = Ranges("a", 10, [(0, 25), (30, 31)]).cut()
     assert [(chunk.first, chunk.last) for chunk in chunks] == [(0, 10), (10, 20), (20, 25), (30, 31)]
+
+
+@pytest.mark.parametrize(
+    ("name", "missing", "extra"),
+    [("fleet", "ideal_async.postgres", "postgres"), ("temporal", "temporalio", "temporal")],
+)
+def test_a_missing_extra_is_named(name: str, missing: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever imports it learns what to install."""
+    file = Path(ideal_async.__file__).parent / name / "__init__.py"
+    spec = spec_from_file_location("ideal_async.without", file)
+    assert spec is not None
+    assert spec.loader is not None
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ImportError, match=rf"pip install 'ideal-async\[{extra}\]'"):
+        spec.loader.exec_module(module_from_spec(spec))

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterable, Iterable
 from contextlib import aclosing
 from typing import Any
 
+import anyio.lowlevel
 import attrs
 
 from ideal_async import ImageToVideo, redact_url
@@ -16,6 +17,9 @@ from ideal_async.typing import Item
 CHUNK = 100
 #: Characters of a batch's name, which is also what an engine calls it.
 LONGEST_NAME = 200
+
+#: Requests between two breaths of the event loop, which take it two milliseconds.
+_BREATH = 100
 
 _PICTURES = ("image_url", "last_image_url")
 _FIELDS = frozenset(field.name for field in attrs.fields(ImageToVideo))
@@ -70,6 +74,8 @@ async def read_items(
                 raise ValueError(f"request {index} has the key {key!r}: a key is text, and not empty")
             if places.setdefault(key, index) != index:
                 raise ValueError(f"requests {places[key]} and {index} have the same key, {key!r}: a key is one job")
+            if index % _BREATH == 0:
+                await anyio.lowlevel.checkpoint()
             items.append((key, write_request(request, index, keep_queries=keep_queries)))
             digest.update(json.dumps([key, request.fingerprint]).encode())
     if not items:

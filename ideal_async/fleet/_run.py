@@ -1,5 +1,6 @@
 """A batch that runs elsewhere, as seen by whoever ordered it: all it tells, and all its verbs, whatever the engine."""
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -13,6 +14,8 @@ from ideal_async.typing import Item, State
 
 from ._items import CHUNK, check_name, read_items
 from ._reports import Chunk, Report, add_up
+
+logger = logging.getLogger("ideal_async")
 
 T = TypeVar("T")
 
@@ -143,8 +146,11 @@ class Run:
         await _ask(self._journal.halt, self.name, "cancelled")
         manifest = await self._batches.manifest(self.name)
         await self._batches.engine.cancel(self.name)
-        while await _ask(self._journal.count_intended, manifest):  # noqa: ASYNC110 - who sends is another process
-            await anyio.sleep(_ASK_AGAIN)  # a request is on its way; its worker lives, or its death is noticed
+        while left := await _ask(
+            self._journal.count_intended, manifest
+        ):  # their workers live, or their death is noticed
+            logger.info("batch %s is cancelled: %d requests are on their way, and waited for", self.name, left)
+            await anyio.sleep(_ASK_AGAIN)
 
     async def entries(self, state: State | None = None) -> AsyncGenerator[Entry]:
         """Go through what the journal knows of its jobs, in the order of the batch.
