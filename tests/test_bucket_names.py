@@ -9,8 +9,9 @@ pytest.importorskip("obstore", reason="pip install 'ideal-async[buckets]'")
 from fakes import BASE_URL, ID, KEY, Service, answer
 from test_download import inline
 
-from ideal_async import AsyncClient, ImageToVideo, Journal
+from ideal_async import AsyncClient, ImageToVideo, Journal, UploadFailed
 from ideal_async.buckets import Bucket
+from ideal_async.buckets._store import StoreFailed
 from ideal_async.fleet._items import read_request, write_request
 
 pytestmark = pytest.mark.anyio
@@ -66,6 +67,21 @@ async def test_a_client_without_the_bucket(bucket: Bucket, tmp_path: Path) -> No
                     await client.submit(asked, key="a")
         assert [entry.state for entry in journal.entries()] == []
     assert not service.submits
+
+
+async def test_a_store_that_cannot_sign(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so, wherever it is asked."""
+
+    def fail(_: Any, name: str, lifetime: float) -> str:
+        if name == "room.jpg":
+            raise StoreFailed(f"no keys for {lifetime}")
+        return f"https://cdn.example/photos/{name}"
+
+    monkeypatch.setattr(type(bucket._store), "sign", fail)
+    with pytest.raises(UploadFailed, match="could not be published"):
+        bucket.sign("https://cdn.example/photos/room.jpg")
+    with pytest.raises(UploadFailed, match="no keys"):
+        room(bucket / "room.jpg")
 
 
 def test_a_string_never_becomes_one() -> None:

@@ -6,6 +6,7 @@ import signal
 import threading
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -104,10 +105,25 @@ def test_a_budget_that_ends_elsewhere(
 @pytest.mark.usefixtures("engine")
 def test_a_timeout_leaves_the_batch_to_the_workers(service: Start, postgres_dsn: str) -> None:
     """The same command comes back to it."""
-    service(speed=1.0)
+    sandbox = service(speed=1.0)
     write_jobs(2)
     assert order(postgres_dsn, "--yes", "--timeout", "1") == 3
-    assert {row["status"] for row in results()} == {"unfinished"}
+    assert {row["status"] for row in results()} <= {"unfinished", "waiting"}
+    assert order(postgres_dsn, "--yes", "--timeout", "2") == 3
+    assert len(sandbox.created) <= 2
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_batch_is_ordered_of_temporal(postgres_dsn: str, temporal_address: str) -> None:
+    """By the address of the command line, with or without a namespace."""
+    with closing(PostgresJournal(postgres_dsn)) as journal:
+        for namespace in ("", "/", "/default"):
+            engine, address = engines.engine_of(f"temporal://{temporal_address}{namespace}")
+            assert isinstance(asyncio.run(_opened(engine.open(address, journal, None))), Batches)
+
+
+async def _opened(opening: Any) -> Any:
+    return await opening
 
 
 @pytest.mark.usefixtures("engine")
@@ -154,7 +170,7 @@ def test_an_engine_without_its_extra(
     def missing(_: str) -> Any:
         raise ImportError("a fleet over Temporal needs the extra: pip install 'ideal-async[temporal]'")
 
-    monkeypatch.setattr(engines.importlib, "import_module", missing)
+    monkeypatch.setattr(engines, "importlib", SimpleNamespace(import_module=missing))
     assert main(["worker", "temporal://127.0.0.1:1", "--journal", "postgresql://nowhere"]) == 2
     assert "ideal-async[temporal]" in capsys.readouterr().err
 

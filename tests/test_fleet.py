@@ -219,22 +219,28 @@ def test_an_outage_is_not_waited_out_for_ever(opened: Opened, service: Fleet, mo
     service.submits_of = dict.fromkeys("012", nobody_there)
     chunk = Chunk("spring", 0, 3)
 
-    async def work() -> None:
+    async def begin() -> None:
+        await batches_of(HomeEngine(), journal).start("spring", rooms(3))
         async with service.client(journal) as client:
-            chunks = Chunks(client)
-            engine = HomeEngine(chunks)
-            run = await batches_of(engine, journal).start("spring", rooms(3))
-            assert (await chunks.run(chunk)).again
-            monkeypatch.setattr(body, "PATIENCE", 0.0)
-            report = await chunks.run(chunk)
-            assert (report.not_tried, report.waiting, report.again) == (3, 0, None)
-            assert "down" in report.reason
-            await run.result()
-            service.submits_of = {}
+            assert (await Chunks(client).run(chunk)).again
+
+    async def give_up() -> None:
+        async with service.client(journal) as client:
+            report = await Chunks(client).run(chunk)
+        assert (report.not_tried, report.waiting, report.again) == (3, 0, None)
+        assert "down" in report.reason
+
+    async def go_on() -> None:
+        async with service.client(journal) as client:
+            run = await batches_of(HomeEngine(Chunks(client)), journal).get("spring")
             assert (await run.resume()).not_tried == 3
             assert (await run.result()).made == 3
 
-    in_a_thread(work)
+    in_a_thread(begin)
+    monkeypatch.setattr(body, "PATIENCE", 0.0)
+    in_a_thread(give_up)
+    service.submits_of = {}
+    in_a_thread(go_on)
 
 
 async def test_what_is_not_saved_is_saved_later(opened: Opened, service: Fleet, tmp_path: Path) -> None:

@@ -127,10 +127,6 @@ def test_a_request_is_read_as_it_was_written(request_: ImageToVideo) -> None:
         assert getattr(getattr(again, name), "path", None) == getattr(getattr(request_, name), "path", None)
 
 
-def error(kind: Any) -> Exception:
-    return kind("no", task_id=None) if kind in (ConnectionFailed, JournalFailed) else kind(1, "no", http_status=200)
-
-
 DOUBT = SubmissionUnknown("?", key=None, fingerprint="", sent_at=datetime(2026, 1, 1, tzinfo=UTC))
 
 

@@ -16,7 +16,7 @@ import trio
 from fakes import BASE_URL
 from fleet_steps import Fleet, rooms, until
 from servers import open_temporal
-from temporalio import activity
+from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowFailureError, WorkflowHistory
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -184,7 +184,7 @@ async def test_a_long_history_ends_and_goes_on(
 ) -> None:
     """A million jobs are many runs of the workflow; who waits for the result does not see that."""
     temporal = await Client.connect(temporal_address)
-    monkeypatch.setattr(flow, "is_long", lambda: flow.workflow.info().get_current_history_length() > 30)
+    monkeypatch.setattr(flow, "is_long", lambda: workflow.info().get_current_history_length() > 30)
     run = await batches_of(temporal, journal, "long", at_once=2).start("long", rooms(20), chunk=1)
     async with service.client(journal) as client, a_worker(temporal, client, "long"):
         assert (await run.result()).made == 20

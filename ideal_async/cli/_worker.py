@@ -8,7 +8,7 @@ from ._connection import Connection
 from ._engines import engine_of
 from ._places import HostLimits, Shared, open_journal
 from ._run import run_unless_interrupted
-from ._terminal import DONE, Refused, say
+from ._terminal import DONE, INTERRUPTED, Refused, say
 
 if TYPE_CHECKING:
     from ideal_async.buckets import Bucket
@@ -38,5 +38,4 @@ def work(
                 await engine.work(client, address, out, chunks_at_once)
 
         say(f"working for {url}; Ctrl-C ends it, and leaves the rest to others")
-        run_unless_interrupted(run)
-    return DONE
+        return DONE if run_unless_interrupted(run) else INTERRUPTED

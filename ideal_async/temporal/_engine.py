@@ -56,7 +56,7 @@ class Temporal(Engine):
         self._queue = task_queue
         # A workflow whose worker has died is given to another one after this.
         self._patience = timedelta(seconds=min(_DECIDING, heartbeat))
-        self._options = {"v": VERSION, "at_once": at_once, "heartbeat": heartbeat}
+        self._options: dict[str, Any] = {"v": VERSION, "at_once": at_once, "heartbeat": heartbeat}
 
     def _order(self, chunks: Ranges, parts: list[list[int]]) -> dict[str, Any]:
         return {**self._options, "batch": chunks.batch, "chunk": chunks.chunk, "parts": parts}

@@ -52,18 +52,12 @@ class BatchWorkflow:
         tasks: set[asyncio.Task[None]] = set()
         try:
             while True:
-                await workflow.wait_condition(
-                    lambda: (
-                        not self._running or (bool(self._parts) and not self._full and self._running < order["at_once"])
-                    )
-                )
-                self._full = self._full or is_long()
-                if self._running == 0 and (self._full or not self._parts):
+                await workflow.wait_condition(lambda: not self._running or self._may_begin(order["at_once"]))
+                if not self._may_begin(order["at_once"]):
                     break
-                if not self._full:
-                    task = asyncio.create_task(self._do(order, *self._take(order["chunk"])))
-                    tasks.add(task)
-                    task.add_done_callback(tasks.discard)
+                task = asyncio.create_task(self._do(order, *self._take(order["chunk"])))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
         except asyncio.CancelledError:
             # Closed only when every worker has let go: otherwise it would say so while they go on paying.
             for task in tasks:
@@ -78,6 +72,10 @@ class BatchWorkflow:
     def again(self, parts: list[list[int]]) -> None:
         """Do parts of the batch once more."""
         self._parts.extend(parts)
+
+    def _may_begin(self, at_once: int) -> bool:
+        self._full = self._full or is_long()
+        return bool(self._parts) and not self._full and self._running < at_once
 
     def _take(self, size: int) -> tuple[int, int]:
         first, last = self._parts[0]
