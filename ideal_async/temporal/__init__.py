@@ -63,7 +63,20 @@ What is in doubt, `run.entries("unknown")`, is for a person, who looks into the 
 
 A batch is always told in full: made, unsaved, failed, refused, unknown, unfinished and not tried are all of its jobs.
 
-**Figures**: `python -m benchmarks.fleet`.
+**Figures** (`python -m benchmarks.fleet`, two shared, busy cores). Measured: a job took 13 ms of CPU and 1.4 looks in
+one process; over three workers 33 ms, their start included, and 1.8 looks, beside 5 ms of Temporal and 10 ms of
+PostgreSQL in chunks of 10. With 100 jobs in a chunk Temporal takes 10 to 18 ms a chunk, and a thousand chunks with
+nothing in them went through one worker at 23 a second, each written down. In the table Temporal and the start are
+measured up to 100,000 jobs; the rest is these figures times the jobs, and 500 tasks of 75 s in flight.
+
+| jobs | hours | CPU of workers | of Temporal | of PostgreSQL | in the database | to start |
+|---|---|---|---|---|---|---|
+| 1,000 | 0.04 | 0.5 min | 0.2 s | 10 s | 2 MB | 1 s |
+| 10,000 | 0.4 | 5 min | 1.2 s | 1.7 min | 21 MB | 4 s |
+| 100,000 | 4.2 | 55 min | 10 s | 17 min | 210 MB | 37 s |
+| *1,000,000* | *42* | *9 h* | *2 min* | *2.8 h* | *2.1 GB* | *6 min* |
+
+What bounds first is what the vendor lets be in flight, then the bandwidth of the downloads.
 """
 
 try:
