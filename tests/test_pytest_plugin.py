@@ -101,6 +101,10 @@ def test_the_fixtures_are_known(request):
 """
 
 
+#: Plugins of the group `tools` that take two seconds to import, and are about something else.
+OTHERS = {"PYTEST_ADDOPTS": "-p no:ddtrace -p no:logfire -p no:pytest_logfire"}
+
+
 @pytest.fixture(scope="module")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Lay the package out as an installation does: `"wheel"`, or `"editable"`, in place."""
@@ -134,7 +138,7 @@ def test_a_project_outside_uses_the_installed_plugin(kind: str, build: Callable[
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:asyncio"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(place), *lines, *others])},
+        env={**os.environ, **OTHERS, "PYTHONPATH": os.pathsep.join([str(place), *lines, *others])},
         capture_output=True,
         text=True,
         check=False,
@@ -160,8 +164,10 @@ def test_the_entry_point_alone_says_what_is_missing(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester) -> pytest.Pytester:
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A user's project."""
+    for name, value in OTHERS.items():
+        monkeypatch.setenv(name, value)
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
     return pytester
 
