@@ -351,6 +351,23 @@ async def test_the_keys_of_a_profile_are_used(s3: Make, tmp_path: Path, monkeypa
 
 
 @SERVED
+@pytest.mark.parametrize("place", ["s3://photos/tour", "S3://photos/tour"])
+async def test_keys_among_the_settings_are_nearer_than_a_profile(
+    s3: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Of a bucket elsewhere, such as R2, while boto3 finds keys of Amazon's."""
+    pytest.importorskip("boto3")
+    del s3
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    (tmp_path / "credentials").write_text("[default]\naws_access_key_id = AKIAAMAZON\naws_secret_access_key = x\n")
+    assert "Credential=AKIAAMAZON%2F" in await Bucket(place).publish(photo(tmp_path))
+    keys = {"access_key_id": "R2", "secret_access_key": "y"}
+    assert "Credential=R2%2F" in await Bucket(place, config=keys).publish(photo(tmp_path))
+
+
+@SERVED
 async def test_an_endpoint_may_be_a_setting(
     s3: Make, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -582,7 +599,7 @@ def test_a_folder_forgets_whose_a_file_was_before_it_takes_another(tmp_path: Pat
 
 def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the command that installs it."""
-    for name in ("", "._bucket", "._cloud", "._store"):
+    for name in ("", "._arguments", "._bucket", "._cloud", "._store"):
         monkeypatch.delitem(sys.modules, f"ideal_async.buckets{name}")
     monkeypatch.setitem(sys.modules, "obstore", None)
     with pytest.raises(ImportError, match=r"pip install 'ideal-async\[buckets\]'"):

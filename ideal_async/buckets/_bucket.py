@@ -7,30 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import anyio
 import attrs
 
 from ideal_async import UploadFailed
 
-from ._cloud import CLOUDS, LONGEST_LIFETIMES, Cloud
+from ._arguments import check_kinds, open_store
 from ._photos import Fit, media_type_of, suffix_of
-from ._store import Folder, Store, StoreFailed
+from ._store import Store, StoreFailed
 
 #: Bytes of a photograph, at most; it is read as a whole.
 LARGEST_PHOTO = 64 << 20
-#: Seconds; beyond it there is no date to write down.
-LONGEST_LIFETIME = 100 * 365 * 86_400
-_NONE = type(None)
-_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
-    "place": ((str,), 'text such as "s3://photos/tour"'),
-    "lifetime": ((int, float), "a number of seconds"),
-    "prepare": ((Fit, bool, _NONE), "True or a Fit"),
-    "url": ((str, _NONE), "text such as https://photos.example/tour"),
-    "profile": ((str, _NONE), "the name of a profile"),
-    "config": ((Mapping, _NONE), 'a mapping such as {"endpoint": "https://..."}'),
-}
 #: Photographs published at once by `Bucket.publish`.
 _AT_ONCE = 4
 #: The same photograph is not put twice at the same time; others rarely wait for it.
@@ -79,25 +68,7 @@ class Bucket:
         scratch: str | os.PathLike[str] | None = None,
     ) -> None:
         check_kinds(place=place, lifetime=lifetime, prepare=prepare, url=url, profile=profile, config=config)
-        parts = urlsplit(place)
-        if parts.query or parts.fragment or ("@" in parts.netloc and not parts.scheme.startswith("abfs")):
-            raise ValueError("a bucket's place holds no secrets and no query: use the environment, profile= or config=")
-        if not 0 < lifetime <= LONGEST_LIFETIME:
-            raise ValueError(f"lifetime must be a positive number of seconds, a century at most, not {lifetime!r}")
-        longest = LONGEST_LIFETIMES.get(parts.scheme)
-        if longest is not None and lifetime > longest:
-            raise ValueError(f"{parts.scheme}:// signs URLs for {longest} seconds (a week) at most, not {lifetime:g}")
-        self._store: Store
-        if parts.scheme == "file":
-            if url is None or urlsplit(url).scheme not in ("http", "https"):
-                raise ValueError("a file: folder needs url=, the http(s) URL under which the service can fetch from it")
-            if parts.netloc not in ("", "localhost") or not parts.path.strip("/"):
-                raise ValueError(f"{place!r} names no folder: three slashes and an absolute path, file:///srv/photos")
-            self._store = Folder(place, url=url)
-        elif parts.scheme in CLOUDS and parts.netloc and url is None:
-            self._store = Cloud(place, profile=profile, config=config or {})
-        else:
-            raise ValueError(f"{place!r} is no place of a bucket: use s3://, gs:// or az://, or file:// with url=")
+        self._store: Store = open_store(place, lifetime=lifetime, url=url, profile=profile, config=config or {})
         self._settings = lifetime, prepare, url, profile, config, scratch
         self._place = place.rstrip("/")
         self._lifetime = lifetime
@@ -247,18 +218,6 @@ class Bucket:
 def _again(place: str, *settings: Any) -> Bucket:
     names = ("lifetime", "prepare", "url", "profile", "config", "scratch")
     return Bucket(place, **dict(zip(names, settings, strict=True)))
-
-
-def check_kinds(**given: Any) -> None:
-    """Refuse what is of another kind, with the fix.
-
-    Raises:
-        TypeError: Something is.
-    """
-    for name, (kinds, example) in _KINDS.items():
-        value = given[name]
-        if not isinstance(value, kinds) or (isinstance(value, bool) and name != "prepare"):
-            raise TypeError(f"{name} is {example}, not {type(value).__name__}")
 
 
 def _read(path: Path) -> bytes:

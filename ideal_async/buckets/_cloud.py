@@ -121,7 +121,8 @@ class Cloud:
         line |= {name: value for name, value in self._config.items() if name in _LINE}
         config = {name: value for name, value in self._config.items() if name not in _LINE}
         options: dict[str, Any] = {"client_options": line, "retry_config": _RETRY}
-        if self._place.startswith("s3"):
+        given = self._profile is None and any(name.lower().endswith("access_key_id") for name in config)
+        if self._place.startswith("s3") and not given:  # keys among the settings are nearer than any profile's
             self._session_keys, provider = _aws_keys(self._profile)
             if provider is not None:
                 options["credential_provider"] = provider
