@@ -159,9 +159,46 @@ def behaviours(groups: Sequence[tuple[str, Sequence[Row]]]) -> Iterator[str]:
 def draw(data: Frontier, groups: Sequence[tuple[str, Sequence[Row]]]) -> str:
     """Return the picture."""
     height = max(HEIGHT, depth(groups) + 20)
-    body = "\n".join([*frontier(data), *behaviours(groups)])
+    body = [*frontier(data), *behaviours(groups)]
+    return _document(WIDTH, height, body, "Looks and delay of ideal_async beside fixed loops and the optimum")
+
+
+def _document(width: int, height: int, body: Sequence[str], label: str) -> str:
+    lines = "\n".join(body)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
-        f'role="img" aria-label="Looks and delay of ideal_async beside fixed loops and the optimum">\n'
-        f"<style>{STYLE}</style>\n{body}\n</svg>\n"
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'role="img" aria-label="{label}">\n<style>{STYLE}</style>\n{lines}\n</svg>\n'
+    )
+
+
+def simple(loops: Sequence[Point], backoff: Point, blind: Point, ours: Point) -> str:
+    """Return the picture for whoever sees the library for the first time: looks against delay, and us.
+
+    *blind* is ours without percentages.
+    """
+    width, height = 640, 400
+    x, y = Scale(2.0, 130.0, 70.0, 600.0), Scale(0.4, 40.0, 340.0, 76.0)
+    body = [
+        text(20, 26, "Seconds until the end of a job is found, and how many looks it takes", "title"),
+        text(20, 46, "jobs of about 75 s that report a truthful percentage; down and left is better", "small"),
+    ]
+    for looks in (2, 5, 10, 20, 50, 100):
+        body += [line(x(looks), y(0.4), x(looks), y(40.0), "grid"), text(x(looks), 358, f"{looks}", "small middle")]
+    for delay in (0.5, 1, 2, 5, 10, 20):
+        body += [
+            line(x(2.0), y(delay), x(130.0), y(delay), "grid"),
+            text(62, y(delay) + 4, f"{delay:g} s", "small end"),
+        ]
+    body += [line(x(2.0), y(0.4), x(130.0), y(0.4), "axis"), line(x(2.0), y(0.4), x(2.0), y(40.0), "axis")]
+    body += [text(335, 382, "looks (requests) per job", "middle"), curve(loops, x, y, "loop")]
+    for point in (*loops, backoff):
+        body += [dot(x(point.looks), y(point.delay), "dot"), text(x(point.looks) + 9, y(point.delay) - 5, point.label)]
+    for point, where in ((blind, "strong end"), (ours, "strong")):
+        aside = -12 if "end" in where else 12
+        body += [
+            dot(x(point.looks), y(point.delay), "ours", 7.0),
+            text(x(point.looks) + aside, y(point.delay) + 4, point.label, where),
+        ]
+    return _document(
+        width, height, body, "Looks per job against seconds to discovery: fixed loops, backoff, ideal_async"
     )

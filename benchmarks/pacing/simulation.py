@@ -79,6 +79,35 @@ class Loop:
         return None
 
 
+@attrs.frozen
+class Backoff:
+    """Doubles its sleep from *first* to *most* seconds, as retry libraries do."""
+
+    first_sleep: float = 1.0
+    most: float = 60.0
+
+    def first(self, job: Job, now: float, random: Random) -> tuple[Any, float]:  # noqa: ARG002
+        """Sleep first."""
+        return [self.first_sleep], self.first_sleep
+
+    def reconsider(self, track: Any, now: float, random: Random) -> float:  # noqa: ARG002
+        """Look."""
+        return 0.0
+
+    def after(self, track: Any, job: Job, now: float, random: Random) -> float:  # noqa: ARG002
+        """Sleep twice as long."""
+        track[0] = min(2.0 * track[0], self.most)
+        return float(track[0])
+
+    def finish(self, track: Any, now: float) -> bool:  # noqa: ARG002
+        """Learn nothing."""
+        return False
+
+    def replan(self, track: Any, because: Any, now: float, random: Random) -> float | None:  # noqa: ARG002
+        """Nothing changes."""
+        return None
+
+
 class Ours:
     """The library's rules, called as the poller calls them."""
 
