@@ -631,9 +631,12 @@ def test_a_sandbox_that_cannot_be(capsys: Capture) -> None:
     """A wrong script or address is told in one line."""
     Path("faults.txt").write_text("rain\n")
     assert main(["sandbox", "--faults", "faults.txt"]) == 2
+    assert main(["sandbox", "--faults", "look 1: rain"]) == 2
     assert main(["sandbox", "--faults", "nothing.txt"]) == 2
     assert main(["sandbox", "--host", "192.0.2.1", "--no-render"]) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 3
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 4
+    assert "--faults nothing.txt: No such file or directory: name a file, the profile hostile, or write" in lines[2]
 
 
 # the demo

@@ -202,6 +202,23 @@ async def test_a_log_gets_a_line_now_and_then() -> None:
 
 
 @pytest.mark.anyio
+async def test_what_keeps_jobs_from_being_sent_is_shown() -> None:
+    """While nothing leaves, the reason stands there; it is gone once something does."""
+    board = Board([job(0), job(1)], START)
+    board.trouble = "no network\N{ESCAPE}[31m"
+    assert "not sent: no network\N{REPLACEMENT CHARACTER}[31m" in drawn(board, 80)
+    console = Console(file=io.StringIO(), width=40)
+    async with show(board, console):
+        await anyio.sleep(15)
+        board.pay(board.jobs[0], 1, START)
+        await anyio.sleep(10)
+    first, second = written(console).splitlines()
+    assert first.endswith("not sent: no network\N{REPLACEMENT CHARACTER}[31m")
+    assert "not sent" not in second
+    assert not any("not sent" in line for line in drawn(board, 80))
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("terminal", [False, True])
 async def test_a_failure_is_told_when_it_happens(terminal: bool) -> None:
     """Each for itself, up to a screenful; with `verbose` all of them, and what was made; `quiet` tells no more."""

@@ -470,6 +470,7 @@ def sandbox(
     ```text
     ideal-async sandbox --port 8000 --speed 10
     ideal-async sandbox --faults hostile --seed 7
+    ideal-async sandbox --faults "task 5%: fail"
     ```
 
     **Faults**, one a line: which call, a colon, what happens
@@ -495,7 +496,7 @@ def sandbox(
         speed: Divides every processing time.
         seed: Chooses the dice.
         images: A folder of photographs, served under /images/.
-        faults: A script of what goes wrong, one fault a line; or the name of a profile, hostile, for the worst day of a
+        faults: What goes wrong: a script, or a file of one; or the name of a profile, hostile, for the worst day of a
             service. `python -m pydoc ideal_async.sandbox` has the whole language.
         render: Make videos; without, results are stand-ins.
         url_lifetime: Seconds for which a result URL works; by default for ever.

@@ -126,6 +126,7 @@ class Board:
         ended_before: The jobs that had ended when this run began.
         charged: Credits of the tasks that were paid, in this run or an earlier one.
         refunded: Credits of those of them that come back.
+        trouble: Why the latest job was not sent, until one is.
     """
 
     jobs: Sequence[Job]
@@ -136,6 +137,7 @@ class Board:
     charged: int = attrs.field(init=False)
     refunded: int = attrs.field(init=False)
     ended_before: frozenset[Job] = attrs.field(init=False)
+    trouble: str = attrs.field(init=False, default="")
     _first_paid: float | None = attrs.field(init=False, default=None)
     _paid_elsewhere: set[Job] = attrs.field(init=False, factory=set[Job])
 
@@ -148,7 +150,7 @@ class Board:
 
     def pay(self, job: Job, task_id: int, now: float) -> None:
         """Note the task of *job*, paid now."""
-        job.task_id, job.queued_at = task_id, now
+        job.task_id, job.queued_at, self.trouble = task_id, now, ""
         self._first_paid = self._first_paid or now
         self.charged += job.credits
         self.move(job, "queued")

@@ -109,6 +109,8 @@ def picture(board: Board, now: float, *, width: int, ascii_only: bool = False) -
         lines.append(Text.assemble(bar, "  ", figures))
     lines += _wrapped(counts_of(board), between, width)
     lines.append(Text(credits_of(board)))
+    if board.trouble:
+        lines.append(Text(f"not sent: {printable(board.trouble)}", "yellow"))
     lines += [_row(job, now) for job in _nearest(board)]
     for line in lines:
         _fit(line, width, "..." if ascii_only else "…")
@@ -251,5 +253,6 @@ async def _report(board: Board, console: Console) -> None:
             *words,
             credits_of(board),
             left_in_words(board.seconds_left(now)),
+            *([f"not sent: {printable(board.trouble)}"] if board.trouble else []),
         ]
         console.print(between.join(line), soft_wrap=True, highlight=False)

@@ -148,6 +148,8 @@ class Run:
             job.error = end.reason if isinstance(end, TaskFailed) else str(end)
             if isinstance(end, SubmissionUnknown):  # the ways out of a program; those of a person come at the end
                 job.error = job.error.partition(". If there is one:")[0]
+        if state == "waiting":
+            self.board.trouble = str(end)
         if isinstance(end, TaskFailed):
             job.found_at, job.refunded = time.time(), end.refunded is True
         self.board.move(job, state)

@@ -1,6 +1,6 @@
 """`ideal-async sandbox`: the whole service on a port, until Ctrl-C."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,9 @@ def serve_sandbox(
         sys.stdout.flush()  # as they come, also into a pipe
 
     try:
-        script = faults if faults is None or faults in PROFILES else Path(faults).read_text("utf-8")
+        script = faults
+        if faults is not None and faults not in PROFILES and (":" not in faults or Path(faults).exists()):
+            script = _read_script(faults, PROFILES)
         with Sandbox(
             api_key=api_key,
             credits=credits,
@@ -64,3 +66,14 @@ def serve_sandbox(
     except (OSError, ValueError) as error:
         raise Refused(str(error)) from None
     return DONE
+
+
+def _read_script(name: str, profiles: Iterable[str]) -> str:
+    try:
+        return Path(name).read_text("utf-8")
+    except OSError as error:
+        profile = " or ".join(profiles)
+        raise Refused(
+            f"--faults {name}: {error.strerror}: name a file, the profile {profile}, or write the script itself, "
+            "as in --faults 'look 10%: 502'"
+        ) from None
