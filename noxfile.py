@@ -16,7 +16,7 @@ os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
 COMPILED = {"PYTHONDONTWRITEBYTECODE": None}
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-EXTRAS = ".[buckets,cli,fast,http2,otel,photos,postgres,sandbox,temporal,webdemo]"
+EXTRAS = ".[buckets,celery,cli,fast,http2,otel,photos,postgres,sandbox,temporal,webdemo]"
 
 #: Tests of what users call; the rest has run from the checkout already.
 FACES = [
@@ -107,7 +107,7 @@ def package(session: nox.Session) -> None:
     session.install("build")
     session.run("python", "-m", "build", "--outdir", str(work / "dist"), silent=True)
     (wheel,) = (work / "dist").glob("*.whl")
-    session.install(f"{wheel}[buckets,cli,fast,http2,otel,photos,postgres,sandbox,temporal,webdemo]", *group("tests"))
+    session.install(f"{wheel}[buckets,celery,cli,fast,http2,otel,photos,postgres,sandbox,temporal,webdemo]", *group("tests"))
     for part in ("tests", "README.md", "pyproject.toml"):
         source = Path(part)
         (shutil.copytree if source.is_dir() else shutil.copy)(source, work / part)

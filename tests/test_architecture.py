@@ -29,7 +29,7 @@ FLOORS: list[set[str]] = [
     {""},  # the face: ideal_async itself
     {"buckets", "postgres", "typing"},
     {"fleet"},
-    {"temporal"},
+    {"celery", "temporal"},
     {"cli", "pytest_plugin", "opentelemetry", "webdemo", "fast"},
     {"__main__", "pytest_ideal_async"},
 ]
@@ -54,6 +54,8 @@ WINGS: dict[str, list[set[str]]] = {
     ],
     "_transports": [{"body", "check", "environment", "patches", "proof"}, {"lanes", "pool"}, {"senders"}, {""}],
 }
+#: Packages that may have doors of their own.
+PACKAGES = {"buckets", "celery", "cli", "fleet", "postgres", "sandbox", "temporal", "webdemo"}
 #: The deciders: no network, no disk, no clock, no dice, no await.
 PURE = {
     *(
@@ -91,7 +93,7 @@ def name_of(path: Path) -> str:
 def room_of(name: str) -> str:
     """A package counts as one room seen from outside."""
     head = name.partition(".")[0]
-    return head if head in {"cli", "sandbox", "webdemo", "buckets", "postgres", "fleet", "temporal", *WINGS} else name
+    return head if head in {*PACKAGES, *WINGS} else name
 
 
 def imports_of(path: Path) -> Iterator[str]:

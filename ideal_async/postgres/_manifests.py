@@ -185,6 +185,46 @@ class Manifested(Controlled):
         """
         self._session.write(partial(_withdraw, name=name, firsts=json.dumps(list(firsts))))
 
+    def finished_chunks(self, name: str) -> int:
+        """Count the chunks of a batch whose report is final.
+
+        Raises:
+            JournalFailed: They cannot be read.
+        """
+        return self._session.read(partial(_count_final, name=name))
+
+    def stopped(self, name: str) -> str | None:
+        """Find the final report of a chunk that says that the rest of its batch need not be tried.
+
+        Raises:
+            JournalFailed: It cannot be read.
+        """
+        return self._session.read(partial(_find_stop, name=name))
+
+    def hold_chunk(self, name: str, first: int) -> bool:
+        """Hold a chunk as long as this journal is open, unless another one holds it.
+
+        Raises:
+            JournalFailed: The database cannot be asked.
+        """
+        return self._session.write(partial(_hold, name=name, first=first))
+
+    def let_go_chunk(self, name: str, first: int) -> None:
+        """Hold a chunk no more.
+
+        Raises:
+            JournalFailed: The database cannot be asked.
+        """
+        self._session.write(partial(_let_go, name=name, first=first))
+
+    def held_chunks(self, name: str) -> int:
+        """Count the chunks of a batch that somebody holds.
+
+        Raises:
+            JournalFailed: The database cannot be asked.
+        """
+        return self._session.read(partial(_count_held, name=name))
+
     def _is_halted(self, db: Portable, key: str) -> bool:
         """Tell whether all batches that have this key are halted; asked with each intent and before each send."""
         if not self._manifests_ready:
@@ -275,3 +315,39 @@ def _withdraw(db: Portable, name: str, firsts: str) -> None:
         "AND first IN (SELECT value::bigint FROM json_array_elements_text(:firsts::json) AS each (value))",
         {"name": name, "firsts": firsts},
     )
+
+
+def _count_final(db: Portable, name: str) -> int:
+    (number,) = db.execute("SELECT count(*) FROM batch_reports WHERE batch = ? AND final", (name,)).fetchone() or (0,)
+    return int(number)
+
+
+def _find_stop(db: Portable, name: str) -> str | None:
+    row = db.execute(
+        "SELECT report FROM batch_reports WHERE batch = ? AND final AND (report::json->>'stops')::boolean LIMIT 1",
+        (name,),
+    ).fetchone()
+    return None if row is None else cast("str", row[0])
+
+
+# The session's own locks, which end with it: two numbers, where owners have one. Two names that are one number only
+# wait for each other.
+def _hold(db: Portable, name: str, first: int) -> bool:
+    (mine,) = db.execute(
+        "SELECT pg_try_advisory_lock(hashtext('chunk ' || ?), ?::integer)", (name, first)
+    ).fetchone() or (False,)
+    return bool(mine)
+
+
+def _let_go(db: Portable, name: str, first: int) -> None:
+    db.execute("SELECT pg_advisory_unlock(hashtext('chunk ' || ?), ?::integer)", (name, first))
+
+
+def _count_held(db: Portable, name: str) -> int:
+    (number,) = db.execute(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+        "AND classid = hashtext('chunk ' || :name)::oid",
+        {"name": name},
+    ).fetchone() or (0,)
+    return int(number)
