@@ -107,7 +107,9 @@ def package(session: nox.Session) -> None:
     session.install("build")
     session.run("python", "-m", "build", "--outdir", str(work / "dist"), silent=True)
     (wheel,) = (work / "dist").glob("*.whl")
-    session.install(f"{wheel}[buckets,celery,cli,fast,http2,otel,photos,postgres,sandbox,temporal,webdemo]", *group("tests"))
+    session.install(
+        f"{wheel}[buckets,celery,cli,fast,http2,otel,photos,postgres,sandbox,temporal,webdemo]", *group("tests")
+    )
     for part in ("tests", "README.md", "pyproject.toml"):
         source = Path(part)
         (shutil.copytree if source.is_dir() else shutil.copy)(source, work / part)

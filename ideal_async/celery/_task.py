@@ -55,9 +55,10 @@ class Host:
             WorkerEnds: It is not done, and not here.
         """
         try:
-            return self._portal.call(self._do, payload, tries)
+            again: float | None = self._portal.call(self._do, payload, tries)
         except RuntimeError as error:  # what is wrong with a chunk does not come out of it
             raise WorkerEnds from error
+        return again
 
     async def end(self) -> None:
         """Let go of all that runs: what is on its way is waited for, the rest is left to others."""

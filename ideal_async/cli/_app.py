@@ -211,7 +211,7 @@ def batch(
         open_page: Open that page now, and keep it up to date.
         journal: File that remembers what was paid, by default batch.journal in --out; or postgresql://..., the database
             of a journal that several hosts share.
-        engine: Have workers elsewhere make them, temporal://host:7233 (see `ideal-async worker --help`).
+        engine: Have workers elsewhere make them, temporal://host:7233 or redis://host:6379 (see `ideal-async worker --help`).
         ignore_columns: A column that is no field and may be there; may be given many times.
         max_in_flight: Jobs submitted and not ended, at most.
         timeout: Seconds after which to stop waiting; the same command goes on.
@@ -293,7 +293,7 @@ def worker(
     ```
 
     Args:
-        engine: Address of the engine, temporal://host:7233.
+        engine: Address of the engine: temporal://host:7233, or of Celery's broker, redis://host:6379.
         journal: The database that all hosts share, postgresql://...
         out: Folder for the videos that all hosts see, or a place in a bucket, s3://, gs:// or az://; without it they
             are only made, and whoever ordered them brings them.

@@ -52,9 +52,24 @@ async def _work_for_temporal(client: AsyncClient, address: SplitResult, save: An
     await run_worker(client, address.netloc, save=save, namespace=namespace, chunks_at_once=chunks_at_once)
 
 
-#: One line an engine.
+async def _open_celery(address: SplitResult, journal: "PostgresJournal", base_url: str | None) -> "BatchesOf[Any]":
+    from ideal_async.celery import Batches
+
+    return Batches(address.geturl(), journal, base_url=base_url)
+
+
+async def _work_for_celery(client: AsyncClient, address: SplitResult, save: Any, chunks_at_once: int) -> None:
+    from ideal_async.celery import run_worker
+
+    await run_worker(client, address.geturl(), save=save, chunks_at_once=chunks_at_once)
+
+
+#: One line an engine; Celery's is the scheme of its broker.
 ENGINES: dict[str, Engine] = {
     "temporal": Engine("temporal", "temporal://host:7233", _open_temporal, _work_for_temporal),
+    **dict.fromkeys(
+        ("redis", "rediss", "amqp", "amqps"), Engine("celery", "redis://host:6379", _open_celery, _work_for_celery)
+    ),
 }
 
 
@@ -67,7 +82,7 @@ def engine_of(url: str) -> tuple[Engine, SplitResult]:
     address = urlsplit(url)
     engine = ENGINES.get(address.scheme)
     if engine is None or not address.netloc:
-        examples = ", ".join(engine.example for engine in ENGINES.values())
+        examples = ", ".join(dict.fromkeys(engine.example for engine in ENGINES.values()))
         raise Refused(f"an engine's address looks like {examples}, not {url}")
     try:
         importlib.import_module(f"ideal_async.{engine.extra}")
