@@ -211,7 +211,7 @@ def batch(
         open_page: Open that page now, and keep it up to date.
         journal: File that remembers what was paid, by default batch.journal in --out; or postgresql://..., the database
             of a journal that several hosts share.
-        engine: Have workers elsewhere make them, temporal://host:7233 or redis://host:6379 (see `ideal-async worker --help`).
+        engine: Let workers elsewhere do it, temporal://host:7233 or redis://host:6379: `ideal-async worker --help`.
         ignore_columns: A column that is no field and may be there; may be given many times.
         max_in_flight: Jobs submitted and not ended, at most.
         timeout: Seconds after which to stop waiting; the same command goes on.
