@@ -16,7 +16,7 @@ import anyio
 import attrs
 import httpx
 
-from ._arguments import check_id, check_seconds, check_settings, deadline_of
+from ._arguments import check_callbacks, check_count, check_id, check_seconds, check_settings, deadline_of
 from ._background import Background
 from ._books import Books, LeaveLoop
 from ._callbacks import OnProgress, OnSubmit, run_callback
@@ -126,9 +126,18 @@ class AsyncClient:
     ) -> None:
         if http_client is not None and transport is not None:
             raise ValueError("pass http_client or transport, not both")
-        if max_requests_at_once < 1:
-            raise ValueError(f"max_requests_at_once must be 1 or more, not {max_requests_at_once}")
-        check_settings(retry=retry, pacing=pacing, journal=journal, budget=budget, prices=prices, uploads=uploads)
+        check_count("max_requests_at_once", max_requests_at_once)
+        check_settings(
+            retry=retry,
+            pacing=pacing,
+            journal=journal,
+            account=account,
+            budget=budget,
+            prices=prices,
+            observer=observer,
+            uploads=uploads,
+        )
+        check_callbacks(on_end=on_end)
         retry = retry or Retry()
         key = check_key(api_key if api_key is not None else os.environ.get("IDEAL_HOUSE_API_KEY"))
         self._base_url = check_base_url(base_url or os.environ.get("IDEAL_HOUSE_BASE_URL") or BASE_URL)
@@ -276,6 +285,7 @@ class AsyncClient:
     ) -> Flight:
         if not isinstance(request, ImageToVideo):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
             raise TypeError(f"an ImageToVideo is submitted, not {type(request).__name__}")
+        check_callbacks(on_submit=on_submit)
         if key is not None:
             from ._journal import check_key  # at its first use: not every program names its requests
 
@@ -363,6 +373,7 @@ class AsyncClient:
         """
         await self._background.open()
         deadline = deadline_of(timeout)
+        check_callbacks(on_progress=on_progress)
         return await self._wait(check_id(task_id), timeout, deadline, on_progress)
 
     async def generate(
@@ -402,6 +413,7 @@ class AsyncClient:
             ...     print(task.output.result_url)
         """
         deadline = deadline_of(timeout)
+        check_callbacks(on_progress=on_progress)
         flight = await self._submit(request, key=key, on_submit=on_submit, deadline=deadline)
         if flight.task is not None:
             return flight.task

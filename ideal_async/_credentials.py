@@ -109,15 +109,18 @@ def check_key(key: str | None) -> str:
     return key
 
 
-def check_base_url(base_url: str) -> httpx.URL:
+def check_base_url(base_url: str | httpx.URL) -> httpx.URL:
     """Return the API's base URL without a slash at its end.
 
     Raises:
+        TypeError: It is no text.
         ValueError: It is no http(s) URL, or would carry the key over a network in clear text.
     """
+    if not isinstance(base_url, str | httpx.URL):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+        raise TypeError(f"base_url is text such as https://api.ideal.house, not {base_url!r}")
     try:
-        url = httpx.URL(base_url.rstrip("/"))
-    except (httpx.InvalidURL, AttributeError, TypeError) as error:
+        url = httpx.URL(str(base_url).rstrip("/"))
+    except httpx.InvalidURL as error:
         raise ValueError(f"base_url is no URL: {error}") from None
     if url.scheme not in {"http", "https"} or not url.host or url.query or url.fragment or url.userinfo:
         raise ValueError("base_url must look like https://api.ideal.house")

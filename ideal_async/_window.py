@@ -11,6 +11,7 @@ import anyio
 import anyio.abc
 import attrs
 
+from ._arguments import check_callbacks, check_count
 from ._callbacks import OnSubmit, Submission, run_callback
 from ._client import AsyncClient, background_of, deliveries_of, last_look_at
 from ._delivery import Folder
@@ -62,8 +63,10 @@ class Outcomes:
         on_progress: "OnBatchProgress | None" = None,
         size: int | None = None,
     ) -> None:
-        if max_in_flight < 1:
-            raise ValueError(f"max_in_flight must be 1 or more, not {max_in_flight}")
+        if not isinstance(client, AsyncClient):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+            raise TypeError(f"a batch is made by an AsyncClient, not {client!r}")
+        check_count("max_in_flight", max_in_flight)
+        check_callbacks(on_submit=on_submit, on_progress=on_progress)
         self.stopped_by: Exception | None = None
         self.submitted = 0
         self.in_flight = 0

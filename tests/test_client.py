@@ -1285,6 +1285,14 @@ async def test_nothing_leaves_after_the_deadline(timeout: float) -> None:
         ({"retry": 3}, "retry is a Retry, not 3"),
         ({"pacing": 5.0}, r"pass pacing=Pacing\(\.\.\.\)"),
         ({"prices": {}}, "prices is a Prices"),
+        ({"account": 5}, "account is a name of yours for who pays, not 5"),
+        ({"observer": Observer}, "observer is an object of a class on top of Observer"),
+        ({"observer": "prometheus"}, "observer is an object of a class on top of Observer, not 'prometheus'"),
+        ({"on_end": "deliver"}, "on_end is a function, sync or async, not 'deliver'"),
+        ({"max_requests_at_once": "5"}, "max_requests_at_once is a whole number, not '5'"),
+        ({"max_requests_at_once": 2.5}, r"max_requests_at_once is a whole number, not 2\.5"),
+        ({"max_requests_at_once": True}, "max_requests_at_once is a whole number, not True"),
+        ({"base_url": b"https://api.example"}, "base_url is text such as https://api.ideal.house"),
         ({"api_key": 5}, "the API key must be str"),
         ({"api_key": b"key"}, "the API key must be str"),
     ],
@@ -1293,6 +1301,33 @@ def test_what_cannot_work_is_refused_when_the_client_is_made(settings: dict[str,
     """By type, in one line, with the fix."""
     with pytest.raises(TypeError, match=fix):
         AsyncClient(**{"api_key": KEY, **settings})
+
+
+async def test_what_cannot_be_called_is_refused_before_anything_is_paid() -> None:
+    """When it would be called it is too late."""
+    service = Service(submit=answer(ID))
+    wrong: Any = "deliver"
+    async with client_of(service) as client:
+        for call in (
+            lambda: client.submit(ROOM, on_submit=wrong),
+            lambda: client.generate(ROOM, on_submit=wrong),
+            lambda: client.generate(ROOM, on_progress=wrong),
+            lambda: client.wait(ID, on_progress=wrong),
+        ):
+            with pytest.raises(TypeError, match=r"on_\w+ is a function, sync or async, not 'deliver'"):
+                await call()
+        for more in ({"on_submit": wrong}, {"on_progress": wrong}, {"max_in_flight": wrong}):
+            with pytest.raises(TypeError, match=r"\w+ is a .*, not 'deliver'"):
+                batch(client, [ROOM], **more)
+        with pytest.raises(TypeError, match="a batch is made by an AsyncClient, not 'deliver'"):
+            batch(wrong, [ROOM])
+    assert service.requests == []
+
+
+def test_a_base_url_may_be_an_httpx_url() -> None:
+    """People have one at hand."""
+    url: Any = httpx.URL("https://api.example/")
+    assert AsyncClient(KEY, base_url=url).origin == "https://api.example:443"
 
 
 def test_a_budget_over_a_journals_rows_needs_the_journal() -> None:

@@ -825,8 +825,6 @@ def test_the_key_does_not_travel_in_clear_text(url: str) -> None:
         "https://a.example/?a=1",
         "https://a.example/#f",
         "https://a.example:x",
-        5,
-        b"https://a.example",
     ],
 )
 def test_a_broken_base_url_is_refused_with_an_example(url: Any) -> None:
