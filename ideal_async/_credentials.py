@@ -1,6 +1,7 @@
 """The API key, and where it may go."""
 
 import logging
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import ip_address
@@ -36,7 +37,11 @@ class ApiKey:
         return content
 
     def redact_error(self, error: BaseException) -> None:
-        """Leave the key out of all that an exception says, and of what it was caused by."""
+        """Leave the key out of all that an exception says, and of what it was caused by.
+
+        The lines of their tracebacks stay; the variables go, for trackers of errors show them, and those of a transport
+        may hold the key's header (aiohttp).
+        """
         seen: set[int] = set()  # a chain may lead back to its beginning
         errors: list[BaseException] = [error]
         while errors:
@@ -44,6 +49,7 @@ class ApiKey:
             if id(found) in seen:
                 continue
             seen.add(id(found))
+            traceback.clear_frames(found.__traceback__)
             with suppress(Exception):  # a frozen one; then it is shown in another's place, if it says the key
                 found.args = tuple(self._redact_value(value) for value in found.args)
                 for name, value in list(vars(found).items()):
