@@ -329,6 +329,12 @@ class Books:
             except Exception as error:  # noqa: BLE001 - in a day it holds none anyway
                 logger.warning("the journal could not note that task %d is denied: %s", task_id, type(error).__name__)
 
+    def hurry(self) -> None:
+        """This client closes: whoever waits for a journal that cannot be reached shall not hold that up."""
+        hurry: Callable[[], None] | None = getattr(self.journal, "hurry", None)
+        if hurry is not None:
+            hurry()
+
     async def let_go(self) -> None:
         """Follow nothing any more, so that another process may."""
         if self.journal is not None and self._follow is not None:

@@ -217,6 +217,7 @@ class AsyncClient:
 
         Waiters are told with `ConnectionFailed`; their tasks go on at the service.
         """
+        self._books.hurry()
         await self._background.aclose()
 
     async def _on_end(self) -> None:

@@ -23,7 +23,7 @@ from processes import folder_of
 from servers import Postgres, open_postgres
 from test_crash import FORKS, CountingServer, fork_server, server, url_of
 
-from ideal_async import JournalFailed
+from ideal_async import IdealError, JournalFailed
 from ideal_async.postgres import PostgresJournal
 from ideal_async.postgres import _journal as rooms
 from ideal_async.postgres import _session as sessions
@@ -279,6 +279,54 @@ def test_a_database_that_takes_no_connections_does_not_hold_up_the_closing() -> 
         accepted.close()
         thread.join(PATIENCE)
         assert time.monotonic() - began < 4.5, "a connection is tried for five seconds"
+
+
+@pytest.mark.parametrize("away", ["frozen", "killed"])
+def test_a_database_that_is_away_does_not_hold_up_a_client(thawing: list[int], away: str) -> None:
+    """Neither what waits to be sent nor what was paid keeps it for as long as that is tried otherwise."""
+    took: list[float] = []
+
+    async def close_without_database(database: Postgres, journal: PostgresJournal) -> None:
+        answered = anyio.Event()
+
+        async def answer_later(_: Any) -> Any:
+            await answered.wait()
+            return answer(ID)
+
+        client = client_of(Service(submit=answer_later, look=look()), journal=journal)
+        async with anyio.create_task_group() as callers:
+            async with client:
+                await client.lookup("none")
+                for key in "ab":
+                    callers.start_soon(ignore_failure, client.submit, key)
+                await anyio.sleep(0.5)  # one of them is on its way
+                if away == "frozen":
+                    thawing.extend(freeze_sessions(database))
+                else:
+                    database.kill()
+                callers.start_soon(ignore_failure, client.submit, "c")
+                await anyio.sleep(0.5)  # it waits for the journal
+                answered.set()
+                began = time.monotonic()
+            took.append(time.monotonic() - began)
+
+    async def ignore_failure(submit: Any, key: str) -> None:
+        with suppress(IdealError):
+            await submit(ROOM, key=key)
+
+    with open_postgres() as database:
+        journal = PostgresJournal(database.dsn())
+        anyio.run(close_without_database, database, journal)
+        began = time.monotonic()
+        with suppress(JournalFailed):
+            journal.close()
+        took.append(time.monotonic() - began)
+        for pid in thawing:
+            os.kill(pid, signal.SIGCONT)
+        thawing.clear()
+    print(f"{away}: the client took {took[0]:.1f} s, the journal {took[1]:.1f} s")  # noqa: T201 - the figure
+    assert took[0] < (rooms.STATEMENT_TIMEOUT + OVERDUE if away == "frozen" else rooms.PATIENCE)
+    assert took[1] < OVERDUE
 
 
 # Processes that share a database

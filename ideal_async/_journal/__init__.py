@@ -26,13 +26,14 @@ _LATER = {
     "Journal": "journal",
     "Row": "transitions",
     "intend": "transitions",
+    "unfollow": "transitions",
     "sum_spending": "transitions",
 }
 
 if TYPE_CHECKING:
     from .control import Controlled
     from .journal import Journal
-    from .transitions import Row, intend, sum_spending
+    from .transitions import Row, intend, sum_spending, unfollow
 else:
 
     def __getattr__(name: str) -> object:  # whoever needs values only need not bring SQLite along
@@ -65,4 +66,5 @@ __all__ = [
     "intend",
     "new_intent",
     "sum_spending",
+    "unfollow",
 ]

@@ -40,11 +40,11 @@ class Connection(psycopg.Connection[Any]):
 
     Attributes:
         seconds: For one answer.
-        ends_at: When nobody waits for it any more, by the monotonic clock.
+        cut_at: When nobody waits for it any more, by the monotonic clock.
     """
 
     seconds: float = math.inf
-    ends_at: Callable[[], float] = staticmethod(lambda: math.inf)
+    cut_at: Callable[[], float] = staticmethod(lambda: math.inf)
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **more: Any) -> T:
         """Consume a generator of psycopg's."""
@@ -57,7 +57,7 @@ class Connection(psycopg.Connection[Any]):
             while True:
                 ready = yield state
                 # psycopg comes by every tenth of a second, to see Ctrl-C.
-                if not ready and time.monotonic() > min(deadline, self.ends_at()):
+                if not ready and time.monotonic() > min(deadline, self.cut_at()):
                     self.pgconn.finish()
                     raise psycopg.OperationalError("it does not answer")
                 state = gen.send(ready)

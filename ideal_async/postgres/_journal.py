@@ -9,7 +9,7 @@ from typing import Any
 
 from ideal_async import Busy, Cap, Entry, ImageToVideo, Intent, JournalFailed
 from ideal_async._identity import origin_of
-from ideal_async._journal import Row, encode_time, intend
+from ideal_async._journal import Row, encode_time, intend, unfollow
 
 from . import _gate as gate
 from ._connection import first_line, patiently
@@ -309,6 +309,15 @@ class PostgresJournal(Manifested):
         if self._session.read(partial(_is_followed, here=here)):
             return []
         return super().follow(origin, account=account)
+
+    def unfollow(self, origin: str, *, account: str = "") -> None:
+        """Let go of what this journal follows, so that another process may take it over; its death says the same."""
+        work = partial(unfollow, origin=origin_of(origin), account=account, owner=self._session.id)
+        self._session.let_go(work)
+
+    def hurry(self) -> None:
+        """Do not wait for a database that is away any longer: called by a client that closes."""
+        self._session.hurry()
 
     def recount(self) -> int:
         """Make all totals anew from the rows: of tasks in flight, credits and batches. Others wait meanwhile.

@@ -34,10 +34,14 @@ T = TypeVar("T")
 _PAUSE_MAX = 2.0
 #: Seconds for which a database that does not answer may hold up the closing; the answer takes a millisecond.
 _LETTING_GO = 1.0
+#: The same while something that has happened is written down: a disk may take seconds, and then it is written.
+_LETTING_GO_OF_FACTS = 5.0
 _POOLER = (
     "statements go to different sessions of the database, as behind a pooler in transaction mode: connect to the "
     "database itself, or set the pooler to session mode"
 )
+#: Seconds that a client takes to close: its last requests are answered by then.
+_CLOSING = 60.0
 #: Of all advisory locks of a database, those of owners. "owne" in ASCII, read as a number.
 _OWNERS = 7
 _ALIVE = b"hashtextextended(%%s, %d)" % _OWNERS
@@ -72,8 +76,9 @@ class Session:
         self._statement_timeout = statement_timeout
         self._process = os.getpid()
         self._using = threading.RLock()
-        self._db: psycopg.Connection[Any] | None = None
+        self._db: Connection | None = None
         self._ends_at = math.inf
+        self._hurried_at = -math.inf
         self._former: set[str] = set()
         self._owed: list[tuple[Callable[[Any], object], object]] = []
         self._closing = threading.Event()
@@ -102,6 +107,30 @@ class Session:
             raise RuntimeError(f"journal {self.name} was opened before a fork: make a PostgresJournal in each process")
         if self._closing.is_set():
             raise RuntimeError(f"journal {self.name} is closed: make a new PostgresJournal")
+
+    def hurry(self) -> None:
+        """Somebody closes: whoever waits for a database that is away is told so soon, and not tried for again."""
+        self._hurried_at = time.monotonic()
+
+    def _cut_at(self, began: float, seconds: float) -> float:
+        return self._ends_at if self._hurried_at < began else min(self._ends_at, self._hurried_at + seconds)
+
+    def let_go(self, work: Callable[[Any], object]) -> None:
+        """Run *work*, which is only polite, if the database answers at once: a session that is lost says the same."""
+        if not self._using.acquire(timeout=_LETTING_GO):
+            return
+        try:
+            db, seconds = self._db, self._statement_timeout + OVERDUE
+            if db is not None and not db.closed:
+                db.seconds = _LETTING_GO
+                try:
+                    self._run(db, work)
+                finally:
+                    db.seconds = seconds
+        except psycopg.Error:
+            self._drop_if_broken()
+        finally:
+            self._using.release()
 
     def exists(self) -> bool:
         """Tell whether there are tables; none are made.
@@ -142,33 +171,37 @@ class Session:
         if patience is None:
             patience = self._reconnect if owed is None else self._patience
         try:
-            return self._translated(work, patience)
+            return self._translated(work, patience, fact=owed is not None)
         except JournalFailed:
             if owed is not None:  # whatever it was: it has happened
                 with self._using:
                     self._owed.append((work, owed))
             raise
 
-    def _translated(self, work: Callable[[Any], T], patience: float, *, strict: bool = True) -> T:
+    def _translated(self, work: Callable[[Any], T], patience: float, *, strict: bool = True, fact: bool = False) -> T:
         try:
-            return self._try(work, patience, strict=strict)
+            return self._try(work, patience, strict=strict, fact=fact)
         except psycopg.Error as error:
             raise JournalFailed(f"journal {self.name}: {first_line(error)}{cure_of(error, first=True)}") from error
 
-    def _try(self, work: Callable[[Any], T], patience: float, *, strict: bool) -> T:
+    def _try(self, work: Callable[[Any], T], patience: float, *, strict: bool, fact: bool) -> T:
+        # What happens while a client closes, and has happened, is not tried for long either.
+        began = time.monotonic() - (_CLOSING if fact else 0.0)
         deadline = time.monotonic() + patience
         pause = 0.05
         while True:
-            last = time.monotonic() >= deadline  # however long the first took, there is a second
+            # However long the first took, there is a second; unless somebody is in a hurry.
+            last = time.monotonic() >= deadline or self._hurried_at > began
             try:
                 with self._connected(strict=strict) as db:
+                    db.cut_at = lambda: self._cut_at(began, _LETTING_GO_OF_FACTS if fact else _LETTING_GO)
                     return self._run(db, work)
             except LOST as error:
                 self._drop_if_broken()
                 if cure_of(error, first=not self.id):
                     raise
                 failed = error
-            if last or self._closing.wait(pause):
+            if last or self._closing.wait(pause) or self._hurried_at > began:
                 break
             pause = min(2 * pause, _PAUSE_MAX)
         raise Unreachable(
@@ -218,7 +251,7 @@ class Session:
         return datetime.now(UTC) + self.clock_offset
 
     @contextmanager
-    def _connected(self, *, strict: bool) -> Generator[psycopg.Connection[Any]]:
+    def _connected(self, *, strict: bool) -> Generator[Connection]:
         with self._using:
             db = self._connect() if self._db is None or self._db.closed else self._db
             self._write_owed(db, strict=strict)
@@ -242,7 +275,7 @@ class Session:
             else:
                 self._owed.remove(entry)
 
-    def _connect(self) -> psycopg.Connection[Any]:
+    def _connect(self) -> Connection:
         db = self._open()
         try:
             self._prepare(db)
@@ -252,12 +285,12 @@ class Session:
         self._db = db
         return db
 
-    def _open(self) -> "Connection":
+    def _open(self) -> Connection:
         db = Connection.connect(
             self._conninfo(), autocommit=True, cursor_factory=psycopg.ClientCursor, prepare_threshold=None
         )
         db.seconds = self._statement_timeout + OVERDUE
-        db.ends_at = lambda: self._ends_at
+        db.cut_at = lambda: self._ends_at
         if self._closing.is_set() and self._ends_at < time.monotonic():
             db.close()
             raise psycopg.OperationalError("closed meanwhile")
