@@ -12,6 +12,7 @@ from ideal_async.__main__ import main
 from ideal_async.postgres import PostgresJournal
 from ideal_async.sandbox import Sandbox
 
+pytestmark = pytest.mark.usefixtures("loop_elsewhere")
 Capture = pytest.CaptureFixture[str]
 ROOM = ImageToVideo("https://example.com/room.jpg", duration=5, resolution="480p")
 QUICK = ["--min-interval", "0.001"]
@@ -81,6 +82,7 @@ def test_what_runs_is_looked_at(service: Start, capsys: Capture, place: str) -> 
     assert main(["status", str(task_id), "--journal", "empty.journal", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["look"]["id"] == task_id
     assert main(["status", str(task_id), "--journal", "empty.journal"]) == 0
+    assert main(["status", "runs", "--journal", place, "--watch", *QUICK]) == 0
     assert main(["status", "refused", "runs", "--journal", place, "--out", "files", *QUICK]) == 1
     assert Path(f"files/{task_id}.mp4").exists()
 

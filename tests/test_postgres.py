@@ -91,6 +91,9 @@ def test_tasks_in_flight_are_counted_over_all_hosts(opened: Opened) -> None:
     one.settle(API, 2, MADE)
     one.submitted(go(one, "c"), 3)
     assert isinstance(intend(other, "d"), Busy)
+    nearly = opened(limits=Limits(in_flight=2), now=lambda: datetime.now(UTC) + timedelta(days=1, minutes=-1))
+    assert isinstance(intend(nearly, "d"), Busy)
+    assert nearly.stale(API) == []
     tomorrow = opened(limits=Limits(in_flight=2), now=lambda: datetime.now(UTC) + timedelta(days=1, minutes=1))
     assert [entry.key for entry in tomorrow.stale(API)] == ["1", "c"]
     assert isinstance(intend(tomorrow, "d"), Intent)
@@ -234,6 +237,43 @@ def test_the_totals_of_the_first_version_are_brought_up_to_date(
     assert journal.batches(API) == {"x": {"submitted": (1, 20), "succeeded": (2, 40)}, "": {"submitted": (1, 20)}}
     assert isinstance(intend(journal, "5"), Busy)
     assert journal.recount() == 0
+
+
+def test_limits_are_never_exceeded_by_hosts_in_a_hurry(opened: Opened) -> None:
+    """Three hosts, two threads each, as fast as they can: what the service sees at once is within the limits."""
+    limits = Limits(posts=2, in_flight=4)
+    hosts = [opened(limits=limits) for _ in range(3)]
+    lock, posts, flying, most = threading.Lock(), [0], [0], {"posts": 0, "in flight": 0}
+
+    def note(posted: int, flew: int) -> None:
+        with lock:
+            posts[0] += posted
+            flying[0] += flew
+            most["posts"] = max(most["posts"], posts[0])
+            most["in flight"] = max(most["in flight"], posts[0] + flying[0])
+
+    def work(host: PostgresJournal, first: int) -> None:
+        for number in range(first, first + 10):
+            while not isinstance(intent := intend(host, str(number)), Intent):
+                time.sleep(0.005)  # whoever asks so often leaves no room unused
+            note(+1, 0)
+            time.sleep(0.005)  # for so long the request is on its way, and then the task in flight
+            note(-1, 0)
+            host.submitted(intent, number + 1)
+            note(0, +1)
+            time.sleep(0.005)
+            note(0, -1)
+            host.settle(API, number + 1, MADE)
+
+    threads = [threading.Thread(target=work, args=(hosts[each % 3], 10 * each)) for each in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 0 < most["posts"] <= limits.posts
+    assert 0 < most["in flight"] <= limits.in_flight
+    assert hosts[0].batches(API) == {"": {"succeeded": (60, 1200)}}
+    assert hosts[0].recount() == 0
 
 
 # Who lives

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -201,6 +202,24 @@ def test_no_part_of_a_password_is_repeated(password: str) -> None:
         said += f"{error} {error.__cause__} {error.__context__}"
     assert "cret" not in said
     assert "cr@" not in said
+
+
+def test_the_password_is_in_no_frame() -> None:
+    """A reporter of crashes shows the variables of each."""
+    with PostgresJournal("postgresql://me:s3cret@127.0.0.1:1/videos") as journal:
+        with pytest.raises(JournalFailed) as failed:
+            journal.find(API, "a")
+        error: BaseException | None = failed.value
+        seen = 0
+        while error is not None:
+            for frame, _ in traceback.walk_tb(error.__traceback__):
+                if frame.f_code.co_filename != __file__:
+                    seen += 1
+                    assert "s3cret" not in repr(frame.f_locals)
+            error = error.__cause__ or error.__context__
+        assert seen > 3
+        with pytest.raises(JournalFailed, match=r"connection failed|refused"):
+            journal.exists()
 
 
 # A database that is frozen, or gone

@@ -286,9 +286,12 @@ class Session:
         return db
 
     def _open(self) -> Connection:
-        db = Connection.connect(
-            self._conninfo(), autocommit=True, cursor_factory=psycopg.ClientCursor, prepare_threshold=None
-        )
+        try:
+            db = Connection.connect(
+                self._conninfo(), autocommit=True, cursor_factory=psycopg.ClientCursor, prepare_threshold=None
+            )
+        except psycopg.Error as error:  # frames of psycopg hold the password, which a reporter of crashes may show
+            raise error.with_traceback(None) from None
         db.seconds = self._statement_timeout + OVERDUE
         db.cut_at = lambda: self._ends_at
         if self._closing.is_set() and self._ends_at < time.monotonic():
