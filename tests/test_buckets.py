@@ -21,8 +21,9 @@ from urllib.parse import urlsplit
 import anyio
 import httpx
 import pytest
+from fakes import BASE_URL, KEY, Service, answer
 
-from ideal_async import UploadFailed
+from ideal_async import AsyncClient, ImageToVideo, UploadFailed
 
 pytest.importorskip("obstore", reason="pip install 'ideal-async[buckets]'")
 from ideal_async.buckets import Bucket
@@ -478,6 +479,42 @@ def test_what_is_no_word_of_a_store_goes_through() -> None:
         raise KeyboardInterrupt
 
 
+@SERVED
+async def test_azure_is_given_no_url_that_it_refuses(azure: Make, tmp_path: Path) -> None:
+    """A name with blanks is signed otherwise than Azure does: that is an error now, not when the task is paid."""
+    bucket = azure()
+    with pytest.raises(ValueError, match="only ASCII, and no blanks"):
+        bucket.sign(bucket.address_of("spring tour.jpg"))
+    container = str(bucket).split("/")[2]
+    with pytest.raises(ValueError, match="only ASCII, and no blanks"):
+        await Bucket(f"az://{container}/spring tour").publish(photo(tmp_path))
+    target = bucket / "videos" / "é 1.mp4"  # nobody needs a URL of that
+    target.local("7/video").write_bytes(MP4)
+    target.deliver(target.local("7/video"), "video/mp4", "7/video")
+    assert target.holds("7/video")
+
+
+async def test_a_picture_may_lie_in_a_bucket_already(make: Make, tmp_path: Path) -> None:
+    """It is signed just before the request is sent, whatever it is called; nothing is published."""
+    bucket = make()
+    name = "1+2.jpg" if str(bucket).startswith("az:") else "été 1+2.jpg"
+    bucket._store.put(f"rooms/{name}", JPEG, "image/jpeg")
+    service = Service(submit=answer(7))
+    room = ImageToVideo(bucket / "rooms" / name, duration=5, resolution="480p")
+    async with AsyncClient(KEY, base_url=BASE_URL, transport=service, uploads=bucket) as client:
+        assert await client.submit(room, key="a") == 7
+    assert (await get(service.submits[0]["imageUrl"])).content == JPEG
+    assert "?" not in room.image_url
+    async with AsyncClient(KEY, base_url=BASE_URL, transport=service) as client:
+        with pytest.raises(ValueError, match=r"lies in a bucket, and has to be signed: pass AsyncClient\(uploads="):
+            await client.submit(room)
+    other = Bucket(tmp_path.as_uri(), url="https://photos.example")
+    async with AsyncClient(KEY, base_url=BASE_URL, transport=service, uploads=other) as client:
+        with pytest.raises(ValueError, match="does not lie in file:"):
+            await client.submit(room)
+    assert len(service.submits) == 1
+
+
 # Videos out
 
 
@@ -576,11 +613,16 @@ async def test_a_store_that_fails_later_is_told_as_well(s3: Make, tmp_path: Path
         """No store of obstore's."""
 
     bucket._store._store = Down()  # type: ignore[attr-defined]
-    for call in (lambda: bucket.put(tmp_path / "room.jpg", f"https://a.b/{'0' * 64}.jpg"), lambda: bucket.sign("x")):
+    address = bucket.address_of(f"{'0' * 64}.jpg")
+    for call in (lambda: bucket.put(tmp_path / "room.jpg", address), lambda: bucket.sign(address)):
         with pytest.raises(UploadFailed, match="could not be published"):
             call()
+    fresh = s3()
+    fresh._store._store = Down()  # type: ignore[attr-defined]
     with pytest.raises(UploadFailed, match=r"room\.jpg could not be published"):
-        bucket.address(tmp_path / "room.jpg")
+        fresh.address(tmp_path / "room.jpg")
+    with pytest.raises(UploadFailed, match="a photograph could not be published"):
+        _ = (fresh / "room.jpg").address
     with pytest.raises(OSError, match="Down"):
         (bucket / "a").deliver(tmp_path / "room.jpg", "video/mp4", "1")
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import anyio
 import attrs
@@ -76,6 +76,7 @@ class Bucket:
         self._scratch = None if scratch is None else Path(scratch)
         self._locks = [Lock() for _ in range(_LOCKS)]
         self._slots: anyio.CapacityLimiter | None = None
+        self._folder: str | None = None  # its URL
 
     def __str__(self) -> str:
         return self._place
@@ -161,7 +162,7 @@ class Bucket:
             ValueError: It lies elsewhere.
             UploadFailed: The store cannot sign.
         """
-        folder = self.address_of("x")[:-1]  # costs a signature, made on this machine
+        folder = self.address_of("")
         if not address.startswith(folder):
             raise ValueError(f"{address} does not lie in {self}, {folder}: pass uploads= the bucket in which it does")
         try:
@@ -181,7 +182,9 @@ class Bucket:
             raise self._failed(None, error) from error
 
     def _address(self, name: str) -> str:
-        return self._store.sign(name, self._lifetime).partition("?")[0]
+        if self._folder is None:  # once: where a machine's identity signs, each signature is a request to Google
+            self._folder = self._store.sign("x", self._lifetime).partition("?")[0][:-1]
+        return self._folder + quote(name)
 
     def _name(self, content: bytes, path: Path) -> str:
         suffix = suffix_of(content)

@@ -73,7 +73,7 @@ class Cloud:
         """Sign on this machine; keys that end too soon are renewed once.
 
         Raises:
-            ValueError: The keys end before the URL should.
+            ValueError: The keys end before the URL should; or Azure would not know the name.
         """
         url = self._sign(name, lifetime)
         if self._ends_before(url, lifetime):
@@ -90,7 +90,11 @@ class Cloud:
     def _sign(self, name: str, lifetime: float) -> str:
         store = self._open()
         with speaking():
-            return obstore.sign(store, "GET", name, timedelta(seconds=lifetime))
+            url = obstore.sign(store, "GET", name, timedelta(seconds=lifetime))
+        # obstore signs what is written in the URL, and Azure checks what it stands for.
+        if not self._place.startswith(("s3", "gs")) and "%" in urlsplit(url).path:
+            raise ValueError(f"Azure would refuse the URL of {name!r} in {self._place}: only ASCII, and no blanks or %")
+        return url
 
     def _ends_before(self, url: str, lifetime: float) -> bool:
         """Tell whether a URL dies early, with the session that signed it."""
