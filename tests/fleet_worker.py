@@ -11,11 +11,15 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from ideal_async import AsyncClient, Journal, Pacing
+from ideal_async.celery._engine import app_of
+from ideal_async.celery._worker import work_for
 from ideal_async.fleet import Chunks
 from ideal_async.postgres import Limits, PostgresJournal
 from ideal_async.temporal import run_worker
 from ideal_async.temporal._worker import plugin_of
 
+#: Seconds after which Redis gives a message to another worker as well.
+VISIBILITY = 2.0
 LIMITS = Limits(posts=8, in_flight=20)
 
 
@@ -42,6 +46,10 @@ def work(url: str, dsn: str, address: str, out: Path, alone: Path | None = None)
     async def run() -> None:
         with journal_of(dsn, alone) as (shared, own):
             async with client_of(url, own) as client:
+                if address.startswith("redis:"):
+                    app = app_of(address, visibility=VISIBILITY)
+                    await work_for(app, Chunks(client, save=out, journal=shared), chunks_at_once=4)
+                    return
                 if alone is None:
                     await run_worker(client, address, save=out, chunks_at_once=4)
                     return

@@ -51,8 +51,11 @@ async def run_worker(
         ...     async with AsyncClient(journal=journal) as client:
         ...         await run_worker(client, "redis://redis:6379", save="/mnt/videos")
     """
-    chunks = Chunks(client, save=save)
-    app = app_of(address_or_app)
+    await work_for(app_of(address_or_app), Chunks(client, save=save), queue=queue, chunks_at_once=chunks_at_once)
+
+
+async def work_for(app: Any, chunks: Chunks, *, queue: str = QUEUE, chunks_at_once: int) -> None:
+    """Work for batches, with what runs chunks."""
     async with BlockingPortal() as portal:
         host = Host(portal, chunks)
         add_task(app, lambda: host)
