@@ -37,5 +37,6 @@ def work(
             async with client:
                 await engine.work(client, address, out, chunks_at_once)
 
-        say(f"working for {url}; Ctrl-C ends it, and leaves the rest to others")
+        where = address.netloc.rpartition("@")[2]  # before it may be a password
+        say(f"working for {address.scheme}://{where}; Ctrl-C ends it, and leaves the rest to others")
         return DONE if run_unless_interrupted(run) else INTERRUPTED
