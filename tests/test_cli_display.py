@@ -153,6 +153,26 @@ def test_a_forecast_gone_astray_does_not_count() -> None:
     assert Board(jobs, START).seconds_left(START) == 19
 
 
+def test_a_forecast_beyond_belief_does_not_count() -> None:
+    """A video needs little longer than the slowest of its kind; of another kind nobody knows."""
+    jobs = [job(index) for index in range(6)]
+    jobs[5].request = ImageToVideo("https://example.com/5.jpg", duration=10, resolution="1080p")
+    board = Board(jobs, START)
+    for number, one in enumerate(jobs):
+        board.pay(one, number + 1, START)
+    for one in jobs[:4]:
+        one.found_at = START + 10
+        board.move(one, "downloading")
+        board.move(one, "done")
+    board.move(jobs[4], "rendering")
+    jobs[4].expected_at = START + 300
+    assert board.seconds_left(START + 10) == 15
+    board.move(jobs[5], "rendering")
+    jobs[5].expected_at = START + 300
+    jobs[4].expected_at = START + 12
+    assert board.seconds_left(START + 10) == 290
+
+
 def test_ended_jobs_of_earlier_runs_make_no_pace() -> None:
     """Only what ends now tells how fast it goes."""
     assert Board([job(0, "done"), job(1, "failed"), job(2)], START).seconds_left(START + 9) is None

@@ -25,6 +25,8 @@ State = Literal[
 ]
 RUNNING: tuple[State, ...] = ("queued", "rendering", "downloading")
 ENDED: tuple[State, ...] = ("done", "failed", "refused", "unknown", "unfinished")
+#: How many times as long as the slowest of its kind so far a video may be forecast to need.
+CREDIBLE = 1.5
 #: Made videos, in parts of them too, from which a pace can be read.
 ENOUGH = 1.5
 
@@ -138,6 +140,7 @@ class Board:
     refunded: int = attrs.field(init=False)
     ended_before: frozenset[Job] = attrs.field(init=False)
     trouble: str = attrs.field(init=False, default="")
+    _longest: dict[tuple[object, ...], float] = attrs.field(init=False, factory=dict[tuple[object, ...], float])
     _first_paid: float | None = attrs.field(init=False, default=None)
     _paid_elsewhere: set[Job] = attrs.field(init=False, factory=set[Job])
 
@@ -174,6 +177,9 @@ class Board:
             self.running.discard(job)
         if state == "failed" and job.refunded and job not in self._paid_elsewhere:
             self.refunded += job.credits
+        if state == "downloading" and job.found_at is not None and job.queued_at is not None:
+            took = job.found_at - (job.waited_at or job.queued_at)
+            self._longest[job.request.kind] = max(took, self._longest.get(job.request.kind, 0.0))
         if state in ENDED:
             for listener in self.listeners:
                 listener(job)
@@ -200,9 +206,16 @@ class Board:
         began = self._first_paid or self.started_at
         if made >= ENOUGH:
             pace = (now - began) / made * (len(self.jobs) - self.ended - half_made)
-            return max(pace, *_all_but_astray(job.seconds_left(now) for job in self.running if job.state != "queued"))
+            return max(
+                pace, *_all_but_astray(self._left_for(job, now) for job in self.running if job.state != "queued")
+            )
         left = [job.seconds_left(now) for job in self.running]
         return None if None in left or self.counts["waiting"] else max(_all_but_astray(left))
+
+    def _left_for(self, job: Job, now: float) -> float | None:
+        """The poller's forecast for *job*, unless others of its kind make it hard to believe."""
+        left, longest = job.seconds_left(now), self._longest.get(job.request.kind)
+        return left if left is None or longest is None else min(left, CREDIBLE * longest)
 
 
 def _all_but_astray(seconds: Iterable[float | None]) -> list[float]:

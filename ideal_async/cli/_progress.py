@@ -52,6 +52,7 @@ NAMES: tuple[tuple[State, str, bool], ...] = (
     ("queued", "queued", True),
     ("waiting", "to send", True),
 )
+_WORDS = {state: words for state, words, _ in NAMES}
 
 
 def clock(seconds: float | None) -> str:
@@ -191,7 +192,7 @@ class _Told:
             return
         self._failures += 1
         if self._verbose or self._failures <= MOST_TOLD:
-            self._print(f"{job.key}: {job.state}: {job.error}", STYLES[job.state])
+            self._print(f"{job.key}: {_WORDS[job.state]}: {job.error}", STYLES[job.state])
 
     def finish(self) -> None:
         if not self._verbose and self._failures > MOST_TOLD:
