@@ -49,6 +49,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Elsewhere:
 
     monkeypatch.setitem(engines.ENGINES, "home", engines.Engine("fleet", "home://host", find, None))  # type: ignore[arg-type]
     monkeypatch.setattr(fleet, "_EVERY", 0.1)
+    monkeypatch.setattr(engines, "STARTING", 0.5)
     monkeypatch.setattr(body, "_BEAT", 0.05)
     return elsewhere
 

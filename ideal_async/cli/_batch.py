@@ -235,7 +235,7 @@ def _make(run: Run, wishes: Wishes, books: Books) -> int:
 def _find_paid_elsewhere(board: Board, books: Books) -> None:
     """Show what other hosts made of the jobs that this run did not come to."""
     waiting = [job for job in board.jobs if job.state == "waiting"]
-    entries = books.read(waiting) if waiting else {}
+    entries: Mapping[str, Entry] = books.read(waiting) if waiting else {}
     for job in waiting:
         entry = entries.get(job.flight_key or job.key)
         if entry is None or entry.task_id is None:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
+import anyio
 import attrs
 
 from ideal_async import AsyncClient
@@ -14,6 +15,9 @@ from ._terminal import Refused
 if TYPE_CHECKING:
     from ideal_async.fleet import BatchesOf
     from ideal_async.postgres import PostgresJournal
+
+#: Seconds that an engine is waited for which may be starting this moment.
+STARTING = 10.0
 
 
 @attrs.frozen
@@ -38,11 +42,16 @@ async def _open_temporal(address: SplitResult, journal: "PostgresJournal", base_
 
     from ideal_async.temporal import Batches
 
-    try:
-        client = await Client.connect(address.netloc, namespace=address.path.strip("/") or "default")
-    except RuntimeError:
-        raise Refused(f"nobody answers at {address.netloc}: start Temporal there, temporal server start-dev") from None
-    return Batches(client, journal, base_url=base_url)
+    deadline = anyio.current_time() + STARTING
+    while True:
+        try:
+            client = await Client.connect(address.netloc, namespace=address.path.strip("/") or "default")
+        except RuntimeError:
+            if anyio.current_time() < deadline:
+                await anyio.sleep(1)
+                continue
+            raise Refused(f"nobody answers at {address.netloc}: start Temporal, temporal server start-dev") from None
+        return Batches(client, journal, base_url=base_url)
 
 
 async def _work_for_temporal(client: AsyncClient, address: SplitResult, save: Any, chunks_at_once: int) -> None:
