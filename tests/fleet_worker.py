@@ -3,14 +3,16 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Any
 
+from celery import Celery
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from ideal_async import AsyncClient, Journal, Pacing
+from ideal_async.celery import install
 from ideal_async.celery._engine import app_of
 from ideal_async.celery._worker import work_for
 from ideal_async.fleet import Chunks
@@ -59,3 +61,18 @@ def work(url: str, dsn: str, address: str, out: Path, alone: Path | None = None)
 
     asyncio.run(run())
     os._exit(0)  # temporalio's own threads may abort the interpreter's exit
+
+
+def fork(url: str, dsn: str, address: str, out: Path) -> None:
+    """Be a worker of Celery's own making, with two processes, until told to end; only what is rejected comes again."""
+
+    @contextlib.asynccontextmanager
+    async def open_client() -> AsyncGenerator[AsyncClient]:
+        with journal_of(dsn, None) as (journal, _):
+            async with client_of(url, journal) as client:
+                yield client
+
+    app: Any = Celery("own", broker=address)
+    app.conf.update(worker_prefetch_multiplier=1, broker_transport_options={"visibility_timeout": 3600})
+    install(app, open_client, save=out)
+    app.worker_main(["worker", "-c", "2", "-Q", "ideal-async", "-l", "ERROR", "--without-gossip", "--without-mingle"])

@@ -1,17 +1,22 @@
 """A fleet over Celery, killed at will: no key is paid twice, none is lost, and no limit is exceeded."""
 
 import asyncio
+import os
+import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import fleet_worker
 import pytest
 import test_temporal_crash as shared
 from fleet_steps import until
 from servers import open_redis
-from test_crash import url_of
+from test_crash import FORKS, url_of
 from test_temporal_crash import JOBS, KILLS, SOAK, FleetServer, Hosts, check, jobs, wreak
 
-from ideal_async.celery import Batches
+from ideal_async.celery import Batches, run_worker
 from ideal_async.fleet import Report
 from ideal_async.postgres import PostgresJournal
 
@@ -81,3 +86,49 @@ def test_without_the_shared_journal_it_pays_twice(
     doubles = sum(times > 1 for times in server.created.values())
     print(f"without the shared journal: {doubles} of 20 paid twice")  # noqa: T201 - the measured figure
     assert doubles > 0
+
+
+@pytest.fixture
+def pool(server: FleetServer, postgres_dsn: str, redis_url: str, tmp_path: Path) -> Iterator[Any]:
+    """A worker that forks two processes, of an app of one's own."""
+    pool = FORKS.Process(target=fleet_worker.fork, args=(url_of(server), postgres_dsn, redis_url, tmp_path / "out"))
+    pool.start()
+    yield pool
+    pool.terminate()
+    pool.join()
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8").split()]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="who is whose child is read from Linux")
+def test_processes_of_a_pool_are_killed(
+    server: FleetServer, pool: Any, postgres_dsn: str, redis_url: str, tmp_path: Path
+) -> None:
+    """Their chunks are given to others at once; a worker that is told to end gives back what it has."""
+    with PostgresJournal(postgres_dsn, limits=fleet_worker.LIMITS) as journal:
+
+        async def run() -> Report:
+            batches = Batches(redis_url, journal, base_url=url_of(server))
+            order = await batches.start("spring", jobs(60), chunk=15)
+            await until(lambda: sum(server.created.values()) > 5)
+            for child in children_of(pool.pid):
+                os.kill(child, signal.SIGKILL)
+            await until(lambda: journal.finished_chunks("spring") >= 1)
+            await until(lambda: journal.held_chunks("spring") == 2)
+            pool.terminate()
+            await asyncio.to_thread(pool.join)
+            assert pool.exitcode == 0
+            assert journal.held_chunks("spring") == 0
+            assert journal.finished_chunks("spring") < 4, "it did not wait for its chunks"
+            async with fleet_worker.client_of(url_of(server), journal) as client:
+                working = asyncio.ensure_future(run_worker(client, redis_url, save=tmp_path / "out"))
+                report = await order.result()
+                working.cancel()
+                await asyncio.wait([working])
+                return report
+
+        report = asyncio.run(run())
+        check(server, journal, len(list((tmp_path / "out").glob("*.mp4"))))
+    assert report.made + report.unknown == 60

@@ -203,7 +203,11 @@ def test_parts_are_cut_into_chunks() -> None:
 
 @pytest.mark.parametrize(
     ("name", "missing", "extra"),
-    [("fleet", "ideal_async.postgres", "postgres"), ("temporal", "temporalio", "temporal")],
+    [
+        ("celery", "celery", "celery"),
+        ("fleet", "ideal_async.postgres", "postgres"),
+        ("temporal", "temporalio", "temporal"),
+    ],
 )
 def test_a_missing_extra_is_named(name: str, missing: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever imports it learns what to install."""
