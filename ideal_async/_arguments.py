@@ -2,7 +2,7 @@
 
 import math
 import sys
-from typing import Any
+from typing import Any, cast
 
 import anyio
 
@@ -39,7 +39,7 @@ def check_settings(
         raise ValueError(
             "Budget(since=...) counts what a journal knows: pass journal=Journal(path) as well, or leave since out"
         )
-    if uploads is not None and not callable(getattr(type(uploads), "put", None)):
+    if uploads is not None and not callable(getattr(cast("type[object]", type(uploads)), "put", None)):
         raise TypeError(f'uploads is a bucket, not {uploads!r}: pass uploads=Bucket("s3://...") of ideal_async.buckets')
 
 

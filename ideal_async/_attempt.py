@@ -111,7 +111,6 @@ class Attempt:
         Raises:
             DiskFailed: It could not be written.
         """
-        file: FileIO | None = None
         try:
             async with _open(client, url, ask(self.held)) as response:
                 if response.status_code not in (OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE):
@@ -122,21 +121,27 @@ class Attempt:
                     return Trouble(start, response.status_code, other=not self.held.received)
                 if (start.total or 0) > self.largest:
                     return self._too_large()
-                file = await self._disk(self.part.open, self.identity, start, self.held)
-                received, whole = start.offset, True
-                if response.status_code != RANGE_NOT_SATISFIABLE:
-                    received, whole = await self._pour(response, file, start)
-                return await self._conclude(response, file, start, received, whole=whole)
+                return await self._take(response, start)
         except DiskFailed:
             raise
         except Exception as error:  # noqa: BLE001 - transports raise what they like; all of it means: not all came
             seen: Any = getattr(error, "response", None)  # by a response hook of the user's, which raised
-            if getattr(seen, "status_code", OK) >= BAD_REQUEST:
-                return _told(seen.status_code, seen.headers, b"")
+            status = getattr(seen, "status_code", None)
+            if isinstance(status, int) and status >= BAD_REQUEST:
+                return _told(status, seen.headers, b"")
             words = ": ".join(filter(None, (type(error).__name__, excerpt(words_of(error)))))
             return Trouble(f"the download broke off ({words})")
+
+    async def _take(self, response: httpx.Response, start: Start) -> Trouble | None:
+        """Bring what an answer holds behind what is held."""
+        file = cast("FileIO", await self._disk(self.part.open, self.identity, start, self.held))
+        try:
+            received, whole = start.offset, True
+            if response.status_code != RANGE_NOT_SATISFIABLE:
+                received, whole = await self._pour(response, file, start)
+            return await self._conclude(response, file, start, received, whole=whole)
         finally:
-            if file is not None and not file.closed:
+            if not file.closed:
                 with anyio.CancelScope(shield=True):
                     await self._disk(file.close)
 

@@ -87,7 +87,7 @@ def _path_of(place: Any) -> Any:
         raise ValueError(
             f"{shown!r} is a URL, not a path: for a bucket pass ideal_async.buckets.Bucket({shown!r}), or a name in it"
         )
-    return Path(place) if isinstance(place, str | os.PathLike) else place
+    return Path(cast("str", place)) if isinstance(place, str | os.PathLike) else place
 
 
 class Deliveries:

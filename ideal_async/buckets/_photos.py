@@ -116,10 +116,14 @@ class Fit:
         return fit.getvalue()
 
 
+def _to_eight_bits(value: float) -> float:
+    return value * (1 / 256)
+
+
 def _in_eight_bits(opened: Any) -> Any:
     """Return a picture that can be made smaller without harm: palettes have no shades between, 16 bits none in JPEG."""
     if opened.mode == "P":
         return opened.convert("RGBA" if opened.has_transparency_data else "RGB")
     if opened.mode.startswith("I"):
-        return opened.point(lambda value: value * (1 / 256)).convert("L")
+        return opened.point(_to_eight_bits).convert("L")
     return opened

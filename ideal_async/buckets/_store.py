@@ -1,7 +1,7 @@
 """Where objects lie, whatever keeps them; and a folder that some web server shows. Everything here blocks."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -44,7 +44,7 @@ class Store(Protocol):
 
 
 @contextmanager
-def speaking() -> Iterator[None]:
+def speaking() -> Generator[None]:
     """Tell what goes wrong with a store as `StoreFailed`, in its own words and with the fix."""
     try:
         yield
