@@ -170,6 +170,21 @@ async def test_an_end_without_a_promise_stays_spent(journal: Journal) -> None:
     assert transport.posts == 0
 
 
+async def test_prohibited_content_is_told_again_with_its_reason(journal: Journal) -> None:
+    """9038 in place of a task: there is no look to tell of, and its credits come back."""
+
+    def prohibited(request: httpx.Request) -> httpx.Response:
+        answer = paid() if request.method == "POST" else {"code": 9038, "message": "not in our house", "data": None}
+        return httpx.Response(200, json=answer)
+
+    for _ in range(2):
+        async with client_of(httpx.MockTransport(prohibited), journal) as client:
+            with pytest.raises(TaskFailed, match="not in our house") as failed:
+                await client.generate(room(), key="a")
+            assert (failed.value.task, failed.value.task_id, failed.value.refunded) == (None, 5, True)
+    assert journal.spent(ORIGIN) == 0
+
+
 async def test_resume_books_an_end_without_a_promise(journal: Journal) -> None:
     """What ended while nobody looked is told as everywhere else."""
     async with client_of(Answering(paid(), status="Aborted"), journal) as client:

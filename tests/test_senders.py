@@ -223,8 +223,9 @@ async def test_a_pool_that_claims_to_be_full_although_it_is_not_is_replaced() ->
     await first.aclose()
     third = await transport.handle_async_request(get)
     assert (len(pools), pools[0].closed) == (2, 0)
-    await second.aclose()
-    await second.aclose()
+    for _ in range(2):
+        assert isinstance(second.stream, httpx.AsyncByteStream)
+        await second.stream.aclose()
     assert [pool.closed for pool in pools] == [1, 0]
     await third.aclose()
     await transport.aclose()
