@@ -54,7 +54,7 @@ class Full(Exception):
         self.busy = Busy(seconds, reason)
 
 
-def lock(db: Portable, origin: str, account: str) -> tuple[str, str]:
+def lock_gate(db: Portable, origin: str, account: str) -> tuple[str, str]:
     """Let nobody else decide for this account until the transaction ends; return the session's owner and `fsync`."""
     here = (origin, account)
     while True:
@@ -68,7 +68,7 @@ def lock(db: Portable, origin: str, account: str) -> tuple[str, str]:
         db.execute("INSERT INTO gates (origin, account) VALUES (?, ?) ON CONFLICT DO NOTHING", here)
 
 
-def check(db: Portable, limits: Limits, intent: Intent) -> None:
+def check_limits(db: Portable, limits: Limits, intent: Intent) -> None:
     """Count what there is, this intent included; what is too much is rolled back.
 
     Tasks in flight come from totals of ten minutes each; only those of the oldest are looked at one by one.
@@ -106,7 +106,7 @@ def check(db: Portable, limits: Limits, intent: Intent) -> None:
 
 def take_turn(db: Portable, origin: str, account: str, per_second: float) -> bool | Busy:
     """Take a token of the rate."""
-    lock(db, origin, account)
+    lock_gate(db, origin, account)
     here = {"origin": origin, "account": account}
     (wait,) = db.execute(
         "SELECT extract(epoch FROM next_send - clock_timestamp())::float8 FROM gates "

@@ -11,9 +11,8 @@ from ideal_async import Busy, Cap, Entry, ImageToVideo, Intent, JournalFailed
 from ideal_async._identity import origin_of
 from ideal_async._journal import Row, encode_time, intend, unfollow
 
-from . import _gate as gate
 from ._connection import first_line, patiently
-from ._gate import Limits
+from ._gate import ASK_AGAIN, ASK_AGAIN_FULL, PAUSED, STALE, Full, Limits, check_limits, lock_gate, take_turn
 from ._manifests import Manifested
 from ._portable import Portable
 from ._session import Session, Unreachable
@@ -124,8 +123,8 @@ class PostgresJournal(Manifested):
         """
         try:
             found = super().intend(origin, key, request, credits, account=account, cap=cap)
-        except gate.Full as full:
-            if full.busy.seconds == gate.ASK_AGAIN:
+        except Full as full:
+            if full.busy.seconds == ASK_AGAIN:
                 self.sweep()  # the places of the dead
             return self._tell(full.busy)
         except Unreachable as error:
@@ -147,19 +146,19 @@ class PostgresJournal(Manifested):
             self._away_since = now
         if now - self._away_since > OUTAGE:
             raise JournalFailed(f"{error}; it has been away for {OUTAGE:g} s") from error
-        return self._tell(Busy(gate.ASK_AGAIN_FULL, f"{_AWAY} ({first_line(error.__cause__ or error)})"))
+        return self._tell(Busy(ASK_AGAIN_FULL, f"{_AWAY} ({first_line(error.__cause__ or error)})"))
 
     def _tell(self, busy: Busy) -> Busy:
         """Log why submits wait, once; they may for long."""
         if busy.reason[:12] != self._told[:12]:  # the number in it may be another every time
             self._told = busy.reason
-            loud = busy.reason.startswith((gate.PAUSED, _AWAY, _HALTED))
+            loud = busy.reason.startswith((PAUSED, _AWAY, _HALTED))
             logger.log(logging.WARNING if loud else logging.INFO, "%s: submits wait: %s", self._name, busy.reason)
         return busy
 
     def _intend(self, db: Portable, intent: Intent, cap: Cap | None, **more: Any) -> Row | None:
         """Write an intent down within the limits, under the lock of its account's gate."""
-        self._session.check_owner(*gate.lock(db, intent.origin, intent.account))
+        self._session.check_owner(*lock_gate(db, intent.origin, intent.account))
         here = {"origin": intent.origin, "account": intent.account, "key": intent.key, "attempt": intent.attempt}
         # A late answer, a person or another host may be changing it this moment.
         mine = db.execute(
@@ -176,8 +175,8 @@ class PostgresJournal(Manifested):
         row = intend(db, intent, cap, **more)
         if row is None:
             if self._is_halted(db, intent.key):
-                raise gate.Full(_HALTED, gate.ASK_AGAIN_FULL)
-            gate.check(db, self._limits, intent)
+                raise Full(_HALTED, ASK_AGAIN_FULL)
+            check_limits(db, self._limits, intent)
         return row
 
     def _confirm(self, db: Portable, intent: Intent) -> bool | Busy:
@@ -198,12 +197,12 @@ class PostgresJournal(Manifested):
         if not holds:
             return False
         if paused == "yes":
-            return Busy(gate.ASK_AGAIN_FULL, gate.PAUSED)
+            return Busy(ASK_AGAIN_FULL, PAUSED)
         if self._is_halted(db, intent.key):
-            return Busy(gate.ASK_AGAIN_FULL, _HALTED)
+            return Busy(ASK_AGAIN_FULL, _HALTED)
         if self._limits.per_second is None:
             return True
-        return gate.take_turn(db, intent.origin, intent.account, self._limits.per_second)
+        return take_turn(db, intent.origin, intent.account, self._limits.per_second)
 
     def pause(self) -> None:
         """Let no host send anything until `unpause`: what is on its way is finished, tasks go on.
@@ -266,7 +265,7 @@ class PostgresJournal(Manifested):
         Raises:
             JournalFailed: It cannot be read.
         """
-        here = {"origin": origin_of(origin), "account": account, "since": encode_time(self._now() - gate.STALE)}
+        here = {"origin": origin_of(origin), "account": account, "since": encode_time(self._now() - STALE)}
         ids = self._session.read(partial(_find_stale, here=here))
         return list(self._pages_of(ids, "submitted"))
 
