@@ -92,10 +92,16 @@ def _unfocused(rgb: Bytes, away_y: Floats, away_x: Floats) -> Bytes:
     small = _scaled(rgb, SOFT, max(2, SOFT * rows // columns), "AREA")
     tall, wide = small.shape[:2]
     softer = _scaled(_scaled(small, SOFTER, max(2, SOFTER * rows // columns), "AREA"), wide, tall, "BICUBIC")
-    down, across = ((np.arange(few) * 2 + 1) * many // (2 * few) for few, many in ((tall, rows), (wide, columns)))
-    far = _step(np.hypot(away_y[down], away_x[:, across]) / np.float32(FAR))[..., None]
+    away = np.hypot(away_y[_middles(tall, rows)], away_x[:, _middles(wide, columns)])
+    far = _step(away / np.float32(FAR))[..., None]
     mixed = (small + far * (softer.astype(np.float32) - small)) * (1 - np.float32(SHADE) * far)
     return _scaled(mixed.astype(np.uint8), columns, rows, "BICUBIC")
+
+
+def _middles(few: int, many: int) -> NDArray[np.intp]:
+    """The places in the middle of *few* equal parts of *many*."""
+    middles: NDArray[np.intp] = (np.arange(few) * 2 + 1) * many // (2 * few)
+    return middles
 
 
 def _scaled(rgb: Bytes, columns: int, rows: int, way: str) -> Bytes:
