@@ -75,12 +75,13 @@ class Ledger:
     """Where the credits went, in credits.
 
     A request is *reserved* before it is sent, then *spent* when its task id came, given back when it was refused, or
-    *unknown* when nobody can tell. A task that fails is refunded by the service: its credits leave *spent*.
+    *unknown* when nobody can tell. A task that fails is refunded by the service: its credits leave *spent*;
+    where the service does not promise that (`TaskFailed.refunded`), they stay.
 
     Attributes:
         reserved: Of requests on their way.
         spent: Of tasks that run or succeeded.
-        refunded: Of tasks that failed.
+        refunded: Of tasks that failed, where the service promises them back.
         unknown: Of requests that may have been paid.
     """
 

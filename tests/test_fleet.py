@@ -171,6 +171,16 @@ async def test_a_chunk_may_run_twice_at_once(opened: Opened, service: Fleet, tmp
         assert await Chunks(client).run(chunk) == reports[0]
 
 
+async def test_only_a_promised_refund_is_no_cost(opened: Opened, service: Fleet) -> None:
+    """What ended otherwise than `Failed` stays spent, in the report as in the journal."""
+    journal = opened()
+    service.ends["1"], service.ends["2"] = lambda: "Failed", lambda: "Cancelled"
+    async with service.client(journal) as client:
+        run = await batches_of(HomeEngine(Chunks(client)), journal).start("spring", rooms(3))
+        assert await run.result() == Report(3, made=1, failed=2, credits=20)
+        assert journal.spent(client.origin) == 20
+
+
 async def test_a_poisoned_job_does_not_hold_its_chunk(opened: Opened, service: Fleet) -> None:
     """Refused by the service, failed, in doubt, or not to be read: the others are made, and each is counted."""
     journal = opened()

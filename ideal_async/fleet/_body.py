@@ -19,6 +19,7 @@ from ideal_async import (
     JournalStore,
     Outcome,
     Submission,
+    TaskFailed,
     Unsaved,
     batch,
     estimate,
@@ -147,6 +148,7 @@ class _Pass:
         self._handed: set[int] = set()
         self._fates: dict[int, str] = {}
         self._running: set[int] = set()
+        self._sunk: set[int] = set()  # failed, and nobody promises the credits back
         self._credits: dict[int, int] = {}
         self._reason = ""
         self._again = False
@@ -218,6 +220,8 @@ class _Pass:
         fate = self._fates[index] = counted_as(outcome)
         self._handed.discard(index)
         self._running.discard(index)
+        if isinstance(outcome.error, TaskFailed) and not outcome.error.refunded:
+            self._sunk.add(index)
         if outcome.error is not None and fate not in ("failed", "unknown"):
             logger.warning("batch %s, key %s: %s", self._chunk.batch, outcome.key, fate)
             self._reason = self._reason or str(outcome.error)
@@ -252,7 +256,7 @@ class _Pass:
         """How it stands in the middle."""
         size = len(self._keys)
         running = len(self._running)
-        paid = {index for index, fate in self._fates.items() if fate in _PAID} | self._running
+        paid = {index for index, fate in self._fates.items() if fate in _PAID} | self._running | self._sunk
         return Report(
             size,
             **cast("dict[str, Any]", Counter(self._fates.values())),

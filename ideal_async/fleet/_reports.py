@@ -86,7 +86,7 @@ class Report:
         jobs: In all.
         made: Made, and saved if they were to be.
         unsaved: Made and paid, but not saved.
-        failed: Ended without a video; the service refunds its credits.
+        failed: Ended without a video; *credits* counts those that the service does not promise to refund.
         refused: Nothing was created, and nothing would be if it were tried again as it is.
         unknown: Sent, and no answer came: they may have been paid.
         unfinished: Paid, and not seen to end.

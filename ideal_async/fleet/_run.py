@@ -188,7 +188,7 @@ class Run:
         return await self._go_on(release=False)
 
     async def retry_failed(self) -> int:
-        """Let the jobs go again that failed, and were refunded, and have them done with all that `resume` does.
+        """Let the jobs go again that failed, refunded or not, and have them done with all that `resume` does.
 
         Each failure is released once, however many call this at the same time.
 
