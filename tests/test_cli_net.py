@@ -74,6 +74,7 @@ COMMANDS: dict[str, tuple[list[str], Any, str]] = {
     "journal": (["journal", "list", "videos"], _journal, "opened"),
     "sandbox": (["sandbox", "--no-render"], "ideal_async.sandbox", "serve_forever"),
     "demo": (["demo", "--jobs", "1"], _demo, "mix"),
+    "worker": (["worker", "redis://x", "--journal", "postgresql://x/y"], "ideal_async.cli._worker", "work"),
     "completion": (["completion", "zsh"], type(_app.app), "generate_completion"),
 }
 
@@ -81,6 +82,11 @@ COMMANDS: dict[str, tuple[list[str], Any, str]] = {
 @pytest.fixture
 def _service(service: Start) -> None:
     service()
+
+
+def test_no_command_is_left_out() -> None:
+    """A new one gets its line in the table."""
+    assert {name for name in _app.app if not name.startswith("-")} == set(COMMANDS)
 
 
 @pytest.mark.usefixtures("_service")
