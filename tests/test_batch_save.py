@@ -159,6 +159,16 @@ async def test_the_deadline_of_a_batch_holds_for_its_files(tmp_path: Path) -> No
     assert "deadline passed before the video was saved" in str(outcome.error)
 
 
+async def test_a_store_that_asks_to_wait_beyond_the_deadline_does_not_move_it(tmp_path: Path) -> None:
+    """The batch ends when it should; the same batch again goes on."""
+    busy = httpx.Response(503, headers={"Retry-After": "100"})
+    async with client_of(Service(submit=answer(7), look=look("Success", 7), file=busy), retry=Retry()) as client:
+        began = anyio.current_time()
+        (outcome,) = await run(client, ["a"], save=tmp_path, timeout=60)
+        assert anyio.current_time() - began == 60
+    assert isinstance(outcome, Unsaved)
+
+
 async def test_a_checker_knows_what_an_outcome_holds(tmp_path: Path) -> None:
     """Matching narrows it; so does asking for its class."""
     async with client_of(Studio()) as client, batch(client, [ROOM], save=tmp_path) as outcomes:
