@@ -29,6 +29,7 @@ from ideal_async.postgres import PostgresJournal
 from ideal_async.postgres import _journal as rooms
 from ideal_async.postgres import _session as sessions
 from ideal_async.postgres._connection import OVERDUE
+from ideal_async.postgres._gate import lock_gate
 
 __all__ = ["fork_server", "server"]  # fixtures
 
@@ -377,6 +378,30 @@ def test_a_frozen_sender_whose_key_was_released_does_not_send(
         assert child.exitcode == 0
         assert server.created == {}
         assert [entry.task_id for entry in journal.entries()] == [ID]
+
+
+def test_a_process_that_is_frozen_in_the_middle_is_in_nobody_s_way(
+    monkeypatch: pytest.MonkeyPatch, postgres_dsn: str
+) -> None:
+    """It holds the lock under which everybody's limits are decided; the database ends its session soon."""
+    monkeypatch.setattr(rooms, "STATEMENT_TIMEOUT", 1.0)
+    holds, thaws = threading.Event(), threading.Event()
+
+    def freeze(db: Any) -> None:
+        lock_gate(db, API, "")
+        holds.set()
+        thaws.wait(2 * PATIENCE)
+
+    with PostgresJournal(postgres_dsn) as frozen, PostgresJournal(postgres_dsn) as other:
+        other.open()
+        thread = threading.Thread(target=lambda: frozen._session.write(freeze))
+        thread.start()
+        assert holds.wait(PATIENCE)
+        try:
+            wait_until(lambda: not is_busy(other, "a"))
+        finally:
+            thaws.set()
+            thread.join(PATIENCE)  # in a new session
 
 
 def test_a_pause_reaches_every_host_within_a_second(server: CountingServer, postgres_dsn: str) -> None:

@@ -48,6 +48,7 @@ What each failure does:
 | a worker is killed while it sends | its key is `unknown`: a person looks into the account, and adopts or frees it |
 | a worker is killed once the id is written | nothing is lost: a living client follows the task |
 | a worker freezes, or its computer sleeps, and its key is released | it asks again before it sends, and does not |
+| a worker freezes while it asks, or its host is gone | the database ends its session, in 10 to 25 seconds |
 | the database crashes or restarts | submits wait, for up to ten minutes; paid ids are written once it is back |
 | the database is frozen, or the way to it is cut | the same, once 15 seconds have passed without an answer |
 | a living worker's session is ended | a new one is made; what was doubted is not sent, and a late answer finds it |

@@ -12,7 +12,7 @@ import psycopg
 T = TypeVar("T")
 
 #: What a lost session looks like; a deadlock or a serialisation failure is one of them, and goes well the next time.
-LOST = (psycopg.OperationalError, psycopg.InterfaceError)
+LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.IdleInTransactionSessionTimeout)
 #: Seconds after the timeout of a statement when it is the database that must be frozen, or the way to it.
 OVERDUE = 5.0
 #: Seconds for what may take long: to count ten million rows.

@@ -42,6 +42,8 @@ _POOLER = (
 )
 #: Seconds that a client takes to close: its last requests are answered by then.
 _CLOSING = 60.0
+#: Seconds, and how often: a server asks for two hours otherwise before it believes that a host is dead, and its locks.
+_KEEPALIVES = {"idle": 10, "interval": 5, "count": 3}
 #: Of all advisory locks of a database, those of owners. "owne" in ASCII, read as a number.
 _OWNERS = 7
 _ALIVE = b"hashtextextended(%%s, %d)" % _OWNERS
@@ -333,6 +335,10 @@ class Session:
             db.execute("SET synchronous_commit = on")
         db.execute(b"SET statement_timeout = %d" % int(self._statement_timeout * 1000))
         db.execute(b"SET lock_timeout = %d" % int(self._statement_timeout * 500))
+        # Nobody else waits for long for a process that was frozen in the middle, or for a host that is gone.
+        db.execute(b"SET idle_in_transaction_session_timeout = %d" % int(self._statement_timeout * 1000))
+        for name, seconds in _KEEPALIVES.items():
+            db.execute(b"SET tcp_keepalives_%s = %d" % (name.encode(), seconds))
         self.clock_offset = clock - datetime.now(UTC)
         migrate(db)
         if self.id:
