@@ -148,7 +148,9 @@ async def test_only_a_journal_that_hosts_share(opened: Opened, service: Fleet, t
 # What is repeated
 
 
-async def test_a_chunk_may_run_twice_at_once(opened: Opened, service: Fleet, tmp_path: Path) -> None:
+async def test_a_chunk_may_run_twice_at_once(
+    opened: Opened, service: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On two hosts, at the same time: one payment and one file a job, and both tell the same."""
     hosts = opened(), opened()
     await batches_of(HomeEngine(), hosts[0]).start("spring", rooms(4))
@@ -167,7 +169,8 @@ async def test_a_chunk_may_run_twice_at_once(opened: Opened, service: Fleet, tmp
             both.start_soon(work, host)
     assert reports == [Report(4, made=4, credits=40)] * 2
     assert sum(service.created.values()) == 4
-    async with service.client(hosts[0]) as client:  # a third time, long after
+    async with service.client(hosts[0]) as client:  # a third time, long after: it is not even read
+        monkeypatch.setattr(hosts[0], "items", None)
         assert await Chunks(client).run(chunk) == reports[0]
 
 
@@ -370,6 +373,23 @@ async def test_what_was_paid_behind_the_back_of_a_chunk_is_counted(opened: Opene
         await part._let_go()
     report = part._sum_up(None)
     assert (report.unfinished, report.unknown, report.not_tried) == (1, 1, 2)
+
+
+def test_reports_of_late_hosts(opened: Opened) -> None:
+    """What is final stays so, whoever comes late; a pause is no time in which something was tried in vain."""
+    journal = opened()
+    journal.manifest("spring")
+    for first in (0, 10):
+        journal.file_report("spring", first, "interim", final=False)
+    journal.file_report("spring", 0, "final", final=True)
+    journal.file_report("spring", 0, "late", final=False)
+    journal._session.write(lambda db: db.execute("UPDATE batch_reports SET began_at = 'epoch'"))
+    assert [(one.report, one.final) for one in journal.reports("spring")] == [("final", True), ("interim", False)]
+    journal.halt("spring", "")
+    assert [one.age > 1e6 for one in journal.reports("spring")] == [True, False]
+    assert [one.first for one in journal.reports("spring", 10)] == [10]
+    journal.withdraw_reports("spring", [0])
+    assert [one.first for one in journal.reports("spring")] == [10]
 
 
 # Pause, cancel, retry

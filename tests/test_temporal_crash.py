@@ -27,6 +27,8 @@ from ideal_async.temporal import Batches
 pytestmark = pytest.mark.slow
 SOAK = bool(os.environ.get("IDEAL_ASYNC_SOAK"))
 JOBS, KILLS = (300, 40) if SOAK else (100, 5)
+#: Seconds for which the engine is away.
+AWAY = 120.0 if SOAK else 0.5
 #: Seconds that a task takes: with 20 in flight the jobs last for some.
 TASK = 1.0
 #: Seconds after which a worker counts as dead.
@@ -171,7 +173,7 @@ def test_a_fleet_that_is_killed_pays_once(server: FleetServer, postgres_dsn: str
 
         def restart() -> None:
             engine.kill()
-            time.sleep(0.5)
+            time.sleep(AWAY)
             engine.start()
 
         async def run() -> tuple[Report, int]:

@@ -41,8 +41,6 @@ PATIENCE = 4 * 3600.0
 TIMEOUT = 6 * 3600.0
 #: Seconds for which requests on their way are waited for at the end; longer than any POST takes.
 LETTING_GO = 120.0
-#: Jobs handed to the client ahead of what it has sent: more would only ask the journal for their turn.
-_AHEAD = 8
 #: Seconds between two signs of life, and between two looks whether the batch is halted.
 _BEAT = 1.0
 #: Seconds between two questions whether anything is on its way.
@@ -153,7 +151,6 @@ class _Pass:
         self._reason = ""
         self._again = False
         self._halted = ""
-        self._moved = anyio.Event()
         self._scope = anyio.CancelScope()
 
     async def run(self, beat: Callable[[Report], object]) -> Report:
@@ -193,7 +190,7 @@ class _Pass:
         return outcomes.stopped_by
 
     async def _feed(self) -> AsyncGenerator[tuple[str, ImageToVideo]]:
-        """Hand jobs over, few ahead of what is sent, and none while the batch is halted."""
+        """Hand jobs over; which of them may be sent, and when, is the journal's to say."""
         for index, (key, text) in enumerate(zip(self._keys, self._texts, strict=True)):
             try:
                 request = read_request(text)
@@ -201,9 +198,6 @@ class _Pass:
                 self._fates[index] = "refused"
                 self._reason = self._reason or f"key {key!r} cannot be read: {error}"
                 continue
-            while self._halted or len(self._handed) >= _AHEAD:
-                self._moved = anyio.Event()
-                await self._moved.wait()
             self._credits[index] = _price(request)
             self._order.append(index)
             self._handed.add(index)
@@ -213,7 +207,6 @@ class _Pass:
         index = self._order[cast("int", submission.index)]  # in a batch there is one
         self._handed.discard(index)
         self._running.add(index)
-        self._moved.set()
 
     def _ended(self, outcome: Outcome) -> None:
         index = self._order[outcome.index]
@@ -226,7 +219,6 @@ class _Pass:
             logger.warning("batch %s, key %s: %s", self._chunk.batch, outcome.key, fate)
             self._reason = self._reason or str(outcome.error)
             self._again = self._again or passes(outcome.error) or isinstance(outcome, Unsaved)
-        self._moved.set()
 
     async def _beat(self, beat: Callable[[Report], object]) -> None:
         """Show that this host lives, also while the database is away."""
@@ -248,8 +240,7 @@ class _Pass:
                 logger.warning("batch %s: %s", self._chunk.batch, error)
             if self._halted == "cancelled" or (self._halted and not self._running):
                 self._scope.cancel()
-            self._moved.set()
-            await anyio.sleep(_BEAT)
+                await anyio.sleep(_BEAT)
 
     @property
     def _standing(self) -> Report:
