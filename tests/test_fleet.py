@@ -11,6 +11,7 @@ import anyio
 import attrs
 import httpcore
 import httpx
+import psycopg
 import pytest
 from fakes import BASE_URL, answer
 from fleet_steps import Fleet, HomeEngine, batches_of, room, rooms, until
@@ -18,7 +19,7 @@ from servers import Postgres, open_postgres
 
 import ideal_async.fleet._body as body
 import ideal_async.fleet._run as handle
-from ideal_async import Journal, JournalFailed
+from ideal_async import Busy, Intent, Journal, JournalFailed
 from ideal_async.fleet import BatchesOf, Chunk, Chunks, Ranges, Report
 from ideal_async.fleet._items import read_request
 from ideal_async.postgres import Limits, PostgresJournal
@@ -393,6 +394,34 @@ def test_reports_of_late_hosts(opened: Opened) -> None:
 
 
 # Pause, cancel, retry
+
+
+async def test_a_halted_batch_gets_no_permission(opened: Opened) -> None:
+    """Neither to begin nor to go on; whoever is deciding about one this moment is waited for."""
+    asking, halting = opened(), opened()
+    await batches_of(HomeEngine(), halting).start("spring", rooms(3))
+    manifest = asking.manifest("spring")
+    assert manifest is not None
+    (first, _), (second, _), (third, _) = asking.items(manifest, 0, 3)
+    intent = asking.intend(manifest.origin, first, room("0"), 10)
+    assert isinstance(intent, Intent)
+    assert asking.confirm(intent) is True
+    with psycopg.connect(halting._session._dsn) as deciding:
+        deciding.execute("SELECT 1 FROM ideal_async.gates FOR UPDATE")
+        thread = threading.Thread(target=halting.halt, args=("spring", "paused"))
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive()
+        deciding.rollback()
+    thread.join()
+    assert isinstance(asking.confirm(intent), Busy)
+    busy = asking.intend(manifest.origin, second, room("1"), 10)
+    assert isinstance(busy, Busy)
+    assert "paused or cancelled" in busy.reason
+    assert isinstance(asking.intend(manifest.origin, "another", room("1"), 10), Intent)
+    halting.halt("spring", "")
+    assert asking.confirm(intent) is True
+    assert isinstance(asking.intend(manifest.origin, third, room("2"), 10), Intent)
 
 
 async def test_a_paused_batch_sends_nothing(opened: Opened, service: Fleet) -> None:
