@@ -56,8 +56,9 @@ class Host:
         """
         try:
             again: float | None = self._portal.call(self._do, payload, tries)
-        except RuntimeError as error:  # what is wrong with a chunk does not come out of it
-            raise WorkerEnds from error
+        except RuntimeError as error:  # what is wrong with a chunk does not come out of it: the event loop is gone
+            logger.error("this process runs no more chunks: %s", error)  # noqa: TRY400 - all is said
+            return AGAIN
         return again
 
     async def end(self) -> None:

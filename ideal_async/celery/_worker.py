@@ -130,7 +130,7 @@ def install(app: App, open_client: Callable[[], AbstractAsyncContextManager[Asyn
     add_task(app, process.host)
     for signal, hear in (
         (signals.worker_init, process.before_forks),
-        (signals.worker_process_init, process.let_go),  # the other end of the leash is the worker's alone
+        (signals.worker_process_init, process.after_fork),
         (signals.worker_shutting_down, process.let_go),
         (signals.worker_process_shutdown, process.close),
         (signals.worker_shutdown, process.close),
@@ -149,6 +149,7 @@ class _Process:
         self._opened = ExitStack()
         # A pipe, whose end the processes of a pool see when their worker ends, however it does: they get no signal.
         self._leash: list[int] = []
+        self._worker = 0
 
     def host(self) -> Host:
         """Return the process's host, made at the first call."""
@@ -166,10 +167,15 @@ class _Process:
 
     def before_forks(self, **_: Any) -> None:
         """Make what tells the processes that their worker ends."""
-        self._leash = [*os.pipe()]
+        self._leash, self._worker = [*os.pipe()], os.getpid()
+
+    def after_fork(self, **_: Any) -> None:
+        """Leave the other end to the worker alone, unless this is it: not every pool forks."""
+        if os.getpid() != self._worker:
+            self.let_go()
 
     def let_go(self, **_: Any) -> None:
-        """Tell all processes of this worker that it ends; or, in one of them, leave that to the worker."""
+        """Tell all processes of this worker that it ends."""
         for end in self._leash[1:]:
             os.close(end)
         del self._leash[1:]
