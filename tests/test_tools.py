@@ -14,7 +14,7 @@ from processes import missing
 from ideal_async import AsyncClient, ImageToVideo, Pacing
 from ideal_async.sandbox import Sandbox, serve
 
-pytestmark = [pytest.mark.slow, pytest.mark.anyio]
+pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
 ROOM = ImageToVideo("https://example.com/room.jpg", duration=5, resolution="480p")
@@ -106,6 +106,8 @@ ROOM = ImageToVideo("https://example.com/room.jpg", duration=5, resolution="480p
 QUICK = Pacing(min_interval=0.01, max_interval=0.1)
 PAID = {"code": 0, "message": "success", "data": 7}
 MADE = {"code": 0, "message": "success", "data": {"id": 7, "status": "Success", "output": {"resultUrl": "https://a.example/7.mp4"}}}
+
+pytestmark = pytest.mark.anyio  # of the project that this text is
 
 @pytest.fixture
 def anyio_backend():
