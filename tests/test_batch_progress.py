@@ -104,3 +104,12 @@ async def test_a_batch_has_one_beginning() -> None:
             assert len([outcome async for outcome in outcomes]) == 1
             with pytest.raises(RuntimeError, match="entered once"):
                 await outcomes.__aenter__()
+
+
+async def test_a_batch_of_a_closed_client_does_not_begin() -> None:
+    """It is told at once, and nothing is left open."""
+    async with client_of(Studio()) as client:
+        outcomes = batch(client, [ROOM])
+    with pytest.raises(RuntimeError, match="closed"):
+        async with outcomes:
+            raise AssertionError("it has begun")
