@@ -44,7 +44,7 @@ class Proxy:
         broken: How tunnels break.
         tunnels: That were asked for.
         requests: That arrived at the API.
-        hold: Looks are answered after it.
+        hold: What comes from now on is answered after it.
         closed: Tunnels that the client has closed.
     """
 
@@ -70,7 +70,7 @@ class Proxy:
             while True:
                 request = await read_request(tunnel)
                 self.requests.append(request)
-                if self.hold is not None and request.startswith(b"GET"):
+                if self.hold is not None:
                     await self.hold.wait()
                 await tunnel.send(http(CREATED if request.startswith(b"POST") else PROCESSING))
         except (anyio.EndOfStream, anyio.BrokenResourceError):
@@ -117,11 +117,38 @@ async def test_submits_go_on_when_a_proxy_is_well_again(
             for _ in range(9):
                 with pytest.raises(ConnectionFailed):
                     await client.submit(ROOM)
+                with pytest.raises(ConnectionFailed):
+                    await client.fetch(ID)
             assert client.ledger.unknown == client.ledger.reserved == 0
             proxy.broken = None
             assert [await client.submit(ROOM) for _ in range(6)] == [ID] * 6
             assert client.ledger.unknown == 0
-    assert len(proxy.requests) == 6
+            assert (await client.fetch(ID)).percentage == 30
+    assert len(proxy.requests) == 7
+
+
+async def test_what_runs_in_a_pool_that_is_replaced_ends_in_it(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three of four slots are lost, one waits for its answer: that still comes, and then the old pool is closed."""
+    async with loopback(proxy) as url:
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        async with AsyncClient(KEY, base_url=API, retry=ONCE) as client:
+            await client.submit(ROOM)  # from now on four at once
+            proxy.hold = anyio.Event()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(client.submit, ROOM)
+                await until(lambda: len(proxy.requests) == 2)
+                proxy.broken = garbage
+                for _ in range(3):
+                    with pytest.raises(ConnectionFailed):
+                        await client.submit(ROOM)
+                proxy.broken = None
+                tasks.start_soon(client.submit, ROOM)  # finds no slot, so the pool is replaced
+                await until(lambda: len(proxy.requests) == 3)
+                closed = proxy.closed
+                proxy.hold.set()
+            await until(lambda: proxy.closed > closed)
+            assert (client.ledger.spent, client.ledger.unknown) == (3 * 20, 0)
+            assert await client.submit(ROOM) == ID
 
 
 async def test_looks_go_on_beside_tunnels_that_broke(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
