@@ -172,6 +172,8 @@ prove that nothing was sent.
 # For whoever maintains it, the map; a room imports only from lower floors (tests/test_architecture.py checks it):
 #
 #     outside    cli  buckets  postgres  opentelemetry  fast  webdemo  pytest_plugin      stand on the public face
+#                fleet                      chunks of batches that many hosts do; on postgres
+#                temporal  celery           what moves them
 #     face       _client  _window  _batch   what users call
 #     money      _submissions  _flight      one key, one flight: who sends, and who waits for it
 #                _books                     what became of each request and its credits, from intent to end

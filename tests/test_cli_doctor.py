@@ -39,7 +39,7 @@ def test_everything_is_in_order(service: Start, capsys: Capture, caplog: pytest.
     assert found["key"] == ("good", "not refused; only making a video shows that it is accepted")
     assert found["disk"][0] in {"good", "look"}
     assert found["proxy"] == ("good", "none")
-    installed = ["sandbox", "webdemo", "buckets", "photos", "postgres", "fast", "http2", "otel"]
+    installed = ["sandbox", "webdemo", "buckets", "photos", "postgres", "temporal", "celery", "fast", "http2", "otel"]
     assert [what for what in found if what.startswith("extra")] == [f"extra {name}" for name in installed]
     assert found["extra sandbox"] == ("good", "installed")
     assert not sandbox.created

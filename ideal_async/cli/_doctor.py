@@ -39,6 +39,8 @@ EXTRAS = {
     "buckets": ("obstore",),
     "photos": ("PIL", "pillow_heif"),
     "postgres": ("psycopg",),
+    "temporal": ("psycopg", "temporalio"),
+    "celery": ("psycopg", "celery"),
     "fast": ("httpx_aiohttp", "aiohttp"),
     "http2": ("h2",),
     "otel": ("opentelemetry",),
