@@ -604,6 +604,7 @@ def test_a_closed_or_forked_journal_says_so(postgres_dsn: str) -> None:
     journal._session._process += 1
     with pytest.raises(RuntimeError, match="before a fork"):
         journal.open()
+    journal.unfollow(API)
     journal.close()  # the parent's is left alone
     journal._session._process -= 1
     journal.open()

@@ -96,6 +96,11 @@ class JournalStore(Protocol):
     *account* is a name that the caller gave (`""` by default), never anything of the API key; rows of two accounts have
     nothing to do with each other.
 
+    A store that limits what is in flight has two methods more, for a task that nobody follows would hold its place for
+    ever: `take_over(origin, *, account)`, which every client calls as a follower calls `follow`, and
+    `denied(origin, task_id, *, account)` for a task that the API does not know. One that may be out of reach may have
+    `hurry()`, which a client calls that closes: whoever waits is told at once.
+
     What is known is told, even while it cannot be written: after a `submitted` that raised, `intend` and `find` in the
     same process answer with the task id, and the write is tried again with the next.
     """

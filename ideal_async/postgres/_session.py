@@ -119,7 +119,7 @@ class Session:
 
     def let_go(self, work: Callable[[Any], object]) -> None:
         """Run *work*, which is only polite, if the database answers at once: a session that is lost says the same."""
-        if not self._using.acquire(timeout=_LETTING_GO):
+        if self._process != os.getpid() or not self._using.acquire(timeout=_LETTING_GO):
             return
         try:
             db, seconds = self._db, self._statement_timeout + OVERDUE
