@@ -76,7 +76,9 @@ def test_what_runs_is_looked_at(service: Start, capsys: Capture, place: str) -> 
     assert (made["key"], made["state"], made["look"]) == ("made", "succeeded", None)
     assert (runs["key"], runs["state"], runs["look"]["status"]) == ("runs", "submitted", "Success")
     assert main(["status", "runs", "--journal", place]) == 0
-    assert "100 %" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "100 %" in said
+    assert ".mp4" in said
     with Journal("empty.journal"):
         pass
     assert main(["status", str(task_id), "--journal", "empty.journal", "--json"]) == 0

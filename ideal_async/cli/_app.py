@@ -197,7 +197,7 @@ def batch(
 
     Args:
         jobs: Where the jobs are.
-        budget: Credits these jobs may cost, in all runs together.
+        budget: Credits these jobs may cost, in all runs together; hosts at the same time have --limit-credits for that.
         yes: Spend without asking.
         dry_run: Tell what would be made and what it would cost; send nothing.
         retry_failed: Make failed jobs anew; what the service did not refund is paid twice.

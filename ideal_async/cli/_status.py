@@ -69,10 +69,11 @@ def _put(entries: Sequence[Entry], strangers: Sequence[int], seen: dict[int, Tas
     rows = [_row(entry.key, entry.state, seen.get(entry.task_id or 0), entry) for entry in entries]
     rows += [_row("", "", seen[task_id], None) for task_id in strangers]
     if rows:
-        put_table(("key", "state", "task", "status", "done", "credits", "why"), rows, right=(4, 5))
+        put_table(("key", "state", "task", "status", "done", "credits", "video or why"), rows, right=(4, 5))
 
 
 def _row(key: str, state: str, task: Task | None, entry: Entry | None) -> tuple[object, ...]:
+    last = task or (entry and entry.task)
     return (
         key,
         state,
@@ -80,5 +81,5 @@ def _row(key: str, state: str, task: Task | None, entry: Entry | None) -> tuple[
         task.status if task else "",
         f"{task.percentage} %" if task else "",
         "" if entry is None or entry.credits is None else entry.credits,
-        (entry.reason if entry else "") or "",
+        (last and last.output and last.output.result_url) or (entry and entry.reason) or "",
     )
