@@ -16,8 +16,9 @@ Here is the whole of it, offline; with the real service it is `AsyncClient()` an
     (<TaskStatus.SUCCESS: 'Success'>, 854, 10)
 
 Guides: money, waiting, batches, web backends, notebooks, errors, and mocks are below. Elsewhere:
-`ideal_async.buckets` (photographs in, videos out), `ideal_async.postgres` (many hosts), `ideal_async.pytest_plugin`
-(testing), `ideal_async.sandbox` (the service offline, and the language of its faults), `ideal_async.opentelemetry`,
+`ideal_async.buckets` (photographs in, videos out), `ideal_async.postgres` (many hosts), `ideal_async.fleet`,
+`ideal_async.temporal` and `ideal_async.celery` (batches on a fleet of workers), `ideal_async.pytest_plugin` (testing),
+`ideal_async.sandbox` (the service offline, and the language of its faults), `ideal_async.opentelemetry`,
 `ideal_async.fast`, `ideal_async.webdemo`, and `ideal_async.typing` (the words that may be written, for annotations).
 
 # Money
