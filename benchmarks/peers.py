@@ -157,7 +157,7 @@ async def openai(url: str, jobs: int, finished: Finished) -> None:
 
 async def replicate(url: str, jobs: int, finished: Finished) -> None:
     """Replicate's SDK: `async_create`, then `async_wait`."""
-    from replicate import Client
+    from replicate.client import Client
 
     client = Client(api_token="key", base_url=f"{url}/replicate")  # noqa: S106 - not secret
 
