@@ -81,7 +81,7 @@ async def test_a_store_that_cannot_sign(bucket: Bucket, monkeypatch: pytest.Monk
             room(bucket / "room.jpg")
     address = str(room(bucket / "room.jpg").image_url)
     monkeypatch.setattr(type(bucket._store), "sign", fail)
-    with pytest.raises(UploadFailed, match="could not be published.*no keys for room.jpg"):
+    with pytest.raises(UploadFailed, match=r"could not be published.*no keys for room\.jpg"):
         bucket.sign(address)
 
 
