@@ -32,13 +32,14 @@ SIZES = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080)}
 #: Pixels of a plate to one of the video, each way: more is smoother, until it no longer fits the processor's caches.
 FINE = {"480p": 5, "720p": 3, "1080p": 3}
 #: Part of every key: raise it when the same scene would look different, and old clips are not served again.
-EDITION = 2
+EDITION = 3
 
 
 #: x264's constant rate factor for each model type; 6 less doubles the file.
 QUALITY = {"Flash": 27, "Base": 22}
-#: x264's ultrafast with the few tools that pay: a quarter of its file size, and sharper, for the same time.
-X264 = "subme=1:bframes=3:b-adapt=0:cabac=1:no-deblock=0:keyint=48"
+#: x264's ultrafast with the few tools that pay: a quarter of its file size, and sharper, for the same time. Seven B
+#: frames without CABAC make the same file as three with it, in a fifth less time (measured: 45.1 dB, not 46.0).
+X264 = "subme=1:bframes=7:b-adapt=0:cabac=0:no-deblock=0:keyint=48"
 #: Seconds of rest after each frame. A thread that never sleeps is put aside when its share of a core is up,
 #: often with the interpreter's lock in its hand: without rests, a loop beside two of them is a third later (p99).
 REST = 0.0003
