@@ -93,17 +93,3 @@ def check_seconds(name: str, seconds: float | None) -> float | None:
     if math.isnan(seconds):
         raise ValueError(f"{name} is NaN: pass a number of seconds, or None for no limit")
     return seconds
-
-
-def check_id(task_id: int) -> int:
-    """Return a task id that can be one.
-
-    Raises:
-        TypeError: It is no whole number.
-        ValueError: It is out of range.
-    """
-    if not isinstance(task_id, int) or isinstance(task_id, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"a task id is an int, not {type(task_id).__name__} (pass task.id)")
-    if not 0 < task_id < 1 << 64:
-        raise ValueError("a task id is a positive number of 64 bits")
-    return task_id

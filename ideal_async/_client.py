@@ -16,7 +16,7 @@ import anyio
 import attrs
 import httpx
 
-from ._arguments import check_callbacks, check_count, check_id, check_seconds, check_settings, deadline_of
+from ._arguments import check_callbacks, check_count, check_seconds, check_settings, deadline_of
 from ._background import Background
 from ._books import Books, LeaveLoop
 from ._callbacks import OnProgress, OnSubmit, run_callback
@@ -25,7 +25,7 @@ from ._errors import ConnectionFailed, TaskFailed
 from ._flight import Flight
 from ._follow import OnEnd, follower_of
 from ._forecast import Forecast, Pacing
-from ._identity import origin_of
+from ._identity import check_id, origin_of
 from ._media import Media
 from ._models import ImageToVideo, Task
 from ._observer import Call, Guarded, Observer, ignore

@@ -48,3 +48,17 @@ def origin_of(url: str) -> str:
         raise ValueError(f"an origin looks like https://api.ideal.house, not {redact_url(url)!r}")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}:{parts.port or _PORTS[parts.scheme]}"
+
+
+def check_id(task_id: int) -> int:
+    """Return a task id that can be one.
+
+    Raises:
+        TypeError: It is no whole number.
+        ValueError: It is out of range.
+    """
+    if not isinstance(task_id, int) or isinstance(task_id, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"a task id is an int, not {type(task_id).__name__} (pass task.id)")
+    if not 0 < task_id < 1 << 64:
+        raise ValueError("a task id is a positive number of 64 bits")
+    return task_id

@@ -47,7 +47,7 @@ def test_a_long_journal_is_read_in_pages(journal: Journal, monkeypatch: pytest.M
     for number in range(9):
         journal.submitted(go(journal, f"{number}"), number + 1)
     assert [entry.key for entry in journal.entries()] == list("012345678")
-    assert [entry.key for entry in journal.entries("submitted", keys="87654321")] == list("12345678")
+    assert [entry.key for entry in journal.entries("submitted", keys=list("87654321"))] == list("12345678")
 
 
 SECRET = "s3cret"

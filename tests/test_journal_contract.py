@@ -8,7 +8,7 @@ import pathlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, Protocol
 
 import attrs
@@ -165,6 +165,50 @@ def test_a_key_is_text(journal: Store, key: Any, error: type[Exception], fix: st
 
 
 # What becomes of an intent.
+
+
+@pytest.mark.parametrize(
+    ("key", "error"), [(5, TypeError), (b"order", TypeError), ("a\0", ValueError), ("", ValueError)]
+)
+def test_what_can_be_no_key_is_no_answer(journal: Store, key: Any, error: type[Exception]) -> None:
+    """A number that was looked up as such would seem never to have been ordered."""
+    unknown(journal)
+    asked: list[Callable[[], object]] = [
+        lambda: journal.find(API, key),
+        lambda: journal.release(key),
+        lambda: journal.adopt(key, 7),
+    ]
+    for ask_about in asked:
+        with pytest.raises(error, match="a key must"):
+            ask_about()
+
+
+def test_some_keys_are_a_list_of_texts(journal: Store) -> None:
+    """One text would be taken for its letters."""
+    submitted(journal)
+    one: Any = "order"
+    number: Any = 5
+    with pytest.raises(TypeError, match=r"keys is a list of keys: pass keys=\['order'\]"):
+        journal.spent(API, one)
+    for wrong in (one, [number]):
+        with pytest.raises(TypeError, match=r"a list of keys|a key must be str, not int"):
+            list(journal.entries(keys=wrong))
+
+
+@pytest.mark.parametrize("task_id", [0, -5, 1 << 64, "7", 7.0, True])
+def test_only_an_id_is_adopted(journal: Store, task_id: Any) -> None:
+    """What a task can be called."""
+    unknown(journal)
+    with pytest.raises((TypeError, ValueError), match="a task id is"):
+        journal.adopt("order", task_id)
+
+
+@pytest.mark.parametrize("when", ["2026-03-25", 0, date(2026, 3, 25)])
+def test_a_time_is_a_datetime(journal: Store, when: Any) -> None:
+    """For everybody the same."""
+    for ask_it in (lambda: journal.prune(before=when), lambda: journal.spent(API, since=when), lambda: Cap(1, when)):
+        with pytest.raises(TypeError, match=r"is a datetime with a time zone, not .*: pass datetime.now\(UTC\)"):
+            ask_it()
 
 
 def test_a_withdrawn_intent_was_never_there(journal: Store) -> None:
@@ -493,8 +537,10 @@ def test_entries_come_oldest_first(journal: Store) -> None:
     assert [entry.key for entry in journal.entries("submitted")] == list("02468")
     assert [entry.key for entry in journal.entries("succeeded", origin=API)] == list("1357")
     assert [entry.key for entry in journal.entries(keys=(key for key in "8173x\ud800"))] == list("1378")
-    assert [entry.key for entry in journal.entries("succeeded", keys="8173", origin=API, account="")] == list("137")
-    assert list(journal.entries(keys="123", origin=SANDBOX)) == []
+    assert [entry.key for entry in journal.entries("succeeded", keys=list("8173"), origin=API, account="")] == list(
+        "137"
+    )
+    assert list(journal.entries(keys=list("123"), origin=SANDBOX)) == []
     assert list(journal.entries(keys=[])) == []
 
 

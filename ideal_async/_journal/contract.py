@@ -10,7 +10,7 @@ import attrs
 from ideal_async._identity import origin_of
 from ideal_async._models import ImageToVideo, Task
 
-from .entries import Entry, State, encode_request
+from .entries import Entry, State, check_time, encode_request
 
 
 @attrs.frozen(eq=False)
@@ -58,8 +58,7 @@ class Busy:
 
 
 def _check_time_zone(_: object, attribute: "attrs.Attribute[datetime]", when: datetime) -> None:
-    if when.tzinfo is None:
-        raise ValueError(f"{attribute.name}={when} has no time zone: pass datetime.now(UTC) or the like")
+    check_time(when, attribute.name)
 
 
 @attrs.frozen

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from ideal_async._identity import origin_of
+from ideal_async._identity import check_id, origin_of
 
 from . import decisions
+from .contract import check_key
 from .entries import Entry, State, encode_time
 from .store import Store
 from .transitions import Row
@@ -69,7 +70,7 @@ class Controlled(Store):
                 or the task may just as well be that of another key.
             JournalFailed: It cannot be written.
         """
-        return self._decide(partial(decisions.adopt, task_id=task_id, force=force), key, origin, account)
+        return self._decide(partial(decisions.adopt, task_id=check_id(task_id), force=force), key, origin, account)
 
     def prune(self, *, before: datetime, dry_run: bool = False) -> dict[State, int]:
         """Delete what is settled (`succeeded`, `failed`, `refused`) and has not changed since *before*.
@@ -92,6 +93,6 @@ class Controlled(Store):
     def _decide(self, work: Callable[..., Row], key: str, origin: str | None, account: str | None) -> Entry:
         where = None if origin is None else origin_of(origin)
         row = self._commits.write(
-            partial(work, key=key, origin=where, account=account, is_alive=self._is_alive, now=self._time())
+            partial(work, key=check_key(key), origin=where, account=account, is_alive=self._is_alive, now=self._time())
         )
         return self._entries([row])[0]

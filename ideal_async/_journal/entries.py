@@ -129,14 +129,27 @@ def encode_text(text: str) -> str:
     return redact_text(text).encode(errors="backslashreplace").decode()
 
 
+def check_time(when: datetime, name: str = "a time") -> None:
+    """Let through an instant that everybody understands alike.
+
+    Raises:
+        TypeError: It is none.
+        ValueError: It has no time zone.
+    """
+    if not isinstance(when, datetime):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+        raise TypeError(f"{name} is a datetime with a time zone, not {when!r}: pass datetime.now(UTC) or the like")
+    if when.tzinfo is None:
+        raise ValueError(f"{name} {when} has no time zone: pass datetime.now(UTC) or the like")
+
+
 def encode_time(when: datetime) -> str:
     """Write an instant so that text sorts as time does.
 
     Raises:
+        TypeError: It is none.
         ValueError: It has no time zone.
     """
-    if when.tzinfo is None:
-        raise ValueError(f"{when} has no time zone: pass datetime.now(UTC) or the like")
+    check_time(when)
     return when.astimezone(UTC).isoformat(timespec="microseconds")
 
 

@@ -15,7 +15,7 @@ from ideal_async._identity import origin_of
 from ideal_async._models import ImageToVideo, Task, is_refunded
 
 from . import transitions
-from .contract import Busy, Cap, Intent, check_account, new_intent
+from .contract import Busy, Cap, Intent, check_account, check_key, new_intent
 from .entries import STATES, Entry, State, decode_entry, encode_task, encode_text, encode_time
 
 T = TypeVar("T")
@@ -273,8 +273,11 @@ class Store(ABC):
 
         Raises:
             JournalFailed: It cannot be read.
+            TypeError: *key* is no text.
+            ValueError: *key* can be no key.
         """
-        row = self._commits.read(partial(transitions.find, origin=origin_of(origin), account=account, key=key))
+        find = partial(transitions.find, origin=origin_of(origin), account=account, key=check_key(key))
+        row = self._commits.read(find)
         return None if row is None else self._entries([row])[0]
 
     def entries(

@@ -302,7 +302,16 @@ def sum_spending(db: Database, origin: str, account: str, since: str | None) -> 
 
 
 def _encode_keys(keys: Iterable[str]) -> str:
-    """Write as JSON those of *keys* that there can be: no half a surrogate pair, no U+0000."""
+    """Write as JSON those of *keys* that there can be: no half a surrogate pair, no U+0000.
+
+    Raises:
+        TypeError: They are one text, or not all are text.
+    """
+    if isinstance(keys, str):
+        raise TypeError(f"keys is a list of keys: pass keys=[{keys!r}]")
+    keys = list(keys)
+    if wrong := [key for key in keys if not isinstance(key, str)]:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"a key must be str, not {type(wrong[0]).__name__}: str(...) will do")
     return json.dumps([key for key in keys if _is_text(key)])
 
 
