@@ -337,6 +337,23 @@ async def test_what_goes_wrong_on_a_lane_is_the_end_of_that_lane(error: BaseExce
 
 
 @pytest.mark.anyio
+async def test_a_lane_that_could_not_connect_sent_nothing() -> None:
+    """As on any transport of httpcore's."""
+    transport, made = lanes()
+    await (await transport.handle_async_request(GET)).aclose()
+    made[0].error = httpx.ConnectError("refused")
+    made[0].error.__cause__ = httpcore.ConnectError("refused")
+    with pytest.raises(httpx.ConnectError) as caught:
+        await transport.handle_async_request(GET)
+    assert sent_nothing(transport, caught.value, Trace())
+    await (await transport.handle_async_request(GET)).aclose()
+    made[-1].error = httpx.ReadError("gone")
+    with pytest.raises(httpx.ReadError) as later:
+        await transport.handle_async_request(GET)
+    assert not sent_nothing(transport, later.value, Trace())
+
+
+@pytest.mark.anyio
 async def test_a_lane_that_nobody_used_for_long_is_closed() -> None:
     """A burst opened it; what goes on needs fewer."""
     transport, made = lanes(keep_alive=-1.0)

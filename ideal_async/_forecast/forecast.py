@@ -238,7 +238,8 @@ class Forecast:
 
 def _moments(values: Ends) -> tuple[float, float]:
     """Return mean and variance of what lies between the tails: a trace of doubt about an hour is no wide spread."""
-    below, kept = 0.0, []
+    below = 0.0
+    kept: list[tuple[float, float]] = []
     for value, chance in values:
         left, below = below, below + chance
         inside = min(below, 1.0 - _TAIL) - max(left, _TAIL)
