@@ -381,7 +381,8 @@ def test_results_that_cannot_be_written(service: Start, capsys: pytest.CaptureFi
 
 def test_a_slow_queue_is_seen(service: Start) -> None:
     """Jobs wait for a worker, then they are rendered: both moments are noted; prohibited output is a failed job."""
-    service(workers=1, speed=400, faults="task 3: prohibit")
+    seen = "look 2: show status=Processing percentage=30 waitNumber=0 output=null"  # whatever else the machine does
+    service(workers=1, speed=400, faults=f"task 3: prohibit\n{seen}")
     assert main(["batch", write_jobs(6), "--yes", *QUICK]) == 1
     rows = results()
     assert sorted(row["status"] for row in rows) == ["done"] * 5 + ["failed"]

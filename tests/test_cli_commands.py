@@ -744,8 +744,10 @@ def test_a_demo_can_be_interrupted(capsys: Capture, monkeypatch: pytest.MonkeyPa
 def test_the_summary_of_a_demo(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Videos, credits, looks, discovery, time, gallery: a line each."""
     monkeypatch.setattr(_demo, "Sandbox", lambda **options: Sandbox(**options, render=False))
-    assert main(["demo", "--jobs", "3", "--speed", "1000"]) == 0
-    out = capsys.readouterr().out
+    Path("one.jpg").write_bytes(b"never read")
+    assert main(["demo", "--jobs", "3", "--speed", "1000", "--images", "."]) == 0
+    out, err = capsys.readouterr()
+    assert "left out" not in err
     assert [line.split()[0] for line in out.splitlines()] == ["videos", "credits", "looks", "found", "time", "gallery"]
 
 

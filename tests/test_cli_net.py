@@ -60,6 +60,7 @@ ERRORS: list[tuple[BaseException, int, str]] = [
     (OutOfCredits(9051, "COINS_NOT_ENOUGH", http_status=200), 3, "9051"),
     (TaskFailed("no", task=None, task_id=5), 1, "task 5 failed"),
     (ModuleNotFoundError("No module named 'av'", name="av.codec"), 2, 'pip install "ideal-async[cli,sandbox]"'),
+    (ImportError("a fleet needs the extra: pip install 'ideal-async[temporal]'"), 2, "ideal-async[temporal]"),
     (ModuleNotFoundError("No module named 'rain'", name="rain"), 2, "Please report it"),
     (ExceptionGroup("two", [ExceptionGroup("one", [OSError(errno.ENOSPC, "full")])]), 3, "free some space"),
     (BaseExceptionGroup("two", [ValueError(), KeyboardInterrupt()]), 130, "Interrupted."),

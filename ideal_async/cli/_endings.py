@@ -93,8 +93,8 @@ def _explain(error: BaseException) -> str:
             return "" if isinstance(error, OSError) else "Interrupted."
         case ImportError() if (extra := EXTRAS.get((error.name or "").partition(".")[0])) is not None:
             return f'This needs more packages (there is no {error.name}): pip install "ideal-async[{extra}]"'
-        case ImportError(name=None):  # the sandbox's own words
-            return str(error) if "pip install" in str(error) else f'{error}: pip install "ideal-async[{EXTRAS["av"]}]"'
+        case ImportError() if "pip install" in str(error):  # the library's own words
+            return str(error)
         case Refused() | IdealError():
             return _explain_ours(error)
         case OSError():
