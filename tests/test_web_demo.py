@@ -29,9 +29,11 @@ from ideal_async import (
     OutOfCredits,
     Pacing,
     Task,
+    TaskFailed,
+    TaskStatus,
 )
 from ideal_async.sandbox import Sandbox
-from ideal_async.webdemo import Board, Job, _jobs, create_app
+from ideal_async.webdemo import Board, Job, _app, _jobs, create_app
 from ideal_async.webdemo.__main__ import main
 
 ROOM = ImageToVideo("https://example.com/living-day.jpg", duration=5, resolution="480p")
@@ -114,6 +116,16 @@ async def test_what_cannot_be_made_is_said(ideal_sandbox: Sandbox, tmp_path: Pat
         assert answer.json()["detail"] == "This one costs 80 credits, and 20 are left."
         assert "dearer" not in board.jobs
         assert (await browser.get("/account")).json()["refunded"] == 10
+
+
+def test_credits_come_back_only_where_that_is_promised() -> None:
+    """The service refunds what it calls `Failed`; of `Cancelled` it says nothing."""
+    job = Job("a", ROOM, 10, "picture")
+    for status, words in ((TaskStatus.FAILED, "came back"), ("Cancelled", "is not known")):
+        task = Task(7, status)
+        job.see(task)
+        assert (job.stage, words in job.problem) == ("failed", True)
+        assert _app.in_words(TaskFailed.of(task)) == job.problem
 
 
 @pytest.mark.anyio

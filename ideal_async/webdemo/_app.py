@@ -35,7 +35,7 @@ from ideal_async import (
     estimate,
 )
 
-from ._jobs import FAILED, READY, Board, Job
+from ._jobs import FAILED, READY, Board, Job, not_made
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,6 @@ WORDS: tuple[tuple[type[Exception], str], ...] = (
     (OutOfCredits, "There are not enough credits left for this one. Nothing was charged."),
     (Unauthorized, "The service does not know this account any more. Whoever runs this page can mend it."),
     (SubmissionUnknown, "No answer came. It may have been charged, so it is not sent again by itself."),
-    (TaskFailed, "The service could not make it; its credits came back."),
     (DownloadFailed, "The video is made and paid, but could not be fetched. Restart the page's server to try again."),
     (JournalFailed, "This computer could not write it down. Whoever runs this page can mend it."),
     (ConnectionFailed, "The service cannot be reached. Nothing was charged; try again in a while."),
@@ -70,6 +69,8 @@ WORDS: tuple[tuple[type[Exception], str], ...] = (
 
 def in_words(error: Exception) -> str:
     """Say to a person what *error* means for the order."""
+    if isinstance(error, TaskFailed):
+        return not_made(error)
     return next((words for kind, words in WORDS if isinstance(error, kind)), "Something went wrong on our side.")
 
 

@@ -8,13 +8,20 @@ from typing import Any
 import anyio
 import attrs
 
-from ideal_async import Eta, ImageToVideo, Task, TaskStatus
+from ideal_async import Eta, ImageToVideo, Task, TaskFailed, TaskStatus
 
 #: Seconds between two signs of life on a quiet stream; proxies close what says nothing for a minute.
 SIGN_OF_LIFE = 15.0
 
 #: The stages of a job, in order; the last two are ends.
 SENDING, QUEUED, WORKING, FETCHING, READY, FAILED = "sending", "queued", "working", "fetching", "ready", "failed"
+
+
+def not_made(error: TaskFailed) -> str:
+    """Say to a person that a task failed, and what became of its credits."""
+    if error.refunded:
+        return "The service could not make it; its credits came back."
+    return "The service could not make it; whether its credits come back is not known."
 
 
 @attrs.define(eq=False)
@@ -58,7 +65,7 @@ class Job:
         if task.succeeded:
             self.stage = FETCHING
         elif task.done:
-            self.stage, self.problem = FAILED, "The service could not make it; its credits came back."
+            self.stage, self.problem = FAILED, not_made(TaskFailed.of(task))
         elif task.status == TaskStatus.UNPROCESSED or (task.wait_number > 0 and task.percentage == 0):
             self.stage = QUEUED
         else:
