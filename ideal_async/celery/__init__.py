@@ -83,6 +83,12 @@ What is in doubt, `run.entries("unknown")`, is for a person, who looks into the 
 
 A batch is always told in full: made, unsaved, failed, refused, unknown, unfinished and not tried are all of its jobs.
 
+**Figures** (`python -m benchmarks.fleet DSN 300 celery`, two shared cores with a load of 14, where CPU is dear). In
+chunks of 10 a job took 0.3 ms of CPU of Redis, where Temporal took 4 under the same load; what workers and PostgreSQL
+took was the same with both, 117 and 43 ms against 123 and 42. Chunks with nothing in them, each written down, went
+through one worker at 106 a second, for 0.2 ms of Redis each. A start of 100,000 jobs took 24 s. What bounds first is
+what the vendor lets be in flight, then the bandwidth of the downloads: `ideal_async.temporal` has the table.
+
 All of this was tried with Redis, and the pools `prefork`, `threads` and `solo`. RabbitMQ (`amqp://`) gives messages
 back when a connection ends, and by itself closes one on which a message is older than half an hour
 (`consumer_timeout`): with it let chunks be short.
