@@ -95,7 +95,7 @@ back when a connection ends, and by itself closes one on which a message is olde
 """
 
 try:
-    import celery  # noqa: F401 # pyright: ignore[reportUnusedImport]  # to say which extra brings it
+    import celery  # noqa: F401 # pyright: ignore[reportUnusedImport, reportMissingTypeStubs]  # to say which extra brings it
 except ImportError as error:
     raise ImportError("a fleet over Celery needs the extra: pip install 'ideal-async[celery]'") from error
 

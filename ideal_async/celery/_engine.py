@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import anyio
-from celery import Celery as App
+from celery import Celery as App  # pyright: ignore[reportMissingTypeStubs]
 from kombu.exceptions import OperationalError
 
 from ideal_async import JournalFailed
@@ -117,17 +117,15 @@ class Celery(Engine):
         seen: object = None
         since = anyio.current_time()
         while True:
+            now = anyio.current_time()
             try:
                 if not await self.works_on(name):
                     return
-                manifest = await _ask(self._journal.manifest, name)
-                held = await _ask(self._journal.held_chunks, name)
-                state = manifest, held, await _ask(self._journal.finished_chunks, name)
+                state = await self._state(name)
             except JournalFailed as error:
                 logger.warning("batch %s: %s", name, error)
                 state = None
-            now = anyio.current_time()
-            if state is None or state != seen or held or (manifest is not None and manifest.halted):
+            if state is None or state != seen:
                 seen, since = state, now
             elif now - since >= _TELL:
                 since = now
@@ -137,6 +135,14 @@ class Celery(Engine):
                     *(name, _TELL, self._queue),
                 )
             await anyio.sleep(_ASK_AGAIN)
+
+    async def _state(self, name: str) -> object:
+        """Tell how far a batch is; `None` while somebody works, or nobody should."""
+        manifest = await _ask(self._journal.manifest, name)
+        held = await _ask(self._journal.held_chunks, name)
+        if manifest is None or manifest.halted or held:
+            return None
+        return await _ask(self._journal.finished_chunks, name)
 
     async def works_on(self, name: str) -> bool:
         """Ask the journal."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 from anyio.from_thread import BlockingPortal
-from celery.exceptions import Reject
+from celery.exceptions import Reject  # pyright: ignore[reportMissingTypeStubs]
 
 from ideal_async import JournalFailed
 from ideal_async.fleet import AGAIN, Chunk, Chunks, NewerVersion, Report

@@ -11,9 +11,9 @@ from typing import Any
 import anyio
 from anyio import open_signal_receiver
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from celery import Celery as App
-from celery import signals
-from celery.worker import state
+from celery import Celery as App  # pyright: ignore[reportMissingTypeStubs]
+from celery import signals as _signals  # pyright: ignore[reportMissingTypeStubs]
+from celery.worker import state  # pyright: ignore[reportMissingTypeStubs]
 
 from ideal_async import AsyncClient
 from ideal_async.fleet import Chunks
@@ -56,6 +56,7 @@ async def run_worker(
 
 async def work_for(app: Any, chunks: Chunks, *, queue: str = QUEUE, chunks_at_once: int) -> None:
     """Work for batches, with what runs chunks."""
+    ended, by_itself = anyio.Event(), False
     async with BlockingPortal() as portal:
         host = Host(portal, chunks)
         add_task(app, lambda: host)
@@ -69,7 +70,6 @@ async def work_for(app: Any, chunks: Chunks, *, queue: str = QUEUE, chunks_at_on
             without_heartbeat=True,
             without_mingle=True,
         )
-        ended = anyio.Event()
 
         async def work() -> None:
             await anyio.to_thread.run_sync(worker.start, limiter=anyio.CapacityLimiter(1))
@@ -128,6 +128,7 @@ def install(app: App, open_client: Callable[[], AbstractAsyncContextManager[Asyn
     """
     process = _Process(open_client, save)
     add_task(app, process.host)
+    signals: Any = _signals
     for signal, hear in (
         (signals.worker_init, process.before_forks),
         (signals.worker_process_init, process.after_fork),
