@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ideal_async._forecast import Forecast, Pacing, Track, experts
+from ideal_async._forecast.experts import HISTORY, predict
 from ideal_async._forecast.history import QueuePace
 from ideal_async._forecast.pooled import NO_EVIDENCE
 from ideal_async._models import Eta
@@ -508,6 +509,24 @@ def test_first_looks_that_are_due_together_are_put_off_together() -> None:
     )
     assert one == same > 2.0
     assert 13.0 + later != pytest.approx(11.0 + one, abs=0.1)
+
+
+def weight_of_others(running: int, percentage: int) -> float:
+    """How far a task at *percentage* believes what others that run predict of themselves, 75 s, at its age of 10 s."""
+    forecast = Forecast(Pacing())
+    for _ in range(running):
+        see(forecast, forecast.track("a", now=0.0, submitted_at=0.0), 7.5, 10)
+    track = forecast.track("a", now=0.0, submitted_at=0.0)
+    if percentage:
+        see(forecast, track, 7.5, percentage)
+    return sum(weight for weight, expert, _ in predict(track, QueuePace()) if expert == HISTORY)
+
+
+def test_many_that_run_and_agree_are_believed_by_a_task_that_shows_nothing_yet() -> None:
+    """One alone less; and whoever has a percentage of its own believes that as much."""
+    assert weight_of_others(1, 0) < 0.6
+    assert weight_of_others(40, 0) > 0.7
+    assert weight_of_others(40, 10) < 0.55
 
 
 def test_scouts_become_rarer_in_a_crowd() -> None:
