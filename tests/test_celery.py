@@ -230,14 +230,21 @@ async def test_a_cancel_waits_for_no_frozen_worker(
 
 
 async def test_a_budget_that_ends_in_the_middle(redis_url: str, opened: Opened, service: Fleet) -> None:
-    """All is reported: what is left is not even tried, and not repeated."""
+    """All is reported: what is left is not even tried, and not repeated until there is more."""
     journal = opened(limits=Limits(credits=60))
-    async with service.client(journal) as client, worker_of(app_of(redis_url), Chunks(client)):
+    app = app_of(redis_url)
+    async with service.client(journal) as client, worker_of(app, Chunks(client)):
         run = await batches_of(redis_url, journal).start("spring", rooms(20), chunk=2)
         report = await run.result()
     assert (report.made, report.not_tried, report.stops) == (6, 14, True)
     assert "left in the budget" in report.reason
     assert sum(service.created.values()) == 6
+    richer = opened()
+    async with service.client(richer) as client, worker_of(app, Chunks(client)):
+        run = await batches_of(redis_url, richer).get("spring")
+        await run.resume()
+        assert (await run.result()).complete
+    assert max(service.created.values()) == 1
 
 
 async def test_a_stopped_batch_makes_no_more_doubts(opened: Opened, service: Fleet) -> None:

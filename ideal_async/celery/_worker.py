@@ -19,7 +19,7 @@ from ideal_async import AsyncClient
 from ideal_async.fleet import Chunks
 
 from ._engine import QUEUE, app_of
-from ._task import Host, add_task
+from ._task import CHUNK, Host, add_task
 
 logger = logging.getLogger("ideal_async")
 
@@ -59,8 +59,8 @@ async def work_for(app: Any, chunks: Chunks, *, queue: str = QUEUE, chunks_at_on
     ended, by_itself = anyio.Event(), False
     async with BlockingPortal() as portal:
         host = Host(portal, chunks)
+        app.tasks.pop(CHUNK, None)  # of a worker that this app was before
         add_task(app, lambda: host)
-        app.finalize()
         app.set_default()  # in whose name Celery's threads look for the task
         worker = app.WorkController(
             pool="threads",
