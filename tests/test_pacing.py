@@ -496,19 +496,30 @@ def test_a_first_look_that_is_put_off_again_and_again_comes_in_time() -> None:
 
 
 def test_first_looks_that_are_due_together_are_put_off_together() -> None:
-    """The answer is the same for tasks of one kind and age; a while later it is asked anew."""
+    """The answer is the same for tasks of one kind and age, at one time; others are asked anew."""
     forecast = Forecast(Pacing())
+
+    def run(kind: str, percentage: int) -> None:
+        see(forecast, forecast.track(kind, now=0.0, submitted_at=0.0), 10.0, percentage)
+
+    def reconsidered(kind: str, submitted_at: float, now: float) -> float:
+        track = forecast.track(kind, now=submitted_at, submitted_at=submitted_at)
+        assert not track.scout
+        forecast.first(track, now=submitted_at, roll=0.5)
+        run(kind, 10)
+        return forecast.reconsider(track, now=now, roll=0.5)
+
     for _ in range(21):
-        see(forecast, forecast.track("a", now=0.0, submitted_at=0.0), 10.0, 10)
-    tracks = [forecast.track(kind, now=3.0, submitted_at=3.0) for kind in "aaa"]
-    for track in tracks:
-        forecast.first(track, now=3.0, roll=0.5)
-    see(forecast, forecast.track("a", now=0.0, submitted_at=0.0), 10.5, 10)
-    one, same, later = (
-        forecast.reconsider(track, now=now, roll=0.5) for track, now in zip(tracks, (11.0, 11.1, 13.0), strict=True)
-    )
+        run("a", 10)
+        run("b", 4)
+    one, same = reconsidered("a", 3.0, 11.0), reconsidered("a", 3.1, 11.1)
     assert one == same > 2.0
-    assert 13.0 + later != pytest.approx(11.0 + one, abs=0.1)
+    assert reconsidered("b", 3.0, 11.2) != one
+    assert reconsidered("a", 3.0, 11.0) != reconsidered("a", 5.5, 11.2)
+    before = reconsidered("a", 3.0, 13.0)
+    for _ in range(20):
+        run("a", 20)
+    assert reconsidered("a", 5.0, 15.0) != before
 
 
 def weight_of_others(running: int, percentage: int) -> float:
