@@ -522,6 +522,14 @@ def test_first_looks_that_are_due_together_are_put_off_together() -> None:
     assert reconsidered("a", 5.0, 15.0) != before
 
 
+def test_a_surprise_concerns_its_own_kind_only() -> None:
+    """What ended too early says nothing of tasks of another kind."""
+    forecast = Forecast(Pacing())
+    one, like, other = (forecast.track(kind, now=0.0, submitted_at=0.0) for kind in "aab")
+    assert forecast.replan(other, because=one, now=20.0, roll=0.5) is None
+    assert forecast.replan(like, because=one, now=20.0, roll=0.5) is not None
+
+
 def weight_of_others(running: int, percentage: int) -> float:
     """How far a task at *percentage* believes what others that run predict of themselves, 75 s, at its age of 10 s."""
     forecast = Forecast(Pacing())
