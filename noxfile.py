@@ -138,7 +138,7 @@ def docs(session: nox.Session) -> None:
     session.log("open build/docs/index.html")
 
 
-@nox.session(python=[*nox.project.python_versions(PROJECT), "3.14"])  # the last has no classifier until it has run
+@nox.session(python=nox.project.python_versions(PROJECT))
 def versions(session: nox.Session) -> None:
     """Run all that is not slow on every Python the package claims to work with, in its development mode."""
     session.install("-e", EXTRAS, *group("tests"))

@@ -18,7 +18,7 @@ KEY = "sk-do-not-show-me"
 BASE_URL = "https://api.example"
 #: httpx 0.28.1 and httpcore 1.0.9 leave their own generators behind when a body is not read to its end; trio says so.
 HALF_READ = pytest.mark.filterwarnings(
-    "ignore:Exception ignored in. <async_generator object",
+    "ignore:Exception ignored .*<async_generator object",
     "ignore:Async generator 'http(x|core)[.]:ResourceWarning",  # from Python 3.14 on trio's own words come first
 )
 GENERATE, RESULT = "/api/v1/imageToVideo/generate", "/api/v1/imageToVideo/result"

@@ -443,7 +443,7 @@ async def test_a_cover_is_what_its_bytes_say(tmp_path: Path, picture: bytes, goo
         ("missing/room.mp4", "No such file or directory"),
         ("x" * 256, "File name too long"),
         ("日" * 86, "File name too long"),
-        ("a\0b.mp4", "null byte"),
+        ("a\0b.mp4", "null (byte|character in path)"),
     ],
 )
 async def test_what_cannot_be_put_in_its_place_is_not_asked_for(tmp_path: Path, name: str, told: str) -> None:

@@ -27,7 +27,7 @@ from ideal_async import (
 from ideal_async.sandbox import PROFILES, Exchange, Receipt, Sandbox, read_faults
 from ideal_async.sandbox._files import stand_in
 
-pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:Exception ignored in. <async_generator object")]
+pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:Exception ignored .*<async_generator object")]
 
 #: Jobs on each backend.
 #: A few hundred tell most; the soak makes thousands.
