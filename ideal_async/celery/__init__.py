@@ -65,7 +65,7 @@ database, so the next look after its death goes on. `run_worker` has a timeout o
 | a worker is told to end (SIGTERM) | what is on its way is waited for, others go on at once | nothing |
 | a worker freezes, and wakes up | it asks before it sends, and finds what others have done | nothing |
 | Redis is down for two minutes | chunks in work go on, others wait: lines in the log | nothing |
-| Redis comes back empty | nobody works, which `result()` says in the log after a minute | `start(...)` once more |
+| Redis loses messages | `result()` notices after a minute, and sends them again | waits for it, or `start(...)` |
 | a chunk outlasts the visibility timeout | a second worker looks at it now and then, and pays nothing | nothing |
 | the database crashes | nothing is sent until it is back, chunks are repeated: a line in the log | starts it |
 | two versions of workers | a chunk that is too new waits for a newer worker | upgrades the others |

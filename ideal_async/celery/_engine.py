@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -115,7 +116,7 @@ class Celery(Engine):
     async def join(self, name: str) -> None:
         """Wait until everything is reported, also while the database is away, and say so if nobody works."""
         seen: object = None
-        since = anyio.current_time()
+        since, patience = anyio.current_time(), _TELL
         while True:
             now = anyio.current_time()
             try:
@@ -127,13 +128,18 @@ class Celery(Engine):
                 state = None
             if state is None or state != seen:
                 seen, since = state, now
-            elif now - since >= _TELL:
-                since = now
+            elif now - since >= patience:
                 logger.warning(
-                    "batch %s: for %.0f seconds no worker has taken a chunk: is there one for the queue %r? If the "
-                    "broker has lost its messages, start(...) sends them again",
-                    *(name, _TELL, self._queue),
+                    "batch %s: for %.0f seconds no worker has taken a chunk: is there one for the queue %r? What "
+                    "is not reported is sent again",
+                    *(name, patience, self._queue),
                 )
+                # Redis loses a message if a worker dies, or it does, just when it is handed over.
+                since, patience = now, 2 * patience
+                with suppress(ConnectionError, JournalFailed):
+                    manifest = await _ask(self._journal.manifest, name)
+                    if manifest is not None:
+                        await self.begin(Ranges(name, manifest.chunk, [(0, manifest.size)]))
             await anyio.sleep(_ASK_AGAIN)
 
     async def _state(self, name: str) -> object:
