@@ -24,6 +24,12 @@ pytestmark = pytest.mark.slow
 fork_server, server = shared.fork_server, shared.server
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis loses a message if a worker dies just when it is handed over: that is noticed soon."""
+    monkeypatch.setattr("ideal_async.celery._engine._TELL", 10.0)
+
+
 @pytest.mark.timeout(1800 if SOAK else 300)
 def test_a_fleet_that_is_killed_pays_once(server: FleetServer, postgres_dsn: str, tmp_path: Path) -> None:
     """Workers are killed, Redis is restarted: 0 double, 0 lost, every limit held, every job reported."""
