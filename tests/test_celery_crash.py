@@ -65,7 +65,7 @@ def test_a_fleet_that_is_killed_pays_once(server: FleetServer, postgres_dsn: str
     assert (states["succeeded"], states["unknown"]) == (report.made, report.unknown)
     assert states["unknown"] <= 8 * kills
     assert server.most_at_once <= 8
-    assert server.most_in_flight <= 20
+    assert server.most_in_flight <= 20 + states["unknown"], "a doubt that was paid after all holds no place"
 
 
 @pytest.mark.timeout(300)

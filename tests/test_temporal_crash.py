@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing.forkserver
 import os
 import random
+import signal
 import threading
 import time
 from collections import Counter
@@ -186,7 +187,7 @@ def test_a_fleet_that_is_killed_pays_once(server: FleetServer, postgres_dsn: str
                 return await done, kills
             finally:
                 codes = await asyncio.to_thread(hosts.end)
-                assert codes == [0, 0, 0]
+                assert {*codes} <= {0, -signal.SIGTERM}  # the latter of one that had only begun
 
         began = time.monotonic()
         report, kills = asyncio.run(run())
