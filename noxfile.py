@@ -24,8 +24,8 @@ FACES = [
     for name in ("public_api", "client", "client_journal", "batch", "download", "docs", "sandbox_app", "cli_commands")
 ]
 
-#: As many as CI's machine has cores; `worksteal` evens out what takes long.
-PARALLEL = ["-n", "2", "--dist", "worksteal", "--tb", "native"]
+#: One more than CI's machine has cores, for many tests wait for processes; `worksteal` evens out what takes long.
+PARALLEL = ["-n", "3", "--dist", "worksteal", "--tb", "native"]
 
 #: What tells one Python, or one release of a dependency, from another.
 QUICK = "not slow and not servers"

@@ -220,7 +220,7 @@ def test_the_command_serves_until_interrupted(browser: httpx.Client, page: str) 
     """The photographs it offers can be seen; a page that is open does not keep it from ending (the fixture ends it)."""
     photos = browser.get(f"{page}/start").json()["photos"]
     assert len(photos) == 14
-    assert {browser.get(photo["picture"]).headers["content-type"] for photo in photos} == {"image/jpeg"}
+    assert {browser.get(photo["picture"]).headers["content-type"] for photo in photos} == {"image/webp"}
     stream = browser.send(browser.build_request("GET", f"{page}/events"), stream=True)
     assert stream.status_code == 200
 
