@@ -28,6 +28,7 @@ async def test_each_request_is_counted_once(tmp_path: Path) -> None:
         async with batch(client, [ROOM] * 6, max_in_flight=4, save=tmp_path, on_progress=reports.append) as outcomes:
             seen = [outcome async for outcome in outcomes]
         assert outcomes.progress == reports[-1]
+        assert outcomes._repr_html_() == outcomes.progress._repr_html_()
     assert len(seen) == 6
     assert [everywhere(report) for report in reports] == [6] * len(reports)
     assert max(report.queued for report in reports) > 0

@@ -54,6 +54,7 @@ from ideal_async import (
     Unauthorized,
     UnexpectedAnswer,
     WaitTimeout,
+    _client,
     batch,
 )
 from ideal_async._transports import LaneTransport, RenewedTransport
@@ -569,6 +570,20 @@ async def test_a_caller_may_be_cancelled_at_every_await(steps: int, keyed: bool)
         again = await client.generate(ROOM, key=key)
         assert len(sandbox.created) == (1 if keyed else len(created) + 1)
         assert again.succeeded
+
+
+async def test_what_breaks_in_a_thread_comes_out_as_it_is(real_time: None) -> None:
+    """Only a thread that could not be started has words of its own."""
+    del real_time
+
+    def fail(words: str) -> None:
+        raise RuntimeError(words)
+
+    threads = anyio.CapacityLimiter(1)
+    with pytest.raises(RuntimeError, match=r"^ours$"):
+        await _client._in_thread(threads, fail, "ours")
+    with pytest.raises(OSError, match="raise this process's limit of threads"):
+        await _client._in_thread(threads, fail, "can't start new thread")
 
 
 async def test_cancelled_before_the_post_left_nothing_is_sent() -> None:

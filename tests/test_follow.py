@@ -56,6 +56,20 @@ async def test_what_nobody_awaits_is_delivered(journal: Journal, kind: str) -> N
     assert entry.state == "succeeded"
 
 
+async def test_one_task_of_two_keys_is_followed_once(journal: Journal) -> None:
+    """A service that was started anew gives the same id once more: nobody looks at it twice."""
+    service = Service(submit=answer(ID), look=look("Success"))
+    ended: list[Entry] = []
+    more: dict[str, Any] = {"journal": journal, "follow": True, "on_end": ended.append, "_leave_loop": inline}
+    async with client_of(service, **more) as client:
+        for key in "ab":
+            await client.submit(ROOM, key=key)
+        await anyio.sleep(30)
+    assert len(service.looks) == 1
+    assert {entry.task_id for entry in ended} == {ID}
+    assert set(states(journal).values()) == {"succeeded"}
+
+
 async def test_an_end_is_written_down_behind_its_delivery(journal: Journal) -> None:
     """What could not be delivered is tried again, and is not forgotten by a restart."""
     calls: list[str] = []
