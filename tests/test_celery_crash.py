@@ -121,8 +121,7 @@ def test_processes_of_a_pool_are_killed(
             await until(lambda: sum(server.created.values()) > 5)
             for child in children_of(pool.pid):
                 os.kill(child, signal.SIGKILL)
-            await until(lambda: journal.finished_chunks("spring") >= 1)
-            await until(lambda: journal.held_chunks("spring") == 2)
+            await until(lambda: journal.finished_chunks("spring") >= 1 and journal.held_chunks("spring") >= 1)
             pool.terminate()
             await asyncio.to_thread(pool.join)
             assert pool.exitcode == 0
