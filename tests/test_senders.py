@@ -283,6 +283,8 @@ class Lane(httpx.AsyncBaseTransport):
 
             async def aclose(self) -> None:
                 lane.users -= 1
+                if lane.error is not None:
+                    raise lane.error
 
         return httpx.Response(200, stream=Freeing(b"{}"), request=request)
 
@@ -334,6 +336,18 @@ async def test_what_goes_wrong_on_a_lane_is_the_end_of_that_lane(error: BaseExce
     assert (len(transport), made[0].closed) == (0, 1)
     await (await transport.handle_async_request(GET)).aclose()
     assert len(made) == 2
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("error", [httpx.ReadError("gone"), OSError("gone"), GeneratorExit()])
+async def test_a_lane_whose_answer_cannot_be_closed_is_closed_itself(error: BaseException) -> None:
+    """It is not used again, and its socket is not left to the collector."""
+    transport, made = lanes()
+    answered = await transport.handle_async_request(GET)
+    made[0].error = error
+    with pytest.raises(type(error)):
+        await answered.aclose()
+    assert (len(transport), made[0].closed) == (0, 1)
 
 
 @pytest.mark.anyio

@@ -45,14 +45,13 @@ class LaneTransport(httpx.AsyncBaseTransport):
         idle = self._idle
         lane = idle.pop()[0] if idle else self._make()
         try:
+            if idle and idle[0][1] + self._keep_alive < time.monotonic():
+                await idle.popleft()[0].aclose()  # before there is an answer that could be lost meanwhile
             response = await lane.handle_async_request(request)
         except BaseException:
-            with anyio.CancelScope(shield=True):
-                await lane.aclose()
+            await close(lane)
             raise
         response.stream = _Stream(cast("httpx.AsyncByteStream", response.stream), lane, self, idle)
-        if idle and idle[0][1] + self._keep_alive < time.monotonic():
-            await idle.popleft()[0].aclose()
         return response
 
     async def give_back(self, lane: httpx.AsyncBaseTransport, idle: _Idle) -> None:
@@ -67,6 +66,12 @@ class LaneTransport(httpx.AsyncBaseTransport):
         idle, self._idle = self._idle, deque()
         for lane, _ in idle:
             await lane.aclose()
+
+
+async def close(lane: httpx.AsyncBaseTransport) -> None:
+    """Close a lane on which something went wrong, whoever is cancelled meanwhile."""
+    with anyio.CancelScope(shield=True):
+        await lane.aclose()
 
 
 class _Stream(httpx.AsyncByteStream):
@@ -86,5 +91,9 @@ class _Stream(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         lane, self._lane = self._lane, None
         if lane is not None:
-            await self._stream.aclose()  # if that fails, the lane is not used again
+            try:
+                await self._stream.aclose()
+            except BaseException:
+                await close(lane)
+                raise
             await self._lanes.give_back(lane, self._idle)
