@@ -48,6 +48,9 @@ and with a `Journal` across crashes, restarts and processes:
 | a task that failed | raises `TaskFailed`; `journal.release(key)` allows another |
 | a doubt | raises `SubmissionUnknown`, until `client.adopt(key, task_id)` or `journal.release(key)` |
 
+Look into the account before you end a doubt; in a shell `ideal-async journal adopt` and `release` do the same. A task
+that ends otherwise than `Failed` (`Cancelled`, say) counts as spent: nobody promises its credits back.
+
 `client.lookup(key)` asks the journal only, and gives an `Entry`. A journal of your own making fulfils `JournalStore`:
 it answers a request to send with an `Intent`, a `Busy` or an `Entry`, within a `Cap` in credits.
 
@@ -105,10 +108,41 @@ whatever the journal has not seen the end of.
 
 # In a web backend
 
-One client for the process, opened in the lifespan, awaited by hundreds of handlers; with `follow=True` and a journal
-every paid task is seen to its end and delivered by `on_end`, by one process of those that share the journal. The README
-has an application in thirty lines; its recipes are complete ones for FastAPI, Starlette and Litestar, and for code that
-is not asynchronous: a Celery task, a Django view, a script.
+One client for the process, opened in the lifespan, awaited by hundreds of handlers. A request that is cancelled only
+stops waiting. With `follow=True` and a journal every paid task is seen to its end and delivered by `on_end`, by one
+process of those that share the journal. Here with FastAPI, before a sandbox:
+
+    >>> from contextlib import asynccontextmanager
+    >>> from fastapi import FastAPI, Request
+    >>> service = Sandbox(render=False).transport
+    >>> async def deliver(entry: Entry) -> None:  # at least once a task
+    ...     print(entry.key, entry.state, entry.task and entry.task.output)
+    >>> @asynccontextmanager
+    ... async def lifespan(app: FastAPI):
+    ...     with Journal("web.journal") as journal:
+    ...         options = {"journal": journal, "follow": True, "on_end": deliver}
+    ...         async with AsyncClient("sandbox", transport=service, **options) as app.state.videos:
+    ...             yield
+    >>> app = FastAPI(lifespan=lifespan)
+    >>> @app.post("/videos/{order}")
+    ... async def make(order: str, url: str, request: Request):
+    ...     room = ImageToVideo(url, duration=5, resolution="720p")
+    ...     return {"task": await request.app.state.videos.submit(room, key=order)}
+    >>> @app.get("/videos/{order}")
+    ... async def show(order: str, request: Request):
+    ...     entry = await request.app.state.videos.lookup(order)
+    ...     return {"state": entry.state if entry else "unheard of"}
+
+    >>> from fastapi.testclient import TestClient
+    >>> with TestClient(app) as browser:
+    ...     browser.post("/videos/order-7", params={"url": "https://example.com/room.jpg"}).json()
+    ...     [browser.get(f"/videos/{order}").json()["state"] for order in ("order-7", "order-8")]
+    {'task': 1234567890123456789}
+    ['submitted', 'unheard of']
+
+Complete applications for FastAPI, Starlette and Litestar are in `tests/recipes` of the repository, and with them
+`sync_world.py` for code that is not asynchronous (a Celery task, a Django view, a script): one loop, one client, any
+number of threads and forked workers. `ideal_async.webdemo` is a page to try.
 
 # In a notebook
 
@@ -167,7 +201,24 @@ them as it is. The looks of a wait belong to no caller, so they stand outside of
 
 A cassette keeps what it records: `filter_headers=["APIKEY"]`. Against a mocked service `Pacing(min_interval=0.01)` does
 not wait for anybody. A mocked `httpx.ConnectError` is a doubt (`SubmissionUnknown`), for only a real transport can
-prove that nothing was sent.
+prove that nothing was sent. With respx both look like this:
+
+    >>> import httpx, respx
+    >>> video = {"id": 7, "status": "Success", "output": {"resultUrl": "https://cdn.example/7.mp4"}}
+    >>> @respx.mock
+    ... async def try_it() -> None:
+    ...     paid = respx.post(path__regex="generate$").respond(json={"code": 0, "message": "success", "data": 7})
+    ...     respx.get(path__regex="result$").respond(json={"code": 0, "message": "success", "data": video})
+    ...     async with AsyncClient("any-key", pacing=Pacing(min_interval=0.01)) as client:
+    ...         print((await client.generate(room)).output.result_url)
+    ...         paid.mock(side_effect=httpx.ConnectError("mocked"))
+    ...         try:
+    ...             await client.submit(room)
+    ...         except SubmissionUnknown:
+    ...             print("it may have been paid")
+    >>> anyio.run(try_it)
+    https://cdn.example/7.mp4
+    it may have been paid
 """
 
 # For whoever maintains it, the map; a room imports only from lower floors (tests/test_architecture.py checks it):

@@ -1,5 +1,6 @@
 """A batch of many hosts, whatever moves it: what is kept, repeated and reported, and what is never sent."""
 
+import doctest
 import gc
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from fakes import BASE_URL, answer
 from fleet_steps import Fleet, HomeEngine, batches_of, room, rooms, until
 from servers import Postgres, open_postgres
 
+import ideal_async
 import ideal_async.fleet._body as body
 import ideal_async.fleet._run as handle
 from ideal_async import Busy, Intent, Journal, JournalFailed
@@ -85,6 +87,26 @@ async def test_a_batch_is_made_and_saved(opened: Opened, service: Fleet, tmp_pat
     assert len(list((tmp_path / "videos").glob("*.mp4"))) == 5
     assert [entry.key async for entry in run.entries()] == [f"spring/{number}" for number in range(5)]
     assert [chunk.first for chunk in Ranges("spring", 2, [(0, 5)]).cut()] == [0, 2, 4]
+
+
+async def test_the_guide_shows_an_engine(opened: Opened, service: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch goes through it, and is paid once however often it is ordered; so does one that was cancelled."""
+    monkeypatch.setenv("IDEAL_HOUSE_BASE_URL", BASE_URL)
+    shown: dict[str, Any] = {**vars(ideal_async), **vars(ideal_async.fleet)}
+    for example in doctest.DocTestParser().get_examples(ideal_async.fleet.__doc__ or ""):
+        exec(example.source, shown)  # noqa: S102 - our own guide
+    journal = opened()
+    async with service.client(journal) as client:
+        engine = shown["Here"](Chunks(client))
+        for _ in range(2):
+            assert await shown["order"](engine, journal, rooms(5)) == Report(5, made=5, credits=5 * 10)
+        run = await BatchesOf(engine, journal).start("summer", rooms(3))
+        assert await engine.works_on("summer")
+        await run.cancel()
+        assert (await run.result()).not_tried == 3
+        await run.resume()
+        assert (await run.result()).made == 3
+    assert service.created.total() == 5 + 3
 
 
 async def test_a_second_start_is_the_same_batch(opened: Opened, service: Fleet) -> None:

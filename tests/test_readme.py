@@ -5,11 +5,9 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from processes import missing
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README.read_text("utf-8"), re.DOTALL | re.MULTILINE)
@@ -19,8 +17,6 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```$", README.read_text("utf-8"), re.DOT
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
 def test_python_blocks_run(number: int, tmp_path: Path) -> None:
     """Each Python block is a program that runs offline as it stands, in an empty folder and without a key."""
-    if "respx" in BLOCKS[number] and find_spec("respx") is None:
-        missing("respx", "pip install --group tools")
     script = tmp_path / "example.py"
     script.write_text(BLOCKS[number], "utf-8")
     result = subprocess.run(  # noqa: S603 - our own README

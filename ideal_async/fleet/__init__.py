@@ -8,7 +8,32 @@
     ...     report = await chunks.run(Chunk.read(payload))
     ...     return report.again  # seconds after which to repeat it, here or elsewhere; None: it is done
 
-**Where batches are ordered**, an `Engine` with five verbs, given to `BatchesOf(engine, journal)`.
+**Where batches are ordered**, an `Engine` with five verbs. This one needs no workers, for it does the chunks itself:
+
+    >>> import anyio
+    >>> class Here(Engine):
+    ...     def __init__(self, chunks: Chunks) -> None:
+    ...         self.chunks = chunks
+    ...         self.parts: dict[str, list[Ranges]] = {}
+    ...     async def begin(self, chunks: Ranges) -> None:
+    ...         self.parts.setdefault(chunks.batch, [chunks])
+    ...     async def again(self, chunks: Ranges) -> None:
+    ...         self.parts.setdefault(chunks.batch, []).append(chunks)
+    ...     async def cancel(self, name: str) -> None:
+    ...         self.parts[name] = []
+    ...     async def join(self, name: str) -> None:
+    ...         while self.parts[name]:
+    ...             for chunk in self.parts[name].pop(0).cut():
+    ...                 while (seconds := await do_chunk(self.chunks, chunk.write())) is not None:
+    ...                     await anyio.sleep(seconds)
+    ...     async def works_on(self, name: str) -> bool:
+    ...         return bool(self.parts.get(name))
+
+It is given to `BatchesOf`, whose `Run`s tell and do everything else, and are the same in every process:
+
+    >>> async def order(engine: Engine, journal: PostgresJournal, requests: list[ImageToVideo]) -> Report:
+    ...     run: Run = await BatchesOf(engine, journal).start("spring", requests, chunk=100)  # again: the same batch
+    ...     return await run.result()  # run.progress(), .pause(), .unpause(), .cancel(), .entries("failed"), .resume()
 
 What holds for all engines:
 

@@ -33,7 +33,15 @@ _PASSES = (ConnectionFailed, JournalFailed, RateLimited, ServerError, UploadFail
 
 
 class NewerVersion(Exception):
-    """Somebody who speaks a later version has written this: a worker of that version is needed."""
+    """Somebody who speaks a later version has written this: a worker of that version is needed.
+
+    Example:
+        >>> try:
+        ...     Chunk.read({"v": 2, "batch": "spring", "first": 0, "last": 100})
+        ... except NewerVersion as error:
+        ...     print(error)
+        a chunk of version 2 was written by a newer ideal_async, this worker knows 1: upgrade it
+    """
 
 
 def _read(payload: Any, what: str) -> dict[str, Any]:
@@ -52,7 +60,12 @@ def _read(payload: Any, what: str) -> dict[str, Any]:
 
 @attrs.frozen
 class Chunk:
-    """A part of a batch, all that an engine has to carry: the jobs from *first* to before *last*."""
+    """A part of a batch, all that an engine has to carry: the jobs from *first* to before *last*.
+
+    Example:
+        >>> Chunk("spring", 0, 100).write()
+        {'v': 1, 'batch': 'spring', 'first': 0, 'last': 100}
+    """
 
     batch: str
     first: int
@@ -97,6 +110,13 @@ class Report:
         reason: Why jobs were not tried, or else what went wrong with one of them; empty if nothing did.
         stops: The rest of the batch need not be tried either.
         again: Seconds after which to run the chunk again; `None`: this is final.
+
+    Example:
+        >>> report = Report(100, made=97, failed=3, credits=970, reason="the picture is too dark")
+        >>> report.complete, report.again
+        (False, None)
+        >>> Report.read(report.write()) == report
+        True
     """
 
     jobs: int

@@ -24,7 +24,10 @@ _ASK_AGAIN = 0.5
 
 
 class Engine(Protocol):
-    """What carries chunks to workers, and repeats each until its report is final. It never decides about money."""
+    """What carries chunks to workers, and repeats each until its report is final. It never decides about money.
+
+    `help(ideal_async.fleet)` has one in fifteen lines, which does the chunks itself.
+    """
 
     async def begin(self, chunks: "Ranges") -> None:
         """Have a batch done that is new; called again with the same, nothing changes."""
@@ -55,6 +58,10 @@ class Ranges:
         batch: Its name.
         chunk: Jobs in each chunk.
         parts: From the first job to before the last; each begins where a chunk does.
+
+    Example:
+        >>> [(chunk.first, chunk.last) for chunk in Ranges("spring", 100, [(0, 250)]).cut()]
+        [(0, 100), (100, 200), (200, 250)]
     """
 
     batch: str

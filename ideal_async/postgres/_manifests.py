@@ -68,6 +68,11 @@ class Manifest:
         origin: Scheme, host and port of the API.
         account: That pays.
         halted: `"paused"` or `"cancelled"`, or nothing.
+
+    Example:
+        >>> spring = Manifest("spring", "8f14e45f", 250, 100, "https://api.ideal.house", "")
+        >>> spring.size, spring.chunk, spring.halted
+        (250, 100, '')
     """
 
     name: str
