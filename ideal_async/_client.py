@@ -275,6 +275,13 @@ class AsyncClient:
             ValueError: *key* was used for a different request; or a picture is on this machine, and there is no
                 `uploads`.
             UploadFailed: A picture could not be published; nothing was sent.
+            TaskFailed: The task under the key has failed: `journal.release(key)` allows another.
+            JournalFailed: The journal cannot be written: nothing was sent, unless there is a `.task_id`.
+
+        Example:
+            >>> async def order(client, room):
+            ...     task_id = await client.submit(room, key="order-42")  # paid, and perhaps hours before
+            ...     return await client.wait(task_id)  # here, or in another process
 
         Source: vendor's page, 1. Create Image to Video Task.
         """
@@ -369,6 +376,7 @@ class AsyncClient:
             WaitTimeout: Its end was not seen.
             ConnectionFailed: Looks failed for `Retry.outage` seconds; or the client was closed.
             ApiError: The API said no.
+            UnexpectedAnswer: The answer breaks the vendor's contract.
 
         Source: vendor's page, 2. Get Task Result.
         """
@@ -404,6 +412,7 @@ class AsyncClient:
                 `Retry.outage` seconds.
             TaskFailed: It ended without a video.
             WaitTimeout: It still runs, and is paid.
+            UnexpectedAnswer: The answer to a look breaks the vendor's contract.
             ValueError: *key* was used for a different request; or a picture is on this machine, and there is no
                 `uploads`.
             JournalFailed: The journal cannot be written: nothing was sent, unless there is a `.task_id`.
