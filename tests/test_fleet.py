@@ -103,6 +103,7 @@ async def test_the_guide_shows_an_engine(opened: Opened, service: Fleet, monkeyp
         run = await BatchesOf(engine, journal).start("summer", rooms(3))
         assert await engine.works_on("summer")
         await run.cancel()
+        assert not await engine.works_on("summer")
         assert (await run.result()).not_tried == 3
         await run.resume()
         assert (await run.result()).made == 3
