@@ -56,11 +56,14 @@ class Durations:
         reach = int(3.0 * width / _CELL) + 1
         kernel = [math.exp(-0.5 * (i * _CELL / width) ** 2) for i in range(-reach, reach + 1)]
         norm = self._gain / sum(kernel)
+        shares: dict[int, float] = {}  # a kernel a cell: most moments at which a task may have ended share one
         for seconds, chance in ends:
             if chance > 1e-3:  # noqa: PLR2004 - not worth a kernel
-                first = int(math.log(max(seconds, _LEAST) / _LEAST) / _CELL) - reach
-                for i, weight in enumerate(kernel, first):
-                    self._cells[min(max(i, 0), _CELLS - 1)] += weight * norm * chance
+                cell = int(math.log(max(seconds, _LEAST) / _LEAST) / _CELL)
+                shares[cell] = shares.get(cell, 0.0) + chance * norm
+        for cell, share in shares.items():
+            for i, weight in enumerate(kernel, cell - reach):
+                self._cells[min(max(i, 0), _CELLS - 1)] += weight * share
         self._total = sum(self._cells)
         self._table = None
 
@@ -68,8 +71,18 @@ class Durations:
     def table(self) -> "Table":
         """The share of tasks that take longer than some seconds."""
         if self._table is None:
-            self._table = Table(self._cells)
+            first, last = self._within(0.0)
+            self._table = Table(self._cells[first:last], first)
         return self._table
+
+    def _within(self, least: float) -> tuple[int, int]:
+        """Return the first cell that has more than *least*, and the one behind the last."""
+        first, last = 0, _CELLS
+        while first < last and self._cells[first] <= least:
+            first += 1
+        while first < last and self._cells[last - 1] <= least:
+            last -= 1
+        return first, last
 
     def chance(self, seconds: float) -> float:
         """Return the share of tasks that take longer than *seconds*."""
@@ -82,13 +95,8 @@ class Durations:
 
     def posterior(self, age: float, likelihoods: Callable[[Sequence[float]], list[float]]) -> "Table | None":
         """Return the durations of tasks older than *age*, weighted by their *likelihoods*; None if there are none."""
-        least = _TRIFLE * self._total
-        first = max(int(math.log(max(age, _LEAST) / _LEAST) / _CELL), 0)
-        last = _CELLS
-        while first < last and self._cells[first] < least:
-            first += 1
-        while first < last and self._cells[last - 1] < least:
-            last -= 1
+        first, last = self._within(_TRIFLE * self._total)
+        first = min(max(first, int(math.log(max(age, _LEAST) / _LEAST) / _CELL)), last)
         weights = likelihoods(_MIDDLES[first:last])
         cells = [cell * weight for cell, weight in zip(self._cells[first:last], weights, strict=True)]
         return Table(cells, first) if sum(cells) > _UNLIKELY * self._total else None

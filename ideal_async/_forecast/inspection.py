@@ -33,6 +33,10 @@ _AIMED_PER_SECOND = 1 / 90
 # decision becomes a third cheaper, which is a quarter of the CPU of a look on the fast transport.
 _STRIDE = 1.2
 
+# Of tasks that still run. Beyond such a moment waiting costs a second a second, and the looks that it may save, of
+# some 10 s each, are fewer than one in twenty.
+_OVER = 0.05
+
 _CLOSELY = (0.2, 0.4, 0.6, 0.8)  # where to try between the two moments between which most tasks end
 
 _CLIFF = 0.1  # of all ends; fewer between two moments are not worth a closer look
@@ -78,22 +82,25 @@ def next_look(
     aimed_mean = aimed * (1.0 + _AIMED_PER_SECOND)
 
     def cost(x: float, running: float | None = None) -> float:
-        value = x + missed * (chance(x) if running is None else running)
+        value, after = x + missed * (chance(x) if running is None else running), None
         if aimed:
             after, mean = chance_and_mean(x + interval)
             value += aimed * _AIMED * after - aimed_mean * mean
         if loop:
+            if after is None or pace != interval:  # by default they are the same
+                after = chance(x + pace)
             later, mean = chance_and_mean(x + 2.0 * pace)
-            value += toll * (chance(x + pace) + 0.5 * later) - tail * mean
+            value += toll * (after + 0.5 * later) - tail * mean
         return value
 
-    moments, x = [earliest], earliest
-    while (x := x * _STRIDE + 0.3) < latest:
+    moments, chances, x = [earliest], [chance(earliest)], earliest
+    while chances[-1] > _OVER and x < latest:
+        x = min(x * _STRIDE + 0.3, latest)
         moments.append(x)
-    moments.append(latest)
-    chances = [chance(x) for x in moments]
+        chances.append(chance(x))
     # Between two moments the chance may fall like a cliff, and the best moment is at its foot: look there more closely.
-    drop, low, high = max(zip(map(sub, chances, chances[1:]), moments, moments[1:], strict=False))
+    falls = zip(map(sub, chances, chances[1:]), moments, moments[1:], strict=False)
+    drop, low, high = max(falls, default=(0.0, earliest, latest))
     costs = [*map(cost, moments, chances)]
     if drop > _CLIFF:
         moments += [low + share * (high - low) for share in _CLOSELY]
