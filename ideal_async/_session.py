@@ -17,7 +17,7 @@ import httpx
 from ._answers import LONGEST_MESSAGE, Answer, read_look, read_retry_after, read_submit
 from ._caches import Ages
 from ._credentials import ApiKey, keep_headers_out_of_logs, words_of
-from ._errors import ApiError, ConnectionFailed, IdealError, NotTheApi, TaskFailed
+from ._errors import ApiError, ConnectionFailed, IdealError, JournalFailed, NotTheApi, TaskFailed
 from ._excerpt import readable
 from ._models import Task
 from ._observer import Observer
@@ -41,6 +41,8 @@ LOOK_LIMIT = 45.0
 SUBMIT_LIMIT = 90.0
 #: Seconds for which a confirmation of a send counts: a process may be frozen behind it, or connect slowly.
 CONFIRMED_FOR = 5.0
+#: Seconds for which it is asked for again when each comes too late: as long as a journal for many hosts may be away.
+CONFIRMING = 600.0
 #: Seconds for which a wait rides out what somebody in between says, as long as the API itself was never heard: by then
 #: it is no outage, but a wrong base URL.
 STRANGERS_ONLY = 60.0
@@ -57,6 +59,10 @@ _POOL_FULL = (
     ": the pool of your http_client gave no connection. It is full, or has lost slots, as httpcore does when TLS fails "
     "behind a proxy: make a new one with room for max_requests_at_once and ten downloads"
 )
+_LATE = (
+    "the journal's word that a request may leave came %.1f s after it was asked for, and counts for %g s only: asking "
+    "again until it comes in time. Unless this process stood still: look at the load of the journal's database or disk"
+)
 
 
 class Confirmed:
@@ -67,12 +73,27 @@ class Confirmed:
         self._asked = (-math.inf, -math.inf)
 
     async def renew(self) -> None:
-        """Ask, until an answer is fresh when it comes; what must not go any more raises, or is cancelled."""
+        """Ask, until an answer is fresh when it comes; what must not go any more raises, or is cancelled.
+
+        Raises:
+            JournalFailed: None was, for ten minutes.
+        """
+        began = anyio.current_time()
+        late = 0
         while True:
             self._asked = _clocks()
             await self._confirm()
             if self._is_fresh():
                 return
+            late += 1
+            if late == 1:
+                logger.warning(_LATE, self._age(), CONFIRMED_FOR)
+            if anyio.current_time() - began >= CONFIRMING:
+                raise JournalFailed(
+                    f"{late} times in a row the journal's word that a request may leave came more than "
+                    f"{CONFIRMED_FOR:g} s after it was asked for: nothing was sent. Look at the load of the journal's "
+                    "database or disk, and call again"
+                )
 
     async def keep(self) -> None:
         """Ask once more if the last answer is too old."""
@@ -80,7 +101,10 @@ class Confirmed:
             await self.renew()
 
     def _is_fresh(self) -> bool:
-        return max(now - then for now, then in zip(_clocks(), self._asked, strict=True)) <= CONFIRMED_FOR
+        return self._age() <= CONFIRMED_FOR
+
+    def _age(self) -> float:
+        return max(now - then for now, then in zip(_clocks(), self._asked, strict=True))
 
 
 def _clocks() -> tuple[float, float]:

@@ -34,6 +34,7 @@ from ideal_async import (
     ApiError,
     ConnectionFailed,
     InvalidRequest,
+    JournalFailed,
     NotTheApi,
     OutOfCredits,
     RequestFailed,
@@ -1081,6 +1082,25 @@ async def test_a_confirmation_that_came_late_is_made_again() -> None:
 
     assert await session_of(service).submit(write_body, confirm=confirm, on_wire=ignore) == ID
     assert confirmed == [service.times[0] - 5.1, service.times[0]]
+
+
+@pytest.mark.anyio
+async def test_a_journal_that_always_confirms_too_late_is_reported_once_and_given_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nobody waits for ever, nor without a word: ten minutes, as for a database that is away."""
+    service, began = Service(), anyio.current_time()
+
+    async def confirm() -> None:
+        await anyio.sleep(6)
+
+    with pytest.raises(JournalFailed, match="100 times in a row .* nothing was sent. Look at the load"):
+        await session_of(service).submit(write_body, confirm=confirm, on_wire=ignore)
+    assert anyio.current_time() - began == 600
+    assert service.requests == []
+    (warning,) = caplog.records
+    assert warning.levelname == "WARNING"
+    assert "came 6.0 s after it was asked for" in warning.getMessage()
 
 
 @pytest.mark.anyio
