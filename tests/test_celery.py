@@ -371,6 +371,33 @@ async def test_who_waits_is_told_that_nobody_works(
         beside.cancel_scope.cancel()
 
 
+async def test_a_broker_that_is_away_is_named_by_who_starts(opened: Opened) -> None:
+    """As `start` says; the batch is kept, so that the same call goes on with it."""
+    journal = opened()
+    app = app_of(f"redis://127.0.0.1:{free_port()}")
+    with pytest.raises(ConnectionError, match="start it, and call this again"):
+        await batches_of(app, journal).start("spring", rooms(2))
+    assert journal.manifest("spring") is not None
+
+
+async def test_a_resend_that_fails_is_reported(
+    redis_url: str, opened: Opened, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever waits learns why nothing moves: the broker that has lost the messages may be away."""
+    monkeypatch.setattr(celery_engine, "_TELL", 0.1)
+    run = await batches_of(redis_url, opened()).start("spring", rooms(2))
+    engine = run._batches.engine
+
+    async def begin(_: Ranges) -> None:
+        raise ConnectionError("the broker cannot be reached")
+
+    monkeypatch.setattr(engine, "begin", begin)
+    async with anyio.create_task_group() as beside:
+        beside.start_soon(run.result)
+        await until(lambda: "could not be sent again; tried later: the broker cannot be reached" in caplog.text)
+        beside.cancel_scope.cancel()
+
+
 # An app of one's own
 
 

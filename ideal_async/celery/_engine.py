@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -136,11 +135,17 @@ class Celery(Engine):
                 )
                 # Redis loses a message if a worker dies, or it does, just when it is handed over.
                 since, patience = now, 2 * patience
-                with suppress(ConnectionError, JournalFailed):
-                    manifest = await _ask(self._journal.manifest, name)
-                    if manifest is not None:
-                        await self.begin(Ranges(name, manifest.chunk, [(0, manifest.size)]))
+                await self._send_again(name)
             await anyio.sleep(_ASK_AGAIN)
+
+    async def _send_again(self, name: str) -> None:
+        """Send what is not reported, if the broker and the database are there; `join` tries again."""
+        try:
+            manifest = await _ask(self._journal.manifest, name)
+            if manifest is not None:
+                await self.begin(Ranges(name, manifest.chunk, [(0, manifest.size)]))
+        except (ConnectionError, JournalFailed) as error:
+            logger.warning("batch %s: what is not reported could not be sent again; tried later: %s", name, error)
 
     async def _state(self, name: str) -> object:
         """Tell how far a batch is; `None` while somebody works, or nobody should."""

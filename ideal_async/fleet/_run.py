@@ -30,11 +30,19 @@ class Engine(Protocol):
     """
 
     async def begin(self, chunks: "Ranges") -> None:
-        """Have a batch done that is new; called again with the same, nothing changes."""
+        """Have a batch done that is new; called again with the same, nothing changes.
+
+        Raises:
+            ConnectionError: Who carries chunks cannot be reached.
+        """
         ...
 
     async def again(self, chunks: "Ranges") -> None:
-        """Have parts of a known batch done once more, whether the rest of it runs or not."""
+        """Have parts of a known batch done once more, whether the rest of it runs or not.
+
+        Raises:
+            ConnectionError: Who carries chunks cannot be reached.
+        """
         ...
 
     async def cancel(self, name: str) -> None:
@@ -191,6 +199,7 @@ class Run:
 
         Raises:
             JournalFailed: The database cannot be asked.
+            ConnectionError: As in `Batches.start`.
         """
         return await self._go_on(release=False)
 
@@ -204,6 +213,7 @@ class Run:
 
         Raises:
             JournalFailed: The database cannot be asked.
+            ConnectionError: As in `Batches.start`.
         """
         before = await self._go_on(release=True)
         return before.failed
@@ -302,6 +312,8 @@ class BatchesOf(Generic[E]):
             TypeError: Something is no request.
             ValueError: The name belongs to a batch with other content; or a request cannot be sent by other hosts.
             JournalFailed: The database cannot be asked; nothing was started.
+            ConnectionError: The broker of Celery cannot be reached: the batch is kept, and the same call goes on with
+                it. What Temporal raises is its own (`temporalio.service.RPCError`), and means the same.
         """
         if chunk < 1:
             raise ValueError(f"chunk must be 1 or more, not {chunk}")
