@@ -47,6 +47,7 @@ _STEPS_IN_TURN = 500
 _ODDITIES = 64
 #: Characters of the words that a kind is made of.
 _LONGEST_WORD = 40
+_UNKNOWN = "unknown task status %r: taken for a running task. Should it be an end, waits end by their timeout only"
 
 
 class Poller:
@@ -268,7 +269,7 @@ class Poller:
         if not isinstance(status, TaskStatus) and status not in self._odd_statuses:
             self._odd_statuses.add(status)
             if len(self._odd_statuses) <= _ODDITIES:
-                logger.warning("unknown task status %r: taken for a running task", status[:40])
+                logger.warning(_UNKNOWN, status[:40])
             else:
                 self._odd_statuses.remove(status)
         if not watched.kind_known and self._is_kind(task.input.kind):

@@ -209,6 +209,17 @@ async def test_an_unknown_status_without_a_result_runs_on(output: Any) -> None:
             await client.wait(ID, timeout=3600)
 
 
+@pytest.mark.parametrize("word", ["CANCELED_BY_USER", "FAILED_TIMEOUT", "Cancel failed", "Stopping"])
+async def test_words_that_are_put_together_are_no_end(word: str, caplog: pytest.LogCaptureFixture) -> None:
+    """After a cancel that failed a task runs: the log names the word once, and what ends the wait."""
+    async with client_of(Service(look=answer({**RUNS, "status": word}))) as client:
+        with pytest.raises(WaitTimeout):
+            await client.wait(ID, timeout=3600)
+    (warning,) = (record.getMessage() for record in caplog.records if "status" in record.getMessage())
+    assert warning.startswith(f"unknown task status {word!r}: taken for a running task.")
+    assert warning.endswith("waits end by their timeout only")
+
+
 @pytest.mark.parametrize("other", [77, "77", ID + 1, ID - 1, 5.0])
 async def test_another_tasks_answer_is_none(other: Any) -> None:
     """Believed the third time, as any answer that breaks the contract."""
