@@ -20,12 +20,12 @@ from ._arguments import check_callbacks, check_count, check_seconds, check_setti
 from ._background import Background
 from ._books import Books, LeaveLoop
 from ._callbacks import OnProgress, OnSubmit, run_callback
-from ._credentials import check_base_url, check_key
+from ._credentials import check_api_key, check_base_url
 from ._errors import ConnectionFailed, TaskFailed
 from ._flight import Flight
 from ._follow import OnEnd, follower_of
 from ._forecast import Forecast, Pacing
-from ._identity import check_id, origin_of
+from ._identity import check_id, check_key, origin_of
 from ._media import Media
 from ._models import ImageToVideo, Task
 from ._observer import Call, Guarded, Observer, ignore
@@ -139,7 +139,7 @@ class AsyncClient:
         )
         check_callbacks(on_end=on_end)
         retry = retry or Retry()
-        key = check_key(api_key if api_key is not None else os.environ.get("IDEAL_HOUSE_API_KEY"))
+        api_key = check_api_key(api_key if api_key is not None else os.environ.get("IDEAL_HOUSE_API_KEY"))
         self._base_url = check_base_url(base_url or os.environ.get("IDEAL_HOUSE_BASE_URL") or BASE_URL)
         self._observer = None if observer is None else Guarded(observer)
         if http_client is not None:
@@ -150,7 +150,7 @@ class AsyncClient:
             self._transports = Transports.of_our_own(self._base_url, through_httpx=through_httpx)
         self._journal, self._account = journal, account or ""
         session = Session(
-            api_key=key,
+            api_key=api_key,
             base_url=self._base_url,
             transports=self._transports,
             requests_at_once=max_requests_at_once,
@@ -295,8 +295,6 @@ class AsyncClient:
             raise TypeError(f"an ImageToVideo is submitted, not {type(request).__name__}")
         check_callbacks(on_submit=on_submit)
         if key is not None:
-            from ._journal import check_key  # at its first use: not every program names its requests
-
             check_key(key)
         await self._background.open()
         with self._observe("submit") as known:

@@ -100,7 +100,7 @@ def _parts(error: BaseException) -> tuple[BaseException, ...]:
     return cast("BaseExceptionGroup[BaseException]", error).exceptions if isinstance(error, BaseExceptionGroup) else ()
 
 
-def check_key(key: str | None) -> str:
+def check_api_key(key: str | None) -> str:
     """Return a key that can be a header.
 
     Raises:

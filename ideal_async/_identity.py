@@ -1,4 +1,4 @@
-"""What a URL is called where it is kept or shown: without its secrets, and an API by its origin."""
+"""Names: a URL as it is kept or shown, an API by its origin, a job by its key, who pays, a task by its id."""
 
 import re
 from urllib.parse import urlsplit
@@ -48,6 +48,41 @@ def origin_of(url: str) -> str:
         raise ValueError(f"an origin looks like https://api.ideal.house, not {redact_url(url)!r}")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}:{parts.port or _PORTS[parts.scheme]}"
+
+
+def check_key(key: str) -> str:
+    """Return a key that can be found again.
+
+    Raises:
+        TypeError: It is no text.
+        ValueError: It is empty, or cannot be written as UTF-8.
+    """
+    _check_text("a key", key)
+    if not key:
+        raise ValueError("a key must not be empty: name what is ordered, or pass None")
+    return key
+
+
+def check_account(account: str) -> str:
+    """Return the name of an account; empty for the only one.
+
+    Raises:
+        TypeError: It is no text.
+        ValueError: It cannot be written as UTF-8.
+    """
+    _check_text("an account", account)
+    return account
+
+
+def _check_text(what: str, text: str) -> None:
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may have no type checker
+        raise TypeError(f"{what} must be str, not {type(text).__name__}: str(...) will do")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{what} must be text that can be written as UTF-8, not {text!r}") from error
+    if "\0" in text:
+        raise ValueError(f"{what} must not have the character U+0000 in it: databases end a text there")
 
 
 def check_id(task_id: int) -> int:

@@ -173,7 +173,7 @@ async def main():
     client = AsyncClient("key", transport=httpx.MockTransport(answer), pacing=quick)
     before = set(sys.modules)
     async with client:
-        task_id = await client.submit(ImageToVideo("https://example.com/a.jpg", duration=5, resolution="480p"))
+        task_id = await client.submit(ImageToVideo("https://example.com/a.jpg", duration=5, resolution="480p"), key="a")
         try:
             await client.wait(task_id, timeout=60)
         except TaskFailed:

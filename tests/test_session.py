@@ -45,7 +45,7 @@ from ideal_async import (
     TaskStatus,
     Unauthorized,
 )
-from ideal_async._credentials import check_base_url, check_key
+from ideal_async._credentials import check_api_key, check_base_url
 from ideal_async._retry import Failure, Sent
 from ideal_async._session import Session
 from ideal_async._transports import Trace, Transports, sent_nothing
@@ -770,14 +770,14 @@ async def test_a_closed_http_client_sends_nothing() -> None:
 def test_without_a_key_the_fix_is_named(key: str | None) -> None:
     """Both ways to give one."""
     with pytest.raises(ValueError, match=r"pass api_key=\.\.\., or set IDEAL_HOUSE_API_KEY"):
-        check_key(key)
+        check_api_key(key)
 
 
 @pytest.mark.parametrize("key", ["secret\n", " secret", "secret\t", "sec\nret", "schlüssel", "secret\x00", "\x7f"])
 def test_a_key_that_cannot_be_a_header_is_refused_and_not_repeated(key: str) -> None:
     """The usual one has the line break of its file at its end."""
     with pytest.raises(ValueError, match="cannot be in a header") as caught:
-        check_key(key)
+        check_api_key(key)
     assert key.strip() not in str(caught.value)
 
 
@@ -1094,7 +1094,7 @@ async def test_a_journal_that_always_confirms_too_late_is_reported_once_and_give
     async def confirm() -> None:
         await anyio.sleep(6)
 
-    with pytest.raises(JournalFailed, match="100 times in a row .* nothing was sent. Look at the load"):
+    with pytest.raises(JournalFailed, match=r"100 times in a row .* nothing was sent\. Look at the load"):
         await session_of(service).submit(write_body, confirm=confirm, on_wire=ignore)
     assert anyio.current_time() - began == 600
     assert service.requests == []

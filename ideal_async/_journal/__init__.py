@@ -7,7 +7,7 @@ written.
 import importlib
 from typing import TYPE_CHECKING
 
-from .contract import Busy, Cap, Intent, JournalControl, JournalStore, check_account, check_key, new_intent
+from .contract import Busy, Cap, Intent, JournalControl, JournalStore, new_intent
 from .entries import (
     COLUMNS,
     STATES,
@@ -56,8 +56,6 @@ __all__ = [
     "JournalStore",
     "Row",
     "State",
-    "check_account",
-    "check_key",
     "decode_entry",
     "encode_request",
     "encode_task",

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import attrs
 
-from ideal_async._identity import origin_of
+from ideal_async._identity import check_account, check_key, origin_of
 from ideal_async._models import ImageToVideo, Task
 
 from .entries import Entry, State, check_time, encode_request
@@ -299,38 +299,3 @@ def new_intent(
         account=check_account(account),
         holds_for=holds_for,
     )
-
-
-def check_key(key: str) -> str:
-    """Return a key that can be found again.
-
-    Raises:
-        TypeError: It is no text.
-        ValueError: It is empty, or cannot be written as UTF-8.
-    """
-    _check_text("a key", key)
-    if not key:
-        raise ValueError("a key must not be empty: name what is ordered, or pass None")
-    return key
-
-
-def check_account(account: str) -> str:
-    """Return the name of an account; empty for the only one.
-
-    Raises:
-        TypeError: It is no text.
-        ValueError: It cannot be written as UTF-8.
-    """
-    _check_text("an account", account)
-    return account
-
-
-def _check_text(what: str, text: str) -> None:
-    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may have no type checker
-        raise TypeError(f"{what} must be str, not {type(text).__name__}: str(...) will do")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"{what} must be text that can be written as UTF-8, not {text!r}") from error
-    if "\0" in text:
-        raise ValueError(f"{what} must not have the character U+0000 in it: databases end a text there")

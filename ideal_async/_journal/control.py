@@ -4,10 +4,9 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from ideal_async._identity import check_id, origin_of
+from ideal_async._identity import check_id, check_key, origin_of
 
 from . import decisions
-from .contract import check_key
 from .entries import Entry, State, encode_time
 from .store import Store
 from .transitions import Row

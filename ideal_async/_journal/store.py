@@ -11,11 +11,11 @@ from weakref import WeakValueDictionary
 import attrs
 
 from ideal_async._errors import JournalFailed
-from ideal_async._identity import origin_of
+from ideal_async._identity import check_account, check_key, origin_of
 from ideal_async._models import ImageToVideo, Task, is_refunded
 
 from . import transitions
-from .contract import Busy, Cap, Intent, check_account, check_key, new_intent
+from .contract import Busy, Cap, Intent, new_intent
 from .entries import STATES, Entry, State, decode_entry, encode_task, encode_text, encode_time
 
 T = TypeVar("T")
