@@ -76,7 +76,7 @@ class FileStore(Store):
         if self._owner is not None:
             self._owner.release()
         if lost:
-            listed = ", ".join(f"key {told.key!r} is {told}" for told, _ in lost)
+            listed = ", ".join(f"key {owed.key!r} is {owed}" for owed, _ in lost)
             raise JournalFailed(f"lost with the closing of journal {self._path!r}: {listed} ({lost[0][1]})")
 
     def idle(self) -> None:

@@ -57,7 +57,7 @@ class PostgresJournal(Manifested):
         self._name = f"journal {self._session.name}"
         self._opened = False
         self._away_since: float | None = None
-        self._told = ""
+        self._logged = ""
         self._gates: set[tuple[str, str]] = set()
 
     def __repr__(self) -> str:
@@ -78,7 +78,7 @@ class PostgresJournal(Manifested):
             try:
                 self.sweep()
             except Unreachable:
-                return  # whoever asks is told, or waits
+                return  # whoever asks gets an error, or waits
             self._opened = True
 
     def exists(self) -> bool:
@@ -97,7 +97,7 @@ class PostgresJournal(Manifested):
         """
         lost = self._session.close()
         if lost:
-            listed = ", ".join(f"key {told.key!r} is {told}" for told, _ in lost)
+            listed = ", ".join(f"key {owed.key!r} is {owed}" for owed, _ in lost)
             raise JournalFailed(f"lost with the closing of {self._name}: {listed} ({lost[0][1]})")
 
     def idle(self) -> None:
@@ -126,10 +126,10 @@ class PostgresJournal(Manifested):
         except Full as full:
             if full.busy.seconds == ASK_AGAIN:
                 self.sweep()  # the places of the dead
-            return self._tell(full.busy)
+            return self._log_wait(full.busy)
         except Unreachable as error:
             return self._wait_or_fail(error)
-        self._away_since, self._told = None, ""
+        self._away_since, self._logged = None, ""
         return found
 
     def confirm(self, intent: Intent) -> bool | Busy:
@@ -138,7 +138,7 @@ class PostgresJournal(Manifested):
             answer: bool | Busy = self._session.write(partial(self._confirm, intent=intent), patience=RECONNECT)
         except Unreachable as error:
             return self._wait_or_fail(error)
-        return answer if isinstance(answer, bool) else self._tell(answer)
+        return answer if isinstance(answer, bool) else self._log_wait(answer)
 
     def _wait_or_fail(self, error: Unreachable) -> Busy:
         now = time.monotonic()
@@ -146,12 +146,12 @@ class PostgresJournal(Manifested):
             self._away_since = now
         if now - self._away_since > OUTAGE:
             raise JournalFailed(f"{error}; it has been away for {OUTAGE:g} s") from error
-        return self._tell(Busy(ASK_AGAIN_FULL, f"{_AWAY} ({first_line(error.__cause__ or error)})"))
+        return self._log_wait(Busy(ASK_AGAIN_FULL, f"{_AWAY} ({first_line(error.__cause__ or error)})"))
 
-    def _tell(self, busy: Busy) -> Busy:
+    def _log_wait(self, busy: Busy) -> Busy:
         """Log why submits wait, once; they may for long."""
-        if busy.reason[:12] != self._told[:12]:  # the number in it may be another every time
-            self._told = busy.reason
+        if busy.reason[:12] != self._logged[:12]:  # the number in it may be another every time
+            self._logged = busy.reason
             loud = busy.reason.startswith((PAUSED, _AWAY, _HALTED))
             logger.log(logging.WARNING if loud else logging.INFO, "%s: submits wait: %s", self._name, busy.reason)
         return busy
