@@ -227,8 +227,10 @@ prove that nothing was sent. With respx both look like this:
 #                fleet                      chunks of batches that many hosts do; on postgres
 #                temporal  celery           what moves them
 #     face       _client  _window  _batch   what users call
+#                _looks                     what `fetch` sees
 #     money      _submissions  _flight      one key, one flight: who sends, and who waits for it
 #                _books                     what became of each request and its credits, from intent to end
+#                _client_journal            the journal as one client asks it
 #                _follow  _delivery         paid tasks are waited for, and delivered
 #     hands      _session  _answers         one call, one answer: who spoke, and what it means for money
 #                _transports                which way out, and which of its failures prove that nothing was sent

@@ -13,37 +13,25 @@ that a refund is booked once, to whom it belongs, whoever sees the end first.
 
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
-from itertools import islice
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING
 
 import anyio
 
-from ._adoption import check_adoption
 from ._errors import BudgetExceeded, JournalFailed
 from ._models import ImageToVideo, Task, is_refunded, shorten
 from ._observer import Fate, Observer
 from ._pricing import PRICES, Budget, Ledger, Prices, price
 
 if TYPE_CHECKING:
-    from ._journal import Busy, Cap, Entry, Intent, JournalStore
+    from ._client_journal import ClientJournal
+    from ._journal import Busy, Cap, Entry, Intent
 
 logger = logging.getLogger("ideal_async")
 
-LeaveLoop = Callable[..., Awaitable[Any]]
-
 #: Running tasks whose price and kind are remembered until they end, about half a kilobyte each.
 REMEMBERED = 200_000
-#: Journal entries read at once.
-PAGE = 200
-#: Seconds without a question after which the journal may tidy up.
-QUIET = 1.0
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class Purchase:
@@ -94,9 +82,6 @@ class Books:
         budget: A limit shared with others.
         prices: The price table; the budget's own by default.
         journal: Remembers across restarts.
-        origin: Of the API; scopes the journal's keys.
-        account: The name of the account that pays; scopes them too.
-        leave_loop: Runs a blocking function outside of the event loop.
         observer: Told what became of each request and task.
     """
 
@@ -105,10 +90,7 @@ class Books:
         *,
         budget: Budget | None,
         prices: Prices | None,
-        journal: "JournalStore | None",
-        origin: str,
-        account: str,
-        leave_loop: LeaveLoop,
+        journal: "ClientJournal | None",
         observer: Observer | None = None,
     ) -> None:
         self.ledger = Ledger()
@@ -117,15 +99,10 @@ class Books:
         self._budget = budget
         self._cap = _cap_of(budget)
         self._prices = prices or (PRICES if budget is None else budget.prices)
-        self._origin = origin
-        self._account = account
-        self._leave_loop = leave_loop
         self._observer = observer
         self._running: OrderedDict[int, Purchase] = OrderedDict()
         self._doubts: dict[str, Purchase] = {}
         self._follow: Callable[[Purchase], None] | None = None
-        self._asked = anyio.Event()
-        self._asked_at = 0.0
 
     def open(self, request: ImageToVideo, key: str | None) -> Purchase:
         """Price a request; without a journal its credits are set aside at once.
@@ -169,8 +146,7 @@ class Books:
         from ._journal import Intent
 
         asked_at = anyio.current_time()
-        ask = partial(self.journal.intend, account=self._account, cap=self._cap)
-        found = await self._ask(ask, self._origin, purchase.key, purchase.request, purchase.credits)
+        found = await self.journal.intend(purchase.key, purchase.request, purchase.credits, self._cap)
         if not isinstance(found, Intent):
             return found
         purchase.intent, purchase.key, purchase.holds_until = found, found.key, asked_at + found.holds_for
@@ -179,7 +155,7 @@ class Books:
             self._reserve(purchase)
         except BudgetExceeded:
             with anyio.CancelScope(shield=True):
-                await self._write(purchase, self.journal.withdraw)
+                await self.journal.withdraw(found)
             raise
         return None
 
@@ -191,9 +167,9 @@ class Books:
         """
         if self.journal is None or purchase.intent is None or anyio.current_time() < purchase.holds_until:
             return True
-        answer = await self._ask(self.journal.confirm, purchase.intent)
+        answer = await self.journal.confirm(purchase.intent)
         if answer is False:
-            await self._write(purchase, self.journal.withdraw)
+            await self.journal.withdraw(purchase.intent)
             self._release(purchase)
             purchase.intent = None
         return answer
@@ -208,30 +184,30 @@ class Books:
         self._register(task_id, purchase)
         self._observe("submitted", purchase)
         failed = None
-        if self.journal is not None:
-            failed = await self._write(purchase, partial(_submitted, self.journal, task_id))
+        if self.journal is not None and purchase.intent is not None:
+            failed = await self.journal.submitted(purchase.intent, task_id)
         if self._follow is not None:
             self._follow(purchase)
         return failed
 
     async def refused(self, purchase: Purchase, reason: str) -> None:
         """The API said no: nothing was created."""
-        if self.journal is not None:
-            await self._write(purchase, partial(_refused, self.journal, reason))
+        if self.journal is not None and purchase.intent is not None:
+            await self.journal.refused(purchase.intent, reason)
         self._release(purchase)
         self._observe("refused", purchase)
 
     async def not_sent(self, purchase: Purchase) -> None:
         """Nothing left: the key is as it was before."""
-        if self.journal is not None:
-            await self._write(purchase, self.journal.withdraw)
+        if self.journal is not None and purchase.intent is not None:
+            await self.journal.withdraw(purchase.intent)
         self._release(purchase)
         self._observe("not_sent", purchase)
 
     async def doubted(self, purchase: Purchase) -> None:
         """It was sent and no usable answer came: what it costs is held, since it may be spent."""
-        if self.journal is not None:
-            await self._write(purchase, self.journal.unknown)
+        if self.journal is not None and purchase.intent is not None:
+            await self.journal.unknown(purchase.intent)
         purchase.reserved = False
         for ledger in self._ledgers:
             ledger.hold(purchase.amount)
@@ -289,161 +265,31 @@ class Books:
             for ledger in self._ledgers:
                 ledger.refund(purchase.amount)
         if self.journal is not None and not (purchase is not None and purchase.followed):
-            await self.settle(task_id, task, reason)
-
-    async def settle(self, task_id: int, task: Task | None, reason: str | None) -> None:
-        """Write the end of a task into the journal; who follows it does so once it is delivered."""
-        journal = cast("JournalStore", self.journal)
-        settle = partial(journal.settle, self._origin, task_id, task, reason=reason, account=self._account)
-        try:
-            await self._ask(settle)
-        except Exception:  # noqa: BLE001 - whatever it is, the video is there and paid
-            # Better a row that stays open, to be looked at again, than an error here.
-            logger.warning("the journal could not note the end of task %d", task_id)
+            await self.journal.settle(task_id, task, reason)
 
     def follow_with(self, follow: "Callable[[Purchase], None]") -> None:
         """Call *follow* with each task that is running from now on; it writes their ends down."""
         self._follow = follow
-
-    @property
-    def counts_places(self) -> bool:
-        """Whether the journal limits what is in flight, so that a task which nobody follows is in everybody's way."""
-        return hasattr(self.journal, "take_over")
-
-    async def take_over(self, *, asked: bool) -> "Sequence[Entry]":
-        """Return the running tasks that nobody alive follows: from now on they are this client's.
-
-        Args:
-            asked: The application wants to have them; else they are only taken where nobody does.
-        """
-        journal = self._journal_or_raise("follow=True")
-        await self._ask(journal.sweep)
-        take: Callable[..., Sequence[Entry]] = journal.follow if asked else cast("Any", journal).take_over
-        return await self._ask(partial(take, account=self._account), self._origin)
-
-    async def denied(self, task_id: int) -> None:
-        """The API does not know a paid task: where places in flight are counted, it holds none any more."""
-        if self.counts_places:
-            try:
-                await self._ask(partial(cast("Any", self.journal).denied, account=self._account), self._origin, task_id)
-            except Exception as error:  # noqa: BLE001 - in a day it holds none anyway
-                logger.warning("the journal could not note that task %d is denied: %s", task_id, type(error).__name__)
-
-    def hurry(self) -> None:
-        """This client closes: whoever waits for a journal that cannot be reached shall not hold that up."""
-        hurry: Callable[[], None] | None = getattr(self.journal, "hurry", None)
-        if hurry is not None:
-            hurry()
-
-    async def let_go(self) -> None:
-        """Follow nothing any more, so that another process may."""
-        if self.journal is not None and self._follow is not None:
-            try:
-                await self._ask(partial(self.journal.unfollow, account=self._account), self._origin)
-            except Exception as error:  # noqa: BLE001 - the end of this process says the same
-                logger.warning("the journal could not be told that nobody follows: %s", type(error).__name__)
 
     def close(self) -> None:
         """This client follows nothing any more."""
         if self._observer is not None:
             self._observer.in_flight(-len(self._running))
 
-    async def lookup(self, key: str) -> "Entry | None":
-        """Return what the journal knows of a key."""
-        journal = self._journal_or_raise("lookup")
-        return await self._ask(partial(journal.find, account=self._account), self._origin, key)
-
-    async def knows(self, key: str | None) -> bool:
-        """Tell whether a key stands for something that will not be sent again."""
-        if self.journal is None or key is None:
-            return False
-        entry = await self.lookup(key)
-        return entry is not None and entry.state != "refused"
-
-    async def adopt(self, key: str, task_id: int, task: Task | None, *, force: bool) -> "Entry":
-        """A doubt is confirmed: its key has become this task, which is what was asked for.
-
-        Raises:
-            ValueError: The key is not in doubt, the task is not what was asked for, or it cannot be told.
-        """
-        journal = self._journal_or_raise("adopt")
-        from ._journal import JournalControl
-
-        if not isinstance(journal, JournalControl):
-            raise TypeError(f"{type(journal).__name__} cannot adopt: it lacks the verbs of a person")
-        entry = await self.lookup(key)
-        if entry is None:
-            raise ValueError(f"the journal has no key {key!r} of this API and account: nothing to adopt")
-        check_adoption(entry.request, task, task_id, force=force)
-        entry = await self._ask(
-            partial(journal.adopt, origin=self._origin, account=self._account, force=force), key, task_id
-        )
-        purchase = self._doubts.pop(key, None)
+    def adopted(self, entry: "Entry") -> None:
+        """A doubt was confirmed: its key has become a task, and what this client holds for it is spent."""
+        purchase = self._doubts.pop(entry.key, None)
         if purchase is None:
-            purchase = Purchase(entry.request, key, entry.credits)
-        else:  # this client holds what it costs
+            purchase = Purchase(entry.request, entry.key, entry.credits)
+        else:
             purchase.paid = True
             for ledger in self._ledgers:
                 ledger.charge(purchase.amount, held=True)
         self.recall(purchase, entry)
-        return entry
-
-    async def unsettled(self) -> AsyncGenerator["Entry"]:
-        """Go through what the journal has not seen the end of: submissions in doubt, then tasks that run."""
-        journal = self._journal_or_raise("resume")
-        await self._ask(journal.sweep)
-        for state in ("unknown", "submitted"):
-            entries = journal.entries(state, origin=self._origin, account=self._account)
-            while page := await self._ask(_read_page, entries):
-                for entry in page:
-                    yield entry
-
-    def _journal_or_raise(self, what: str) -> "JournalStore":
-        if self.journal is None:
-            raise RuntimeError(f"{what} needs a journal: AsyncClient(..., journal=Journal(path))")
-        return self.journal
 
     def _observe(self, fate: Fate, purchase: Purchase) -> None:
         if self._observer is not None:
             self._observer.submission(fate, purchase.request, purchase.credits)
-
-    async def _ask(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Ask the journal, outside of the event loop; it is opened by whoever comes first."""
-        self._asked_at = anyio.current_time()
-        self._asked.set()
-        journal = cast("JournalStore", self.journal)
-        return cast("T", await self._leave_loop(partial(_open_and_call, journal, function, *args, **kwargs)))
-
-    async def run(self) -> None:
-        """Let the journal tidy up whenever it was asked for nothing for a while; until cancelled."""
-        while self.journal is not None:
-            await self._asked.wait()
-            while (left := self._asked_at + QUIET - anyio.current_time()) > 0:  # noqa: ASYNC110 - it may be asked again
-                await anyio.sleep(left)
-            self._asked = anyio.Event()
-            with suppress(OSError):  # no thread can be started: it is only tidiness
-                await self._leave_loop(self.journal.idle)
-
-    async def _write(self, purchase: Purchase, write: "Callable[[Intent], None]") -> JournalFailed | None:
-        """Write into the journal what became of an intent; what it could not write it tries again by itself."""
-        if purchase.intent is None:
-            return None
-        try:
-            await self._ask(write, purchase.intent)
-        except JournalFailed as error:
-            failed = error
-        except Exception as error:  # noqa: BLE001 - it was closed, or no thread can be started: paid all the same
-            failed = JournalFailed(f"the journal could not be written ({type(error).__name__}: {error})")
-            failed.__cause__ = error
-        else:
-            return None
-        logger.warning("%sthe journal could not be written: %s", purchase.name, type(failed).__name__)
-        return failed
-
-
-def _open_and_call(journal: "JournalStore", function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    journal.open()
-    return function(*args, **kwargs)
 
 
 def _cap_of(budget: Budget | None) -> "Cap | None":
@@ -453,15 +299,3 @@ def _cap_of(budget: Budget | None) -> "Cap | None":
     from ._journal import Cap
 
     return Cap(budget.credits, budget.since)
-
-
-def _submitted(journal: "JournalStore", task_id: int, intent: "Intent") -> None:
-    journal.submitted(intent, task_id)
-
-
-def _refused(journal: "JournalStore", reason: str, intent: "Intent") -> None:
-    journal.refused(intent, reason)
-
-
-def _read_page(entries: "Iterator[Entry]") -> "list[Entry]":
-    return list(islice(entries, PAGE))

@@ -3,11 +3,9 @@
 import math
 import os
 import random
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
 from functools import partial
-from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast, overload
@@ -18,7 +16,7 @@ import httpx
 
 from ._arguments import check_callbacks, check_count, check_seconds, check_settings, deadline_of
 from ._background import Background
-from ._books import Books, LeaveLoop
+from ._books import Books
 from ._callbacks import OnProgress, OnSubmit, run_callback
 from ._credentials import check_api_key, check_base_url
 from ._errors import ConnectionFailed, TaskFailed
@@ -29,16 +27,17 @@ from ._identity import check_id, check_key, origin_of
 from ._media import Media
 from ._models import ImageToVideo, Task
 from ._observer import Call, Guarded, Observer, ignore
-from ._photographs import Photographs, Uploads
+from ._photographs import LeaveLoop, Photographs, Uploads
 from ._poller import Poller
 from ._pricing import Budget, Ledger, Prices
-from ._retry import Failure, Retry
+from ._retry import Retry
 from ._session import Session
 from ._submissions import Submissions
 from ._transports import DOWNLOADS_AT_ONCE, Transports
 from ._waiter import Waiter
 
 if TYPE_CHECKING:
+    from ._client_journal import ClientJournal
     from ._delivery import Deliveries, Target
     from ._journal import Entry, JournalStore
 
@@ -47,8 +46,6 @@ BASE_URL = "https://api.ideal.house"
 REQUESTS_AT_ONCE = 10
 #: Blocking calls in flight: journal writes, which share a commit, and chunks of downloads on their way to the disk.
 THREADS_AT_ONCE = 16
-#: Looks of `fetch` that are kept for those who accept some age, about two kilobytes each.
-FETCHED = 1000
 
 _UNOBSERVED = nullcontext(ignore)
 
@@ -148,8 +145,8 @@ class AsyncClient:
             self._transports = Transports.of_transport(transport, through_httpx=through_httpx)
         else:
             self._transports = Transports.of_our_own(self._base_url, through_httpx=through_httpx)
-        self._journal, self._account = journal, account or ""
-        session = Session(
+        self._account = account or ""
+        self._session = session = Session(
             api_key=api_key,
             base_url=self._base_url,
             transports=self._transports,
@@ -157,19 +154,11 @@ class AsyncClient:
             retry=retry,
             observer=self._observer,
         )
-        self._session = session
         # Threads of our own number: the default limiter belongs to the application.
         threads = anyio.CapacityLimiter(THREADS_AT_ONCE)
-        self._leave_loop = _leave_loop or partial(_in_thread, threads)
-        self._books = Books(
-            budget=budget,
-            prices=prices,
-            journal=journal,
-            origin=self.origin,
-            account=self._account,
-            leave_loop=self._leave_loop,
-            observer=self._observer,
-        )
+        leave_loop = _leave_loop or partial(_in_thread, threads)
+        self._journal = _journal_of(journal, origin=self.origin, account=self._account, leave_loop=leave_loop)
+        self._books = Books(budget=budget, prices=prices, journal=self._journal, observer=self._observer)
         self._poller = Poller(
             session.look,
             forecast=Forecast(pacing or Pacing(), phase=random.random()),
@@ -179,22 +168,23 @@ class AsyncClient:
             on_end=self._books.ended,
             observer=self._observer,
         )
-        self._background = Background(self._poller.run, self._books.run, on_end=self._on_end)
-        self._photographs = Photographs(uploads, leave_loop=self._leave_loop)
+        self._background = Background(self._poller.run, on_end=self._on_end)
+        if self._journal is not None:
+            self._background.add(self._journal.run)
+        self._photographs = Photographs(uploads, leave_loop=leave_loop)
         self._submissions = Submissions(session, self._background, self._books, write=self._photographs.write)
-        follower = follower_of(self._books, self._poller, self._background, follow=follow, on_end=on_end)
-        if follower is not None:
-            self._background.add(follower.run)
-        self._fetched: OrderedDict[int, tuple[float, Task]] = OrderedDict()
+        self._follower = follower_of(
+            self._books, self._journal, self._poller, self._background, follow=follow, on_end=on_end
+        )
+        if self._follower is not None:
+            self._background.add(self._follower.run)
         from ._delivery import Deliveries
-        from ._download import Downloads  # at the top, who only imports this package would pay for it
+        from ._download import Downloads
+        from ._looks import Looks  # at the top, who only imports this package would pay for them
 
-        self._downloads = Downloads(
-            self._transports.web, at_once=DOWNLOADS_AT_ONCE, retry=retry, leave_loop=self._leave_loop
-        )
-        self._deliveries = Deliveries(
-            self._downloads, fetch=self.fetch, origin=self.origin, leave_loop=self._leave_loop
-        )
+        self._looks = Looks(session, self._background, self._poller, self._books)
+        self._downloads = Downloads(self._transports.web, at_once=DOWNLOADS_AT_ONCE, retry=retry, leave_loop=leave_loop)
+        self._deliveries = Deliveries(self._downloads, fetch=self.fetch, origin=self.origin, leave_loop=leave_loop)
 
     def _start_soon(self, function: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
         self._background.start_soon(function, *args)
@@ -217,14 +207,16 @@ class AsyncClient:
 
         Waiters are told with `ConnectionFailed`; their tasks go on at the service.
         """
-        self._books.hurry()
+        if self._journal is not None:
+            self._journal.hurry()
         await self._background.aclose()
 
     async def _on_end(self) -> None:
         """Runs in the event loop of the client, whoever closes it from where."""
         self._poller.fail_all()
         self._books.close()
-        await self._books.let_go()
+        if self._follower is not None:
+            await self._follower.let_go()
         await self._transports.aclose()
 
     @property
@@ -235,7 +227,7 @@ class AsyncClient:
     @property
     def journal(self) -> "JournalStore | None":
         """The journal that was handed in."""
-        return self._journal
+        return None if self._journal is None else self._journal.store
 
     @property
     def account(self) -> str:
@@ -308,11 +300,14 @@ class AsyncClient:
         located = request
         with anyio.CancelScope(deadline=math.inf if deadline is None else deadline) as scope:
             located = await self._photographs.locate(request)
-            if located is not request and not await self._books.knows(key):
+            if located is not request and not await self._knows(key):
                 await self._photographs.publish(located)
         if scope.cancelled_caught:
             raise ConnectionFailed("the deadline passed before the request could be sent: nothing was spent")
         return located
+
+    async def _knows(self, key: str | None) -> bool:
+        return self._journal is not None and key is not None and await self._journal.knows(key)
 
     def _observe(self, name: Call, task_id: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
         return _UNOBSERVED if self._observer is None else self._observer.call(name, task_id)
@@ -335,29 +330,7 @@ class AsyncClient:
         """
         await self._background.open()
         check_id(task_id)
-        max_age = check_seconds("max_age", max_age)
-        if max_age is not None and (known := self._last_look(task_id, max_age)) is not None:
-            return known
-        outcome = await self._background.run(self._session.look_again, task_id)
-        if outcome is None:
-            raise ConnectionFailed("the client was closed during the look", task_id=task_id)
-        if isinstance(outcome, Failure):
-            if isinstance(outcome.error, TaskFailed):
-                await self._books.ended(task_id, None, outcome.error.reason)
-            raise outcome.error.again()  # others may have asked for the same look
-        self._fetched[task_id] = anyio.current_time(), outcome
-        self._fetched.move_to_end(task_id)
-        if len(self._fetched) > FETCHED:
-            self._fetched.popitem(last=False)
-        if outcome.done:
-            await self._books.ended(task_id, outcome)
-        return outcome
-
-    def _last_look(self, task_id: int, max_age: float) -> Task | None:
-        """Return the newest look that the poller or a `fetch` made in the last *max_age* seconds."""
-        looks = [look for look in (self._poller.last_look(task_id), self._fetched.get(task_id)) if look is not None]
-        at, task = max(looks, key=itemgetter(0), default=(-math.inf, None))
-        return task if at >= anyio.current_time() - max_age else None
+        return await self._looks.fetch(task_id, check_seconds("max_age", max_age))
 
     async def wait(self, task_id: int, *, timeout: float | None = None, on_progress: OnProgress | None = None) -> Task:
         """Wait until a task succeeded.
@@ -519,7 +492,7 @@ class AsyncClient:
             ...     return {"state": "new"} if entry is None else {"state": entry.state, "task": entry.task_id}
         """
         await self._background.open()
-        return await self._books.lookup(key)
+        return await self._journal_for("lookup").find(key)
 
     async def adopt(self, key: str, task_id: int, *, force: bool = False) -> "Entry":
         """Confirm a doubt: the request that was sent under *key* has become this task.
@@ -549,20 +522,14 @@ class AsyncClient:
             ...     return await client.wait(entry.task_id)
         """
         await self._background.open()
-        task, reason = None, None
-        outcome = await self._background.run(self._session.look_again, check_id(task_id))
-        if outcome is None:
-            raise ConnectionFailed("the client was closed during the look", task_id=task_id)
-        if not isinstance(outcome, Failure):
-            task = outcome
-        elif isinstance(outcome.error, TaskFailed):
-            reason = outcome.error.reason
-        else:
-            raise outcome.error
-        entry = await self._books.adopt(key, task_id, task, force=force)
+        journal = self._journal_for("adopt")
+        seen = await self._looks.look(check_id(task_id))
+        task, reason = (None, seen.reason) if isinstance(seen, TaskFailed) else (seen, None)
+        entry = await journal.adopt(key, task_id, task, force=force)
+        self._books.adopted(entry)
         if task is None or task.done:
             await self._books.ended(task_id, task, reason)
-            return await self._books.lookup(key) or entry
+            return await journal.find(key) or entry
         return entry
 
     async def unsettled(self) -> AsyncGenerator["Entry"]:
@@ -572,9 +539,14 @@ class AsyncClient:
             RuntimeError: This client has no journal.
             JournalFailed: The journal cannot be read.
         """
-        async with aclosing(self._books.unsettled()) as entries:
+        async with aclosing(self._journal_for("resume").unsettled()) as entries:
             async for entry in entries:
                 yield entry
+
+    def _journal_for(self, what: str) -> "ClientJournal":
+        if self._journal is None:
+            raise RuntimeError(f"{what} needs a journal: AsyncClient(..., journal=Journal(path))")
+        return self._journal
 
     @overload
     async def download(self, task: Task, path: str | os.PathLike[str], *, part: Media = "video") -> Path: ...
@@ -614,6 +586,16 @@ class AsyncClient:
         with self._observe("download", task.id):
             await self._deliveries.bring(task, target, part)
         return target
+
+
+def _journal_of(
+    store: "JournalStore | None", *, origin: str, account: str, leave_loop: LeaveLoop
+) -> "ClientJournal | None":
+    if store is None:
+        return None
+    from ._client_journal import ClientJournal
+
+    return ClientJournal(store, origin=origin, account=account, leave_loop=leave_loop)
 
 
 async def _in_thread(threads: anyio.CapacityLimiter, function: Callable[..., T], *args: object) -> T:

@@ -16,6 +16,7 @@ from ._poller import Poller
 from ._waiter import Waiter
 
 if TYPE_CHECKING:
+    from ._client_journal import ClientJournal
     from ._journal import Entry
 
 logger = logging.getLogger("ideal_async")
@@ -35,7 +36,8 @@ class Follower:
     or by whoever takes the task over.
 
     Args:
-        books: Knows the running tasks, and the journal.
+        books: Know the running tasks.
+        journal: Where their ends are written down.
         poller: Looks.
         background: Where it runs.
         on_end: Called with the entry of each task that has ended, sync or async, at least once.
@@ -43,9 +45,17 @@ class Follower:
     """
 
     def __init__(
-        self, books: Books, poller: Poller, background: Background, on_end: OnEnd | None, *, asked: bool = True
+        self,
+        books: Books,
+        journal: "ClientJournal",
+        poller: Poller,
+        background: Background,
+        on_end: OnEnd | None,
+        *,
+        asked: bool = True,
     ) -> None:
         self._books = books
+        self._journal = journal
         self._poller = poller
         self._background = background
         self._on_end = on_end
@@ -65,13 +75,17 @@ class Follower:
         """Take over what nobody follows, now and every so often; until cancelled."""
         while True:
             try:
-                for entry in await self._books.take_over(asked=self._asked):
+                for entry in await self._journal.take_over(asked=self._asked):
                     purchase = Purchase(entry.request, entry.key, entry.credits)
                     self._books.recall(purchase, entry)
                     self.follow(purchase)
             except Exception as error:  # noqa: BLE001 - the journal may be out of reach for a while
                 logger.warning("the journal could not be asked for tasks to follow: %s", type(error).__name__)
             await anyio.sleep(TAKE_OVER_EVERY)
+
+    async def let_go(self) -> None:
+        """Follow nothing any more, so that another process may."""
+        await self._journal.unfollow()
 
     async def _follow(self, task_id: int, purchase: Purchase) -> None:
         """Wait for a task and deliver it, however often either has to be tried."""
@@ -95,7 +109,7 @@ class Follower:
             return _End(None, error.reason)
         except ApiError as error:
             if isinstance(error, InvalidRequest):
-                await self._books.denied(task_id)
+                await self._journal.denied(task_id)
             logger.warning("task %d is followed no more (%s); its row stays open", task_id, type(error).__name__)
             return _DENIED
         except IdealError as error:
@@ -115,12 +129,12 @@ class Follower:
                     logger.error("on_end failed, it is called again in %g s", TRY_AGAIN, exc_info=error)
                     return False
         with anyio.CancelScope(shield=True):
-            await self._books.settle(task_id, end.task, end.reason)
+            await self._journal.settle(task_id, end.task, end.reason)
         return True
 
     async def _entry_of(self, purchase: Purchase, end: "_End") -> "Entry | None":
         """Return what the journal is about to say, with the URLs as they came: their signatures are needed now."""
-        entry = None if purchase.key is None else await self._books.lookup(purchase.key)
+        entry = None if purchase.key is None else await self._journal.find(purchase.key)
         if entry is None:  # it was pruned meanwhile
             return None
         succeeded = end.task is not None and end.task.succeeded
@@ -145,7 +159,13 @@ _DENIED = _End(None, None)
 
 
 def follower_of(
-    books: Books, poller: Poller, background: Background, *, follow: bool, on_end: OnEnd | None
+    books: Books,
+    journal: "ClientJournal | None",
+    poller: Poller,
+    background: Background,
+    *,
+    follow: bool,
+    on_end: OnEnd | None,
 ) -> Follower | None:
     """Return who follows, if somebody is asked to, or if the journal limits what is in flight.
 
@@ -155,7 +175,9 @@ def follower_of(
     if not follow:
         if on_end is not None:
             raise ValueError("on_end is called for followed tasks: pass follow=True as well")
-        return Follower(books, poller, background, None, asked=False) if books.counts_places else None
-    if books.journal is None:
+        if journal is None or not journal.counts_places:
+            return None
+        return Follower(books, journal, poller, background, None, asked=False)
+    if journal is None:
         raise ValueError("follow=True needs a journal, which knows what is to be followed: journal=Journal(path)")
-    return Follower(books, poller, background, on_end)
+    return Follower(books, journal, poller, background, on_end)

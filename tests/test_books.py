@@ -482,7 +482,7 @@ async def test_what_never_left_is_in_no_journal(journal: Journal) -> None:
             with pytest.raises((ContentRejected, ConnectionFailed)):
                 await client.submit(ROOM, key=key)
         assert [(entry.key, entry.state) for entry in journal.entries()] == [("refused", "refused")]
-        assert not await client._books.knows("refused"), "it is sent again, so its pictures need a URL"
+        assert not await client._knows("refused"), "it is sent again, so its pictures need a URL"
 
 
 async def test_a_journal_that_cannot_confirm_lets_nothing_leave(journal: Journal) -> None:

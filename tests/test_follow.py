@@ -256,7 +256,7 @@ async def test_a_page_that_is_reloaded_costs_no_look(journal: Journal) -> None:
 
 async def test_fetched_looks_are_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest goes first."""
-    monkeypatch.setattr("ideal_async._client.FETCHED", 2)
+    monkeypatch.setattr("ideal_async._looks.KEPT", 2)
     service = Service(look=lambda request: look(task_id=int(request.url.params["taskId"])))
     async with client_of(service) as client:
         for task_id in (1, 2, 3, 3, 2, 1):
