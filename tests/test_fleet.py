@@ -429,7 +429,7 @@ async def test_a_halted_batch_gets_no_permission(opened: Opened) -> None:
     intent = asking.intend(manifest.origin, first, room("0"), 10)
     assert isinstance(intent, Intent)
     assert asking.confirm(intent) is True
-    with psycopg.connect(halting._session._dsn) as deciding:
+    with psycopg.connect(halting._session._database.dsn) as deciding:
         deciding.execute("SELECT 1 FROM ideal_async.gates FOR UPDATE")
         thread = threading.Thread(target=halting.halt, args=("spring", "paused"))
         thread.start()

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from selectors import EVENT_READ, DefaultSelector
@@ -18,13 +18,12 @@ from typing import Any, TypeVar, cast
 from weakref import WeakValueDictionary
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ideal_async import JournalFailed
 
-from ._connection import LOST, OVERDUE, Connection, cure_of, first_line
+from ._connection import LOST, Connection, cure_of, first_line
+from ._database import Database
 from ._portable import Portable
-from ._schema import migrate
 
 logger = logging.getLogger("ideal_async")
 
@@ -36,14 +35,11 @@ _PAUSE_MAX = 2.0
 _LETTING_GO = 1.0
 #: The same while something that has happened is written down: a disk may take seconds, and then it is written.
 _LETTING_GO_OF_FACTS = 5.0
-_POOLER = (
-    "statements go to different sessions of the database, as behind a pooler in transaction mode: connect to the "
-    "database itself, or set the pooler to session mode"
-)
 #: Seconds that a client takes to close: its last requests are answered by then.
 _CLOSING = 60.0
-#: Seconds, and how often: a server asks for two hours otherwise before it believes that a host is dead, and its locks.
-_KEEPALIVES = {"idle": 10, "interval": 5, "count": 3}
+#: Seconds to connect, and while the journal is being closed.
+_CONNECTING = 5
+_CONNECTING_LAST = 2
 #: Of all advisory locks of a database, those of owners. "owne" in ASCII, read as a number.
 _OWNERS = 7
 _ALIVE = b"hashtextextended(%%s, %d)" % _OWNERS
@@ -72,10 +68,9 @@ class Session:
         self.id = ""
         self.held: WeakValueDictionary[str, object] = WeakValueDictionary()
         self.clock_offset = timedelta()
-        self._dsn = dsn
+        self._database = Database(dsn, statement_timeout=statement_timeout)
         self._patience = patience
         self._reconnect = reconnect
-        self._statement_timeout = statement_timeout
         self._process = os.getpid()
         self._using = threading.RLock()
         self._db: Connection | None = None
@@ -91,13 +86,7 @@ class Session:
     @property
     def name(self) -> str:
         """Where the database is, without a password."""
-        try:
-            parts = conninfo_to_dict(self._dsn)
-            _check_parts(parts)
-        except psycopg.ProgrammingError:
-            return "a database"
-        host, port, database = (parts.get(name) or "" for name in ("host", "port", "dbname"))
-        return f"{host}:{port}/{database}" if host else str(database or "the default database")
+        return self._database.name
 
     def check(self) -> None:
         """Refuse a closed journal, and one that came through a fork.
@@ -122,13 +111,13 @@ class Session:
         if self._process != os.getpid() or not self._using.acquire(timeout=_LETTING_GO):
             return
         try:
-            db, seconds = self._db, self._statement_timeout + OVERDUE
+            db = self._db
             if db is not None and not db.closed:
                 db.seconds = _LETTING_GO
                 try:
                     self._run(db, work)
                 finally:
-                    db.seconds = seconds
+                    db.seconds = self._database.answers_within
         except psycopg.Error:
             self._drop_if_broken()
         finally:
@@ -145,7 +134,7 @@ class Session:
             with self._open() as db:
                 row = db.execute("SELECT to_regclass('ideal_async.entries')").fetchone()
         except psycopg.Error as error:
-            raise JournalFailed(f"journal {self.name}: {first_line(error)}{cure_of(error, first=True)}") from error
+            raise self._database.failure(error) from error
         return row is not None and row[0] is not None
 
     def owed(self) -> list[Any]:
@@ -184,7 +173,7 @@ class Session:
         try:
             return self._try(work, patience, strict=strict, fact=fact)
         except psycopg.Error as error:
-            raise JournalFailed(f"journal {self.name}: {first_line(error)}{cure_of(error, first=True)}") from error
+            raise self._database.failure(error) from error
 
     def _try(self, work: Callable[[Any], T], patience: float, *, strict: bool, fact: bool) -> T:
         # What happens while a client closes, and has happened, is not tried for long either.
@@ -239,14 +228,8 @@ class Session:
             JournalFailed: It is not; or the database forgets from now on.
         """
         if owner != self.id:
-            raise JournalFailed(f"journal {self.name}: {_POOLER}")
-        self._check_fsync(fsync)
-
-    def _check_fsync(self, fsync: str) -> None:
-        if fsync != "on":
-            raise JournalFailed(
-                f"journal {self.name}: the database has fsync = off, so a crash loses what was paid: switch it on"
-            )
+            raise self._database.pooled()
+        self._database.check_fsync(fsync)
 
     def now(self) -> datetime:
         """Tell the time by the database's clock."""
@@ -288,59 +271,15 @@ class Session:
         return db
 
     def _open(self) -> Connection:
-        try:
-            db = Connection.connect(
-                self._conninfo(), autocommit=True, cursor_factory=psycopg.ClientCursor, prepare_threshold=None
-            )
-        except psycopg.Error as error:  # frames of psycopg hold the password, which a reporter of crashes may show
-            raise error.with_traceback(None) from None
-        db.seconds = self._statement_timeout + OVERDUE
+        db = self._database.connect(timeout=_CONNECTING_LAST if self._closing.is_set() else _CONNECTING)
         db.cut_at = lambda: self._ends_at
         if self._closing.is_set() and self._ends_at < time.monotonic():
             db.close()
             raise psycopg.OperationalError("closed meanwhile")
         return db
 
-    def _conninfo(self) -> str:
-        try:
-            _check_parts(conninfo_to_dict(self._dsn))
-            return make_conninfo(
-                self._dsn,
-                target_session_attrs="read-write",
-                connect_timeout="2" if self._closing.is_set() else "5",
-                application_name="ideal_async",
-                # A dead network is noticed in about ten seconds, not in two hours.
-                keepalives="1",
-                keepalives_idle="5",
-                keepalives_interval="2",
-                keepalives_count="3",
-                tcp_user_timeout="10000",
-            )
-        except psycopg.ProgrammingError:  # its words may hold the password
-            raise JournalFailed(
-                "the DSN of the journal cannot be read: postgresql://user:password@host/database, "
-                "with %40 for @, %2F for /, %3A for : and %25 for % in a password"
-            ) from None
-
     def _prepare(self, db: psycopg.Connection[Any]) -> None:
-        settings = db.execute(
-            "SELECT current_setting('fsync'), current_setting('synchronous_commit'), pg_backend_pid(), "
-            "clock_timestamp(), current_setting('ideal_async.owner', true)"
-        ).fetchone()
-        fsync, commit, backend, clock, owner = cast("tuple[str, str, int, datetime, str | None]", settings)
-        self._check_fsync(fsync)
-        if owner or (backend != db.info.backend_pid and self._shares_backend(backend)):
-            raise JournalFailed(f"journal {self.name}: {_POOLER}")
-        if commit not in {"on", "remote_apply"}:  # those wait for the disk; a stricter setting stays
-            db.execute("SET synchronous_commit = on")
-        db.execute(b"SET statement_timeout = %d" % int(self._statement_timeout * 1000))
-        db.execute(b"SET lock_timeout = %d" % int(self._statement_timeout * 500))
-        # Nobody else waits for long for a process that was frozen in the middle, or for a host that is gone.
-        db.execute(b"SET idle_in_transaction_session_timeout = %d" % int(self._statement_timeout * 1000))
-        for name, seconds in _KEEPALIVES.items():
-            db.execute(b"SET tcp_keepalives_%s = %d" % (name.encode(), seconds))
-        self.clock_offset = clock - datetime.now(UTC)
-        migrate(db)
+        self.clock_offset = self._database.prepare(db, self._open)
         if self.id:
             self._former.add(self.id)
         self.id = uuid.uuid4().hex
@@ -348,12 +287,6 @@ class Session:
         db.execute(b"SELECT pg_advisory_lock(%s)" % _ALIVE, (self.id,))
         if self._former:
             self._take_over_from_ourselves(db)
-
-    def _shares_backend(self, backend: int) -> bool:
-        """Behind a pooler: tell whether it gives our session to the next who comes, while we ask for nothing."""
-        with self._open() as other, other.transaction():
-            (found,) = other.execute("SELECT pg_backend_pid()").fetchone() or (0,)
-        return bool(found == backend)
 
     def _take_over_from_ourselves(self, db: psycopg.Connection[Any]) -> None:
         """What this process was busy with in a lost session it is busy with still, unless somebody gave it up."""
@@ -406,16 +339,6 @@ class Session:
                 _let_go(self._db)
         self._db = None
         return lost
-
-
-def _check_parts(parts: Mapping[str, Any]) -> None:
-    """Refuse what a password with unusual characters makes of a DSN: a part of it is taken for a host.
-
-    Raises:
-        psycopg.ProgrammingError: It is not to be repeated.
-    """
-    if any("@" in str(parts.get(name) or "") for name in ("host", "hostaddr", "port", "dbname")):
-        raise psycopg.ProgrammingError
 
 
 def _let_go(db: psycopg.Connection[Any]) -> None:
