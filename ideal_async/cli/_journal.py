@@ -1,60 +1,29 @@
 """`ideal-async journal`: what was sent, what was paid, what is in doubt, and a person's word on all of it."""
 
 import re
-import shlex
 import sys
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import Annotated, Literal
 
 import anyio
 from cyclopts import App, Parameter
 
-from ideal_async import Entry, Journal
-
 from ._connection import Connection
-from ._files import JOURNAL
-from ._places import Shared, exists, open_journal, open_shared, place_of
-from ._terminal import DONE, IN_DOUBT, Refused, people, put, put_json, put_table, say
-
-if TYPE_CHECKING:
-    from ideal_async.postgres import PostgresJournal
+from ._entries import Json, put_entries, record_of, request_of
+from ._journal_files import backup, repair, restore
+from ._journal_shared import pause, progress, recount, stale, unpause
+from ._places import opened
+from ._terminal import DONE, Refused, people, put, put_json, put_table, refused, say
 
 State = Literal["intended", "submitted", "succeeded", "failed", "refused", "unknown"]
-
-Json = Annotated[bool, Parameter(name="--json", negative=(), show_default=False)]
 
 Force = Annotated[bool, Parameter(name="--force", negative=(), show_default=False)]
 Unseen = Annotated[bool, Parameter(name="--unseen", negative=(), show_default=False)]
 DryRun = Annotated[bool, Parameter(name="--dry-run", negative=(), show_default=False)]
 Yes = Annotated[bool, Parameter(name=("--yes", "-y"), negative=(), show_default=False)]
-UnknownKeys = Literal["doubt", "send"]
 
 journal_app = App(name="journal", help="What was sent, what was paid, what is in doubt.")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-@contextmanager
-def opened(text: str) -> Generator["Journal | PostgresJournal"]:
-    """Open a journal, or that of the batch in a folder; one that is not there is not made.
-
-    Raises:
-        Refused: It is not there.
-    """
-    with open_journal(_find(place_of(text))) as journal:
-        yield journal
-
-
-@contextmanager
-def refused() -> Generator[None]:
-    """Say what the journal refuses in the words of the command line."""
-    try:
-        yield
-    except ValueError as error:
-        words = str(error).replace("force=True", "--force").replace("task_id=", "--task-id ")
-        raise Refused(words.replace("origin=", "--origin ").replace("account=", "--account ")) from None
 
 
 @journal_app.command(name="list")
@@ -76,30 +45,8 @@ def list_(
         json: Write each entry as a line of JSON, for scripts.
     """
     with opened(path) as journal:
-        _put_entries(journal.entries(state), as_json=json)
+        put_entries(journal.entries(state), as_json=json)
     return DONE
-
-
-def _put_entries(entries: Iterable[Entry], *, as_json: bool) -> None:
-    if as_json:
-        for entry in entries:
-            put_json(record_of(entry))
-        return
-    put_table(
-        ("key", "state", "task", "credits", "sent (UTC)", "why"),
-        (
-            (
-                entry.key,
-                entry.state,
-                entry.task_id or "",
-                "?" if entry.credits is None else entry.credits,
-                f"{entry.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
-                entry.reason or "",
-            )
-            for entry in entries
-        ),
-        right=(3,),
-    )
 
 
 @journal_app.command
@@ -128,44 +75,12 @@ def show(
         if not entries:
             raise Refused(f"the journal has no key {key!r}")
         for entry in entries:
-            record = record_of(entry) | _request(entry)
+            record = record_of(entry) | request_of(entry)
             if json:
                 put_json(record)
             else:
                 put_table(("", ""), ((name, "" if value is None else str(value)) for name, value in record.items()))
     return DONE
-
-
-def _request(entry: Entry) -> dict[str, object]:
-    request, output = entry.request, entry.task and entry.task.output
-    return {
-        "fingerprint": entry.fingerprint,
-        "last_image_url": request.last_image_url,
-        "duration": request.duration,
-        "resolution": request.resolution,
-        "model_type": request.model_type,
-        "generate_audio": request.generate_audio,
-        "prompt": request.prompt,
-        "result_url": output.result_url if output else None,
-        "released": entry.released,
-        "refunded": entry.refunded,
-    }
-
-
-def record_of(entry: Entry) -> dict[str, object]:
-    """Write an entry as a record."""
-    return {
-        "key": entry.key,
-        "state": entry.state,
-        "task_id": entry.task_id,
-        "credits": entry.credits,
-        "created_at": entry.created_at.isoformat(),
-        "updated_at": entry.updated_at.isoformat(),
-        "origin": entry.origin,
-        "account": entry.account,
-        "reason": entry.reason,
-        "image_url": entry.request.image_url,
-    }
 
 
 @journal_app.command
@@ -280,168 +195,5 @@ def _ask(paid: int) -> None:
         raise Refused("nothing was forgotten")
 
 
-@journal_app.command
-def backup(path: str, target: Path) -> int:
-    """Copy a journal, in use or not. The copy has forgotten what is paid from now on: see restore.
-
-    Args:
-        path: A journal, or the folder of a batch.
-        target: The copy; nothing may be there.
-    """
-    with Journal(_file(path, "pg_dump")) as journal:
-        try:
-            journal.backup(target)
-        except FileExistsError:
-            raise Refused(f"{target} exists: name another file") from None
-    say(f"{target} holds all that was paid until now; `ideal-async journal restore` makes a journal of it")
-    return DONE
-
-
-@journal_app.command
-def restore(path: str, *, unknown_keys: UnknownKeys) -> int:
-    """Make a journal of a backup, or of what repair has saved a part of.
-
-    Args:
-        path: The backup, brought to where the journal is to be.
-        unknown_keys: What to do with keys that it does not know: "doubt" sends none of them until you release or adopt
-            it, "send" sends, and pays, them.
-    """
-    with refused():
-        since = Journal.restore(_file(path, "pg_restore, and release what is in doubt"), unknown_keys=unknown_keys)
-    say(f"payments are missing from {since:%Y-%m-%d %H:%M:%S} UTC on: look for tasks in your account since then")
-    return DONE
-
-
-@journal_app.command
-def repair(path: str) -> int:
-    """Save what can be saved of a damaged journal that nobody uses; the damaged file is kept beside it.
-
-    Args:
-        path: A journal, or the folder of a batch.
-    """
-    repaired = Journal.repair(_file(path, "its own tools"))
-    say(f"{repaired.how}: {repaired.entries:,} entries; the file as it was is {repaired.kept}")
-    if repaired.missing_since is None:
-        return DONE
-    say(
-        f"What was sent since {repaired.missing_since:%Y-%m-%d %H:%M:%S} UTC may be missing. To go on: "
-        f"ideal-async journal restore {shlex.quote(path)} --unknown-keys doubt"
-    )
-    return IN_DOUBT
-
-
-@contextmanager
-def shared(text: str) -> Generator["PostgresJournal"]:
-    """Open a journal that hosts share, which must be there.
-
-    Raises:
-        Refused: It is not, or it is a file.
-    """
-    with open_shared(_find(place_of(text))) as journal:
-        yield journal
-
-
-@journal_app.command
-def pause(path: str) -> int:
-    """Let no host send anything until unpause; what is on its way is finished, tasks go on.
-
-    Args:
-        path: A journal that hosts share, postgresql://...
-    """
-    with open_shared(place_of(path)) as journal:
-        journal.pause()
-    say("no host sends anything now; `ideal-async journal unpause` lets them go on")
-    return DONE
-
-
-@journal_app.command
-def unpause(path: str) -> int:
-    """Let all hosts send again.
-
-    Args:
-        path: A journal that hosts share, postgresql://...
-    """
-    with open_shared(place_of(path)) as journal:
-        journal.unpause()
-    say("all hosts may send again")
-    return DONE
-
-
-@journal_app.command
-def progress(
-    path: str, batch: str | None = None, connection: Connection | None = None, *, account: str = "", json: Json = False
-) -> int:
-    """Tell how batches stand and what they cost, whatever host makes them; quick however many jobs there are.
-
-    **Example**
-
-    * `ideal-async journal progress postgresql://db.example/videos spring/tour`
-
-    Args:
-        path: A journal that hosts share, postgresql://...
-        batch: What stands before the last slash of its keys; all batches by default.
-        connection: Where the service is.
-        account: That pays.
-        json: Write each count as a line of JSON, for scripts.
-    """
-    with shared(path) as journal:
-        batches = journal.batches((connection or Connection()).origin, account=account, only=batch)
-        paused = journal.paused
-    counts = [(name, state, *figures) for name, states in batches.items() for state, figures in states.items()]
-    for name, state, jobs, credits in counts if json else ():
-        put_json({"batch": name, "state": state, "jobs": jobs, "credits": credits})
-    if not json:
-        rows = ((name, state, f"{jobs:,}", f"{credits:,}") for name, state, jobs, credits in counts)
-        put_table(("batch", "state", "jobs", "credits"), rows, right=(2, 3))
-    if paused:
-        say("everybody pauses; `ideal-async journal unpause` lets them go on")
-    return DONE
-
-
-@journal_app.command
-def stale(path: str, connection: Connection | None = None, *, account: str = "", json: Json = False) -> int:
-    """Write the tasks that the service denies, or that nobody saw end for a day: they are paid, and hold no place.
-
-    Args:
-        path: A journal that hosts share, postgresql://...
-        connection: Where the service is.
-        account: That pays.
-        json: Write each entry as a line of JSON, for scripts.
-    """
-    with shared(path) as journal:
-        _put_entries(journal.stale((connection or Connection()).origin, account=account), as_json=json)
-    return DONE
-
-
-@journal_app.command
-def recount(path: str) -> int:
-    """Make all totals anew from the rows: of tasks in flight, credits and batches; hosts wait meanwhile.
-
-    Args:
-        path: A journal that hosts share, postgresql://...
-    """
-    with shared(path) as journal:
-        wrong = journal.recount()
-    put(f"{wrong:,} totals were wrong" if wrong else "all totals were right")
-    return DONE
-
-
-def _file(text: str, instead: str) -> Path:
-    """Find a journal that must be a file."""
-    place = place_of(text)
-    if not isinstance(place, Path):
-        raise Refused(f"{place} is a database: use {instead}")
-    return cast("Path", _find(place))
-
-
-def _find(place: Path | Shared) -> Path | Shared:
-    """Find the journal of a batch by its folder.
-
-    Raises:
-        Refused: There is none.
-    """
-    if isinstance(place, Path) and place.is_dir():
-        place /= JOURNAL
-    if not exists(place):
-        raise Refused(f"there is no journal {place}" if isinstance(place, Path) else f"{place} has no journal yet")
-    return place
+for _command in (backup, restore, repair, pause, unpause, progress, stale, recount):
+    journal_app.command(_command)

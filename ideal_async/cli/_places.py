@@ -1,6 +1,8 @@
 """Where a journal is: a file, or a database that many hosts share; the password of that is never shown."""
 
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import parse_qsl, urlencode
@@ -11,6 +13,7 @@ from cyclopts.types import PositiveFloat, PositiveInt
 
 from ideal_async import Journal
 
+from ._files import JOURNAL
 from ._terminal import Refused
 
 if TYPE_CHECKING:
@@ -128,6 +131,41 @@ def open_shared(place: Path | Shared) -> "PostgresJournal":
         journal.close()
         raise Refused(f"{place} is a file, which one host has for itself: this is for postgresql://... only")
     return journal
+
+
+@contextmanager
+def opened(text: str) -> Generator["Journal | PostgresJournal"]:
+    """Open a journal, or that of the batch in a folder; one that is not there is not made.
+
+    Raises:
+        Refused: It is not there.
+    """
+    with open_journal(find(place_of(text))) as journal:
+        yield journal
+
+
+@contextmanager
+def shared(text: str) -> Generator["PostgresJournal"]:
+    """Open a journal that hosts share, which must be there.
+
+    Raises:
+        Refused: It is not, or it is a file.
+    """
+    with open_shared(find(place_of(text))) as journal:
+        yield journal
+
+
+def find(place: Path | Shared) -> Path | Shared:
+    """Find the journal of a batch by its folder.
+
+    Raises:
+        Refused: There is none.
+    """
+    if isinstance(place, Path) and place.is_dir():
+        place /= JOURNAL
+    if not exists(place):
+        raise Refused(f"there is no journal {place}" if isinstance(place, Path) else f"{place} has no journal yet")
+    return place
 
 
 def without_password(word: str) -> str:

@@ -6,7 +6,8 @@ from pathlib import Path
 from ideal_async import Entry, Task
 
 from ._connection import Connection
-from ._journal import opened, record_of
+from ._entries import record_of
+from ._places import opened
 from ._tasks import is_id, look, look_once, record_of_look
 from ._terminal import DONE, FAILED, IN_DOUBT, UNFINISHED, Refused, put_json, put_table
 

@@ -179,3 +179,13 @@ def put_table(head: Iterable[str], rows: Iterable[Iterable[object]], *, right: I
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         put("  ".join(cells).rstrip(" "))
+
+
+@contextmanager
+def refused() -> Generator[None]:
+    """Say what the journal refuses in the words of the command line."""
+    try:
+        yield
+    except ValueError as error:
+        words = str(error).replace("force=True", "--force").replace("task_id=", "--task-id ")
+        raise Refused(words.replace("origin=", "--origin ").replace("account=", "--account ")) from None
