@@ -13,10 +13,10 @@ import pytest
 
 from ideal_async import Journal
 from ideal_async.__main__ import main
-from ideal_async.cli._app import spell
 from ideal_async.cli._names import check_template, name_files
 from ideal_async.cli._plan import make_request
 from ideal_async.cli._terminal import Refused, printable, put, put_table, say, shell
+from ideal_async.cli._words import spell
 from ideal_async.sandbox import Sandbox
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("alone", "loop_elsewhere")]

@@ -1,13 +1,11 @@
-"""The commands and what they take."""
+"""The commands; each imports what it does when it is called."""
 
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import attrs
-from cyclopts import App, CycloptsError, Group, Parameter, Token
+from cyclopts import App, CycloptsError, Parameter
 from cyclopts.types import NonNegativeInt, PositiveFloat, PositiveInt
 
 from ideal_async import __version__
@@ -16,11 +14,10 @@ from ._connection import Connection
 from ._endings import leave_stdout, report_error, verdict
 from ._journal import journal_app
 from ._names import NAME
-from ._places import HostLimits, place_of, without_password
+from ._options import FILES, MONEY, PACE, SCREEN, Fields, Flag, Json, Source, Yes
+from ._places import HostLimits, open_bucket, place_of, without_password
 from ._terminal import DONE, EXIT_CODES, MISUSED, Refused, invocation, library_heard, people, prepare_streams
-
-if TYPE_CHECKING:
-    from ideal_async.buckets import Bucket
+from ._words import READERS, STDIN, spell
 
 app = App(
     name="ideal-async",
@@ -35,12 +32,6 @@ app = App(
 SEE_CODES = "`ideal-async --help` lists the exit codes."
 journal_app.help_epilogue = SEE_CODES
 app.command(journal_app)
-#: The standard input as a word that no parser takes for an option; `-` is one for some.
-STDIN = "<stdin>"
-#: The commands that read it.
-READERS = ("batch", "estimate")
-#: Options whose value is text of a person's, and may begin with a hyphen.
-TEXTS = {"--prompt", "--key", "--out", "--journal", "--name", "--last-image-url", "--api-key-file", "--upload-to"}
 
 
 def run(tokens: Sequence[str]) -> int:
@@ -63,73 +54,6 @@ def run(tokens: Sequence[str]) -> int:
             leave_stdout()
         return report_error(error)
     return code if isinstance(code, int) else DONE
-
-
-def spell(tokens: Sequence[str]) -> list[str]:
-    """Write the words of a command line so that the parser takes those that begin with a hyphen for what they are.
-
-    >>> spell(["batch", "-", "--prompt", "-5 degrees", "--yes"])
-    ['batch', '<stdin>', '--prompt=-5 degrees', '--yes']
-    """
-    spelled: list[str] = []
-    words = iter(tokens)
-    for word in words:
-        if word == "--":
-            return [*spelled, word, *words]
-        if word == "-":
-            spelled.append(STDIN)
-            continue
-        value = next(words, None) if word in TEXTS else None
-        if value is None:
-            spelled.append(word)
-        elif re.fullmatch(r"--?[a-z][a-z-]*(=.*)?", value):  # an option of ours: the value was forgotten
-            spelled += [word, *spell([value, *words])]
-        else:
-            spelled.append(f"{word}={value}")
-    return spelled
-
-
-def _as_written(_: object, tokens: Sequence[Token]) -> Any:
-    """Take a word for what it is; a URL is no path, and would lose a slash as one."""
-    return "-" if tokens[0].value == STDIN else tokens[0].value
-
-
-#: Where jobs are. It is called a path so that a shell completes the names of files.
-Source = Annotated[Path, Parameter(converter=_as_written)]
-
-VIDEO = Group("The video", sort_key=1)
-MONEY = Group("Money", sort_key=2)
-FILES = Group("Files", sort_key=3)
-PACE = Group("Pace", sort_key=4)
-SCREEN = Group("Screen", sort_key=5)
-
-
-@Parameter(name="*")
-@attrs.frozen(kw_only=True)
-class Fields:
-    """The fields of a request, but for the picture; of a batch, for the rows that leave them out."""
-
-    duration: Annotated[Literal[5, 10] | None, Parameter(group=VIDEO, help="Seconds of video.")] = None
-    resolution: Annotated[
-        Literal["480p", "720p", "1080p"] | None, Parameter(group=VIDEO, help="Height of the video.")
-    ] = None
-    model_type: Annotated[
-        Literal["Flash", "Base"] | None, Parameter(group=VIDEO, help="Flash is faster, Base can make sound.")
-    ] = None
-    generate_audio: Annotated[bool | None, Parameter(group=VIDEO, help="Background sound; only with Base.")] = None
-    prompt: Annotated[str | None, Parameter(group=VIDEO, help="What should move, and how.")] = None
-    last_image_url: Annotated[
-        str | None, Parameter(group=VIDEO, help="The last frame: the video goes from the picture to this one.")
-    ] = None
-
-    def given(self) -> dict[str, Any]:
-        """Tell the fields that were given."""
-        return {name: value for name, value in attrs.asdict(self).items() if value is not None}
-
-
-Json = Annotated[bool, Parameter(name="--json", negative=(), show_default=False, group=SCREEN)]
-Yes = Annotated[bool, Parameter(name=("--yes", "-y"), negative=(), show_default=False, group=MONEY)]
-Flag = Parameter(negative=(), show_default=False)
 
 
 @app.command(help_epilogue=SEE_CODES)
@@ -227,14 +151,14 @@ def batch(
 
     if not jobs:
         raise Refused("name the jobs: a CSV or JSON Lines file, URLs, or - for the standard input")
-    target, folder = (_open_bucket(out), Path("videos")) if "://" in out else (None, Path(out))
+    target, folder = (open_bucket(out), Path("videos")) if "://" in out else (None, Path(out))
     if target is not None and (gallery or open_page):
         raise Refused("the gallery shows videos of this computer: leave it out, or let --out be a folder")
     if prepare and upload_to is None:
         raise Refused("--prepare is for pictures that are published: name --upload-to too")
     wishes = Wishes(
         out=folder,
-        uploads=None if upload_to is None else _open_bucket(upload_to, prepare=prepare),
+        uploads=None if upload_to is None else open_bucket(upload_to, prepare=prepare),
         target=target,
         journal=None if journal is None else place_of(journal),
         engine=engine,
@@ -254,20 +178,6 @@ def batch(
         open_page=open_page,
     )
     return make_batch([*map(str, jobs)], (fields or Fields()).given(), connection or Connection(), wishes)
-
-
-def _open_bucket(place: str, *, prepare: bool = False) -> "Bucket":
-    """Name a bucket; nothing is asked of it yet.
-
-    Raises:
-        Refused: It is no place of a bucket, or an extra is missing.
-    """
-    try:
-        from ideal_async.buckets import Bucket
-
-        return Bucket(place, prepare=prepare)
-    except (ValueError, ImportError) as error:
-        raise Refused(str(error)) from None
 
 
 @app.command(help_epilogue=SEE_CODES)
@@ -304,14 +214,14 @@ def worker(
     """
     from ._worker import work
 
-    folder = None if out is None else _open_bucket(out) if "://" in out else Path(out)
+    folder = None if out is None else open_bucket(out) if "://" in out else Path(out)
     return work(
         engine,
         place_of(journal),
         connection or Connection(),
         limits=limits,
         out=folder,
-        uploads=None if upload_to is None else _open_bucket(upload_to),
+        uploads=None if upload_to is None else open_bucket(upload_to),
         chunks_at_once=chunks_at_once,
     )
 

@@ -1,4 +1,4 @@
-"""Where a journal is: a file, or a database that many hosts share; the password of that is never shown."""
+"""Where things are: a journal in a file or a database that hosts share, whose password is never shown; a bucket."""
 
 import re
 from collections.abc import Generator
@@ -17,6 +17,7 @@ from ._files import JOURNAL
 from ._terminal import Refused
 
 if TYPE_CHECKING:
+    from ideal_async.buckets import Bucket
     from ideal_async.postgres import PostgresJournal
 
 #: What an address has, and no file.
@@ -166,6 +167,20 @@ def find(place: Path | Shared) -> Path | Shared:
     if not exists(place):
         raise Refused(f"there is no journal {place}" if isinstance(place, Path) else f"{place} has no journal yet")
     return place
+
+
+def open_bucket(place: str, *, prepare: bool = False) -> "Bucket":
+    """Name a bucket; nothing is asked of it yet.
+
+    Raises:
+        Refused: It is no place of a bucket, or an extra is missing.
+    """
+    try:
+        from ideal_async.buckets import Bucket
+
+        return Bucket(place, prepare=prepare)
+    except (ValueError, ImportError) as error:
+        raise Refused(str(error)) from None
 
 
 def without_password(word: str) -> str:
