@@ -47,7 +47,8 @@ WINGS: dict[str, list[set[str]]] = {
     "_journal": [
         {"entries", "liveness", "log", "place", "schema"},
         {"contract", "copies", "damage", "group_commit"},
-        {"repair", "transitions"},
+        {"queries", "repair"},
+        {"reading", "transitions"},
         {"decisions", "store"},
         {"control", "file_store"},
         {"journal"},

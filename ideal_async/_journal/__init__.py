@@ -24,16 +24,17 @@ from .entries import (
 _LATER = {
     "Controlled": "control",
     "Journal": "journal",
-    "Row": "transitions",
+    "Row": "queries",
     "intend": "transitions",
     "unfollow": "transitions",
-    "sum_spending": "transitions",
+    "sum_spending": "queries",
 }
 
 if TYPE_CHECKING:
     from .control import Controlled
     from .journal import Journal
-    from .transitions import Row, intend, sum_spending, unfollow
+    from .queries import Row, sum_spending
+    from .transitions import intend, unfollow
 else:
 
     def __getattr__(name: str) -> object:  # whoever needs values only need not bring SQLite along

@@ -8,8 +8,8 @@ from ideal_async._identity import check_id, check_key, origin_of
 
 from . import decisions
 from .entries import Entry, State, encode_time
+from .queries import Row
 from .store import Store
-from .transitions import Row
 
 
 class Controlled(Store):

@@ -6,8 +6,9 @@ from typing import Any, cast
 
 import attrs
 
+from .queries import Database, Row, find
 from .schema import OPEN
-from .transitions import Database, IsAlive, Row, find, sweep
+from .transitions import IsAlive, sweep
 
 #: Seconds after which the answer to a request will not come any more: twice what a POST may take.
 SETTLING = 120.0
