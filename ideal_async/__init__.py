@@ -232,7 +232,8 @@ prove that nothing was sent. With respx both look like this:
 #                _books                     what became of each request and its credits, from intent to end
 #                _client_journal            the journal as one client asks it
 #                _follow  _delivery         paid tasks are waited for, and delivered
-#     hands      _session  _answers         one call, one answer: who spoke, and what it means for money
+#     hands      _session                   what may be sent now, and again
+#                _exchange  _answers        one request, one answer: who spoke, and what it means for money
 #                _transports                which way out, and which of its failures prove that nothing was sent
 #                _poller  _watched          one clock for all ids; knows no HTTP
 #                _journal                   the contract of a store, and the one in a file

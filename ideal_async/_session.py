@@ -1,29 +1,24 @@
-"""HTTP: one call, one answer; the limiters, the brake and the sleeps."""
+"""The API over HTTP: what may be sent now, and again; the limiters, the brake and the sleeps."""
 
 import json
 import logging
 import math
 import random
-import sys
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import anyio
 import httpx
 
-from ._answers import LONGEST_MESSAGE, Answer, read_look, read_retry_after, read_submit
+from ._answers import Answer, read_look, read_submit
 from ._caches import Ages
-from ._credentials import ApiKey, keep_headers_out_of_logs, words_of
-from ._errors import ApiError, ConnectionFailed, IdealError, JournalFailed, NotTheApi, TaskFailed
-from ._excerpt import readable
+from ._errors import ApiError, IdealError, JournalFailed, NotTheApi, TaskFailed
+from ._exchange import Exchange
 from ._models import Task
 from ._observer import Observer
 from ._retry import Failure, Retry, Sent, asks_to_slow_down
-from ._transports import POSTS_AT_ONCE, ClientSender, Sender, Trace, Transports, read_body, sent_nothing
-from ._wire import LARGEST_ANSWER
+from ._transports import POSTS_AT_ONCE, Sender, Trace, Transports
 
 logger = logging.getLogger("ideal_async")
 
@@ -48,16 +43,9 @@ CONFIRMING = 600.0
 STRANGERS_ONLY = 60.0
 
 
-#: Lets hishel heed `Cache-Control: no-cache`, which it does not by itself; from version 2 on, and before.
-_PAST_CACHES = {"caching": {"rfc": True}, "cache_disabled": True}
 _CACHED = (
     "a cache answers in the API's place: the last look's answer is %s seconds old, and looks do not reach it. A wait "
     "behind it ends late, or never: take the cache out of the transport, http_client or proxy, or let /api/ pass it"
-)
-_HOOK = "a response hook of http_client raised"
-_POOL_FULL = (
-    ": the pool of your http_client gave no connection. It is full, or has lost slots, as httpcore does when TLS fails "
-    "behind a proxy: make a new one with room for max_requests_at_once and ten downloads"
 )
 _LATE = (
     "the journal's word that a request may leave came %.1f s after it was asked for, and counts for %g s only: asking "
@@ -134,10 +122,7 @@ class Session:
         retry: Retry,
         observer: Observer | None = None,
     ) -> None:
-        self._key = ApiKey(api_key)
-        keep_headers_out_of_logs()
-        package = sys.modules[__package__ or ""]  # its face is above this room
-        self._user_agent = f"ideal-async/{getattr(package, '__version__', '')}"
+        self._exchange = Exchange(api_key)
         self._generate_url = str(base_url.copy_with(path=base_url.path.rstrip("/") + GENERATE))
         self._result_url = str(base_url.copy_with(path=base_url.path.rstrip("/") + RESULT))
         self._transports = transports
@@ -259,7 +244,7 @@ class Session:
         try:
             if self._brake_until:
                 await self._heed_brake()  # it may have been put on while this waited for its slot
-            request = self._build(sender, method, url, timeout=timeout, **more)
+            request = self._exchange.build(sender, method, url, timeout=timeout, **more)
             if isinstance(request, Failure):
                 return request
             confirmed = None if confirm is None else Confirmed(confirm)
@@ -278,100 +263,15 @@ class Session:
                 # Shielded: whoever asked may go, a submit on its way is never torn in two.
                 # What `anyio.fail_after` does, without its generator.
                 with anyio.CancelScope(deadline=anyio.current_time() + limit, shield=on_wire is not None):
-                    return await self._exchange(sender, request)
+                    return await self._exchange.send(sender, request)
                 raise TimeoutError(f"no answer within {limit:g} seconds")  # noqa: TRY301 - as a transport would
             except Exception as error:  # noqa: BLE001 - transports raise what they like; all of it means: no answer
                 if trace.refused is not None and on_wire is not None:
                     on_wire(False)
                     raise trace.refused from None
-                return self._after_error(error, sender, request, trace)
+                return self._exchange.after_error(error, sender, request, trace)
         finally:
             self._slots.release()
-
-    def _after_error(self, error: Exception, sender: Sender, request: httpx.Request, trace: Trace) -> Answer | Failure:
-        """Tell what became of a request that ended with an exception."""
-        answer = self._answer_behind(error, sender, trace)
-        if answer is not None:
-            return answer
-        sent = Sent.NO if sent_nothing(sender.carrier(request), error, trace) else Sent.MAYBE
-        why = f"the API could not be reached ({self._describe(error)})"
-        if isinstance(sender, ClientSender) and type(error).__name__ == "PoolTimeout":
-            why += _POOL_FULL
-        return self._failure(sent, why, error)
-
-    def _answer_behind(self, error: Exception, sender: Sender, trace: Trace) -> Answer | None:
-        """Return the answer that a response hook of the user's raised about; httpx has closed it by now."""
-        if not isinstance(sender, ClientSender) or not sender.has_response_hooks():
-            return None
-        response: Any = getattr(error, "response", None)
-        status, headers = trace.http_status, {}
-        if response is not None:
-            status, headers = response.status_code, response.headers
-        elif isinstance(error, httpx.TransportError | TimeoutError) or "httpx" in type(error).__module__:
-            return None  # it was no hook that raised
-        if status is None:
-            return None
-        content: bytes | None = None
-        with suppress(Exception):  # it was not read, or there is none
-            content = getattr(response, "content", None)  # the hook may have read it
-        problem = f"{_HOOK} {self._describe(error)}" if content is None else ""
-        return self._answer(status, headers, content or b"", complete=content is not None, problem=problem)
-
-    def _build(self, sender: Sender, method: str, url: str, **more: Any) -> httpx.Request | Failure:
-        if sender.is_closed:
-            return Failure(Sent.NO, ConnectionFailed("the http client is closed: nothing was sent"))
-        try:
-            request: httpx.Request = sender.build_request(method, url, **more)
-            if method == "GET":  # caches on the way shall ask the API (RFC 9111, 5.2.1.4)
-                request.headers["Cache-Control"] = "no-cache"
-                request.extensions.update(_PAST_CACHES)
-            # Here, and not among the arguments, so that no frame of ours has the key in a printable variable.
-            request.headers.update(self._key.headers)
-            if request.headers.get("User-Agent", "python-").startswith("python-"):  # nobody's own
-                request.headers["User-Agent"] = self._user_agent
-        except Exception as error:  # noqa: BLE001 - a user's http_client may be of any making
-            why = f"http_client cannot make this request ({self._describe(error)}); it was not sent"
-            return self._failure(Sent.NO, why, error)
-        return request
-
-    def _failure(self, sent: Sent, why: str, cause: Exception) -> Failure:
-        failure = ConnectionFailed(why)
-        failure.__cause__ = cause
-        self._key.redact_error(failure)
-        return Failure(sent, failure)
-
-    def _describe(self, error: Exception) -> str:
-        """Say what went wrong, without the key."""
-        name, words = type(error).__name__, words_of(error)
-        return self._key.redact(readable(f"{name}: {words}" if words else name, LONGEST_MESSAGE))
-
-    async def _exchange(self, sender: Sender, request: httpx.Request) -> Answer:
-        """Send, and read the answer up to a limit."""
-        # Not even when the user's own client follows redirects: httpx would carry the APIKEY header along.
-        response = await sender.send(request, stream=True, follow_redirects=False)
-        content, complete, problem = b"", False, ""
-        try:
-            content, complete = await read_body(response, LARGEST_ANSWER)
-        except ValueError as error:
-            problem = str(error)
-        finally:
-            await response.aclose()
-        logger.debug("%s %s", request.method, response.status_code)
-        return self._answer(response.status_code, response.headers, content, complete=complete, problem=problem)
-
-    def _answer(self, status: int, headers: Any, content: bytes, *, complete: bool, problem: str) -> Answer:
-        return Answer(
-            status,
-            self._key.redact_bytes(content),
-            complete=complete,
-            content_type=headers.get("Content-Type", ""),
-            answered_by=headers.get("Server") or headers.get("Via"),
-            location=headers.get("Location"),
-            age=headers.get("Age", ""),
-            retry_after=read_retry_after(headers.get("Retry-After", ""), headers.get("Date"), datetime.now(UTC)),
-            problem=problem,
-            status_only=bool(problem) and not complete and problem.startswith(_HOOK),
-        )
 
     def _learn(self, outcome: T | Failure, answer: Answer) -> T | Failure:
         """Take note of who answered, and of being told to slow down."""
@@ -381,7 +281,7 @@ class Session:
             self._braked = 0
             return outcome
         error = outcome.error
-        self._key.redact_error(error)
+        self._exchange.key.redact_error(error)
         if isinstance(error, NotTheApi):
             if not self._heard:
                 outcome.limit = STRANGERS_ONLY

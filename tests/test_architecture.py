@@ -17,7 +17,7 @@ FLOORS: list[set[str]] = [
     {"_errors", "_forecast", "_outcome"},
     {"_wire", "_retry", "_pricing", "_observer", "_waiter", "_progress", "_credentials", "_part"},
     {"_answers", "_adoption", "_transports"},
-    {"_watched"},
+    {"_exchange", "_watched"},
     {"_attempt"},
     {"_session", "_poller", "_download", "_background", "_journal", "_callbacks", "_arguments"},
     {"_client_journal"},

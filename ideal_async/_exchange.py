@@ -1,0 +1,127 @@
+"""One HTTP exchange: the request built and sent, its answer read up to a limit, and the key in no word of either."""
+
+import logging
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from ._answers import LONGEST_MESSAGE, Answer, read_retry_after
+from ._credentials import ApiKey, keep_headers_out_of_logs, words_of
+from ._errors import ConnectionFailed
+from ._excerpt import readable
+from ._retry import Failure, Sent
+from ._transports import ClientSender, Sender, Trace, read_body, sent_nothing
+from ._wire import LARGEST_ANSWER
+
+logger = logging.getLogger("ideal_async")
+
+#: Lets hishel heed `Cache-Control: no-cache`, which it does not by itself; from version 2 on, and before.
+_PAST_CACHES = {"caching": {"rfc": True}, "cache_disabled": True}
+_HOOK = "a response hook of http_client raised"
+_POOL_FULL = (
+    ": the pool of your http_client gave no connection. It is full, or has lost slots, as httpcore does when TLS fails "
+    "behind a proxy: make a new one with room for max_requests_at_once and ten downloads"
+)
+
+
+class Exchange:
+    """Exchanges requests of one client for answers.
+
+    Args:
+        api_key: Sent along, and kept out of all that is said.
+    """
+
+    def __init__(self, api_key: str) -> None:
+        self.key = ApiKey(api_key)
+        keep_headers_out_of_logs()
+        package = sys.modules[__package__ or ""]  # its face is above this room
+        self._user_agent = f"ideal-async/{getattr(package, '__version__', '')}"
+
+    def build(self, sender: Sender, method: str, url: str, **more: Any) -> httpx.Request | Failure:
+        """Make a request with the key; a user's client that cannot has sent nothing."""
+        if sender.is_closed:
+            return Failure(Sent.NO, ConnectionFailed("the http client is closed: nothing was sent"))
+        try:
+            request: httpx.Request = sender.build_request(method, url, **more)
+            if method == "GET":  # caches on the way shall ask the API (RFC 9111, 5.2.1.4)
+                request.headers["Cache-Control"] = "no-cache"
+                request.extensions.update(_PAST_CACHES)
+            # Here, and not among the arguments, so that no frame of ours has the key in a printable variable.
+            request.headers.update(self.key.headers)
+            if request.headers.get("User-Agent", "python-").startswith("python-"):  # nobody's own
+                request.headers["User-Agent"] = self._user_agent
+        except Exception as error:  # noqa: BLE001 - a user's http_client may be of any making
+            why = f"http_client cannot make this request ({self._describe(error)}); it was not sent"
+            return self._failure(Sent.NO, why, error)
+        return request
+
+    async def send(self, sender: Sender, request: httpx.Request) -> Answer:
+        """Send, and read the answer up to a limit."""
+        # Not even when the user's own client follows redirects: httpx would carry the APIKEY header along.
+        response = await sender.send(request, stream=True, follow_redirects=False)
+        content, complete, problem = b"", False, ""
+        try:
+            content, complete = await read_body(response, LARGEST_ANSWER)
+        except ValueError as error:
+            problem = str(error)
+        finally:
+            await response.aclose()
+        logger.debug("%s %s", request.method, response.status_code)
+        return self._answer(response.status_code, response.headers, content, complete=complete, problem=problem)
+
+    def _answer(self, status: int, headers: Any, content: bytes, *, complete: bool, problem: str) -> Answer:
+        return Answer(
+            status,
+            self.key.redact_bytes(content),
+            complete=complete,
+            content_type=headers.get("Content-Type", ""),
+            answered_by=headers.get("Server") or headers.get("Via"),
+            location=headers.get("Location"),
+            age=headers.get("Age", ""),
+            retry_after=read_retry_after(headers.get("Retry-After", ""), headers.get("Date"), datetime.now(UTC)),
+            problem=problem,
+            status_only=bool(problem) and not complete and problem.startswith(_HOOK),
+        )
+
+    def after_error(self, error: Exception, sender: Sender, request: httpx.Request, trace: Trace) -> Answer | Failure:
+        """Tell what became of a request that ended with an exception."""
+        answer = self._answer_behind(error, sender, trace)
+        if answer is not None:
+            return answer
+        sent = Sent.NO if sent_nothing(sender.carrier(request), error, trace) else Sent.MAYBE
+        why = f"the API could not be reached ({self._describe(error)})"
+        if isinstance(sender, ClientSender) and type(error).__name__ == "PoolTimeout":
+            why += _POOL_FULL
+        return self._failure(sent, why, error)
+
+    def _answer_behind(self, error: Exception, sender: Sender, trace: Trace) -> Answer | None:
+        """Return the answer that a response hook of the user's raised about; httpx has closed it by now."""
+        if not isinstance(sender, ClientSender) or not sender.has_response_hooks():
+            return None
+        response: Any = getattr(error, "response", None)
+        status, headers = trace.http_status, {}
+        if response is not None:
+            status, headers = response.status_code, response.headers
+        elif isinstance(error, httpx.TransportError | TimeoutError) or "httpx" in type(error).__module__:
+            return None  # it was no hook that raised
+        if status is None:
+            return None
+        content: bytes | None = None
+        with suppress(Exception):  # it was not read, or there is none
+            content = getattr(response, "content", None)  # the hook may have read it
+        problem = f"{_HOOK} {self._describe(error)}" if content is None else ""
+        return self._answer(status, headers, content or b"", complete=content is not None, problem=problem)
+
+    def _failure(self, sent: Sent, why: str, cause: Exception) -> Failure:
+        failure = ConnectionFailed(why)
+        failure.__cause__ = cause
+        self.key.redact_error(failure)
+        return Failure(sent, failure)
+
+    def _describe(self, error: Exception) -> str:
+        """Say what went wrong, without the key."""
+        name, words = type(error).__name__, words_of(error)
+        return self.key.redact(readable(f"{name}: {words}" if words else name, LONGEST_MESSAGE))
