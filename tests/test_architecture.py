@@ -45,7 +45,7 @@ WINGS: dict[str, list[set[str]]] = {
         {""},  # the door
     ],
     "_journal": [
-        {"entries", "liveness", "log", "place", "schema"},
+        {"entries", "failures", "liveness", "log", "place", "schema"},
         {"contract", "copies", "damage", "group_commit"},
         {"queries", "repair"},
         {"reading", "transitions"},

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from ideal_async import JournalFailed
-from ideal_async._journal.group_commit import _ADVICE, _ANYTHING, GroupCommit, journal_failed
+from ideal_async._journal.failures import _ADVICE, _ANYTHING, journal_failed
+from ideal_async._journal.group_commit import GroupCommit
 
 Work = Callable[[sqlite3.Connection], Any]
 

@@ -12,7 +12,8 @@ from ideal_async._errors import JournalFailed
 from .contract import Intent
 from .copies import check_complete
 from .damage import check_log, check_pages, is_in_use
-from .group_commit import GroupCommit, translate_errors
+from .failures import translate_errors
+from .group_commit import GroupCommit
 from .liveness import Owner, is_alive, remove_dead
 from .place import check_path
 from .schema import connect, create

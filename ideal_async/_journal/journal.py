@@ -22,8 +22,8 @@ from .control import Controlled
 from .copies import UnknownKeys, back_up, restore
 from .damage import check_log, is_in_use
 from .entries import encode_time
+from .failures import translate_errors
 from .file_store import TIMEOUT, FileStore
-from .group_commit import translate_errors
 from .place import check_file, check_path
 from .repair import Repaired, repair
 from .store import utc_now

@@ -2,20 +2,20 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from ideal_async import Busy, Cap, Entry, ImageToVideo, Intent, JournalFailed
 from ideal_async._identity import origin_of
-from ideal_async._journal import Row, encode_time, intend, unfollow
+from ideal_async._journal import Row, intend, unfollow
 
-from ._connection import first_line, patiently
-from ._gate import ASK_AGAIN, ASK_AGAIN_FULL, PAUSED, STALE, Full, Limits, check_limits, lock_gate, take_turn
-from ._manifests import Manifested
+from ._connection import first_line
+from ._gate import ASK_AGAIN, ASK_AGAIN_FULL, PAUSED, Full, Limits, check_limits, lock_gate, take_turn
 from ._portable import Portable
 from ._session import Session, Unreachable
+from ._totals import Counted
 
 logger = logging.getLogger("ideal_async")
 
@@ -32,7 +32,7 @@ _AWAY = "the database cannot be reached"
 _HALTED = "its batch is paused or cancelled"
 
 
-class PostgresJournal(Manifested):
+class PostgresJournal(Counted):
     """Remembers in a database what every request became, for any number of hosts.
 
     Give it to `AsyncClient(journal=...)`: it does everything that `Journal` does, and decides about limits of all hosts
@@ -225,50 +225,6 @@ class PostgresJournal(Manifested):
         """Whether everybody pauses."""
         return self._session.read(_is_paused)
 
-    def progress(self, batch: str, origin: str, *, account: str = "") -> Mapping[str, tuple[int, int]]:
-        """Count the jobs of a batch, and their credits, by state; quick however many there are.
-
-        Args:
-            batch: What stands before the last slash of its keys; `""`: of those without one.
-            origin: Any URL of the API.
-            account: That pays.
-
-        Returns:
-            For each state that there is, jobs and credits.
-
-        Raises:
-            JournalFailed: It cannot be read.
-        """
-        return self.batches(origin, account=account, only=batch).get(batch, {})
-
-    def batches(
-        self, origin: str, *, account: str = "", only: str | None = None
-    ) -> Mapping[str, Mapping[str, tuple[int, int]]]:
-        """Count the jobs of all batches: see `progress`.
-
-        Args:
-            origin: Any URL of the API.
-            account: That pays.
-            only: Only this batch.
-
-        Raises:
-            JournalFailed: It cannot be read.
-        """
-        work = partial(_count_batches, batch=only, origin=origin_of(origin), account=account)
-        return self._session.read(work)
-
-    def stale(self, origin: str, *, account: str = "") -> list[Entry]:
-        """List the tasks that the API denies, or that nobody saw end for a day; oldest first.
-
-        They are spent, and hold no place in flight.
-
-        Raises:
-            JournalFailed: It cannot be read.
-        """
-        here = {"origin": origin_of(origin), "account": account, "since": encode_time(self._now() - STALE)}
-        ids = self._session.read(partial(_find_stale, here=here))
-        return list(self._pages_of(ids, "submitted"))
-
     def denied(self, origin: str, task_id: int, *, account: str = "") -> None:
         """Write down that the API does not know a paid task: it holds no place in flight any more.
 
@@ -318,19 +274,6 @@ class PostgresJournal(Manifested):
         """Do not wait for a database that is away any longer: called by a client that closes."""
         self._session.hurry()
 
-    def recount(self) -> int:
-        """Make all totals anew from the rows: of tasks in flight, credits and batches. Others wait meanwhile.
-
-        Triggers keep the totals, so they are right unless somebody has changed the tables in another way.
-
-        Returns:
-            How many of them were wrong.
-
-        Raises:
-            JournalFailed: It cannot be done.
-        """
-        return self._session.write(_recount)
-
     def _is_alive(self, owner: str, attempt: str | None = None) -> bool:
         return self._session.is_alive(owner, attempt)
 
@@ -354,27 +297,6 @@ def _set_paused(db: Portable, value: str) -> None:
     )
 
 
-def _count_batches(db: Portable, batch: str | None, origin: str, account: str) -> dict[str, dict[str, tuple[int, int]]]:
-    rows = db.execute(
-        "SELECT batch, state, jobs, credits FROM progress WHERE origin = :origin AND account = :account "
-        "AND batch = coalesce(:batch, batch) AND jobs > 0 ORDER BY batch, state",
-        {"origin": origin, "account": account, "batch": batch},
-    ).fetchall()
-    found: dict[str, dict[str, tuple[int, int]]] = {}
-    for name, state, jobs, credits_ in rows:
-        found.setdefault(name, {})[state] = (int(jobs), int(credits_))
-    return found
-
-
-def _find_stale(db: Portable, here: Mapping[str, str]) -> list[int]:
-    rows = db.execute(
-        "SELECT id FROM entries WHERE origin = :origin AND account = :account AND state = 'submitted' "
-        "AND (denied OR created_at <= :since) ORDER BY id",
-        dict(here),
-    ).fetchall()
-    return [id_ for (id_,) in rows]
-
-
 def _note_followed(db: Portable, origin: str, account: str) -> None:
     db.execute(
         "INSERT INTO gates (origin, account, followed) VALUES (?, ?, true) ON CONFLICT (origin, account) "
@@ -386,9 +308,3 @@ def _note_followed(db: Portable, origin: str, account: str) -> None:
 def _is_followed(db: Portable, here: tuple[str, str]) -> bool:
     row = db.execute("SELECT followed FROM gates WHERE origin = ? AND account = ?", here).fetchone()
     return row is not None and bool(row[0])
-
-
-def _recount(db: Portable) -> int:
-    with patiently(db.connection):
-        (wrong,) = db.execute("SELECT recount()").fetchone() or (0,)
-    return int(wrong)
