@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ideal_async import ImageToVideo, safe_name
+from ideal_async.cli._columns import Problem, Row
 from ideal_async.cli._job import Job
+from ideal_async.cli._patterns import expand_urls
 from ideal_async.cli._plan import _Seen, attempt_of, derive_key, plan
 from ideal_async.cli._results import Results
-from ideal_async.cli._rows import Problem, Row, expand_urls, guess, read_rows
+from ideal_async.cli._rows import guess, read_rows
 from ideal_async.cli._sources import read_sources
 
 ROOM = "https://example.com/room.jpg"

@@ -12,9 +12,9 @@ import attrs
 
 from ideal_async import ImageToVideo, safe_name
 
+from ._columns import Problem, Row
 from ._job import Job
 from ._pictures import Pictures
-from ._rows import Problem, Row
 
 #: Characters of a key; it names rows of a journal and files.
 LONGEST_KEY = 200

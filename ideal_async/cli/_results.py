@@ -10,9 +10,9 @@ from typing import Any, TextIO, cast
 
 import attrs
 
+from ._columns import FORMULA
 from ._files import anew
 from ._job import ENDED, Board, Job
-from ._rows import FORMULA
 
 #: A spreadsheet counts in 15 digits; a longer number must be text to stay itself.
 EXACT = 10**15 - 1

@@ -5,7 +5,9 @@ import sys
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from ._rows import Form, Problem, Row, expand_urls, read_rows
+from ._columns import Problem, Row
+from ._patterns import expand_urls
+from ._rows import Form, read_rows
 
 #: What somebody who has photographs tries first.
 PICTURES = {".avif", ".bmp", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}

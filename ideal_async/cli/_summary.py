@@ -11,6 +11,7 @@ import attrs
 
 from ideal_async import BudgetExceeded, ImageToVideo, OutOfCredits, Unauthorized, estimate
 
+from ._columns import Problem
 from ._endings import refused_key
 from ._files import JOURNAL
 from ._job import Board, Job, State
@@ -18,7 +19,6 @@ from ._names import NAME, name_files
 from ._places import HostLimits, Shared
 from ._progress import clock
 from ._results import Results
-from ._rows import Problem
 from ._terminal import (
     DONE,
     FAILED,
