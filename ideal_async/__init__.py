@@ -81,7 +81,7 @@ number of callers may wait for one id, and a cancelled one leaves: the task goes
     VideoOutput(result_url='https://cdn.example/7.mp4', cover=None, width=None, height=None)
 
 An HTTP cache beneath a client would never let a wait end: it answers every look with what it has seen first. Looks say
-`Cache-Control: no-cache`, and answers whose `Age` grows while nothing changes are told once in the log.
+`Cache-Control: no-cache`, and answers whose `Age` grows while nothing changes are reported once in the log.
 
 # Batches
 

@@ -128,7 +128,7 @@ class Attempt:
             seen: Any = getattr(error, "response", None)  # by a response hook of the user's, which raised
             status = getattr(seen, "status_code", None)
             if isinstance(status, int) and status >= BAD_REQUEST:
-                return _told(status, seen.headers, b"")
+                return _trouble_of(status, seen.headers, b"")
             words = ": ".join(filter(None, (type(error).__name__, excerpt(words_of(error)))))
             return Trouble(f"the download broke off ({words})")
 
@@ -255,10 +255,10 @@ async def _refused(response: httpx.Response) -> Trouble:
                 body += unpacker.unpack(chunk, READ_FOR_ERROR)
                 if len(body) >= READ_FOR_ERROR:
                     break
-    return _told(response.status_code, response.headers, bytes(body))
+    return _trouble_of(response.status_code, response.headers, bytes(body))
 
 
-def _told(status: int, headers: Mapping[str, str], body: bytes) -> Trouble:
+def _trouble_of(status: int, headers: Mapping[str, str], body: bytes) -> Trouble:
     return Trouble(
         _words(status, headers, body),
         status,

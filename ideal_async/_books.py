@@ -82,7 +82,7 @@ class Books:
         budget: A limit shared with others.
         prices: The price table; the budget's own by default.
         journal: Remembers across restarts.
-        observer: Told what became of each request and task.
+        observer: Notified of what became of each request and task.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class Books:
         """Ask once more, immediately before a send, unless it was just asked; what was lost must be intended anew.
 
         Raises:
-            JournalFailed: It cannot be told, so nothing may be sent.
+            JournalFailed: It cannot be known, so nothing may be sent.
         """
         if self.journal is None or purchase.intent is None or anyio.current_time() < purchase.holds_until:
             return True

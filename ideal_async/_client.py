@@ -205,7 +205,7 @@ class AsyncClient:
     async def aclose(self) -> None:
         """Refuse new work, finish the requests that may cost money, stop looking.
 
-        Waiters are told with `ConnectionFailed`; their tasks go on at the service.
+        Who waits gets a `ConnectionFailed`; their tasks go on at the service.
         """
         if self._journal is not None:
             self._journal.hurry()

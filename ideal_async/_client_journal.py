@@ -113,7 +113,7 @@ class ClientJournal:
         """A person says which task a key in doubt has become: let it be so if that is what was asked for.
 
         Raises:
-            ValueError: The key is not in doubt, the task is not what was asked for, or it cannot be told.
+            ValueError: The key is not in doubt, the task is not what was asked for, or nobody can know.
         """
         if not isinstance(self.store, JournalControl):
             raise TypeError(f"{type(self.store).__name__} cannot adopt: it lacks the verbs of a person")
@@ -161,7 +161,7 @@ class ClientJournal:
         try:
             await self._ask(partial(self.store.unfollow, account=self._account), self._origin)
         except Exception as error:  # noqa: BLE001 - the end of this process says the same
-            logger.warning("the journal could not be told that nobody follows: %s", type(error).__name__)
+            logger.warning("the journal could not note that nobody follows: %s", type(error).__name__)
 
     def hurry(self) -> None:
         """The client closes: whoever waits for a journal that cannot be reached shall not hold that up."""

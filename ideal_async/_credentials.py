@@ -10,7 +10,7 @@ from typing import Any, cast
 import httpx
 
 #: Characters of a key that cannot occur in an answer by chance.
-_TELLING = 12
+_RECOGNISABLE = 12
 
 
 class ApiKey:
@@ -20,8 +20,8 @@ class ApiKey:
 
     def __init__(self, key: str) -> None:
         self.headers = {"APIKEY": key, "Accept": "application/json", "Accept-Encoding": "identity"}
-        telling = len(key) >= _TELLING and not key.isdecimal()
-        self._bytes = (key.encode(), key.replace("/", "\\/").encode()) if telling else ()
+        recognisable = len(key) >= _RECOGNISABLE and not key.isdecimal()
+        self._bytes = (key.encode(), key.replace("/", "\\/").encode()) if recognisable else ()
 
     def __repr__(self) -> str:
         return "<API key>"

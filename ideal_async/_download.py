@@ -170,7 +170,7 @@ class Downloads:
                 try:
                     url = await refresh() or url
                 except IdealError as error:
-                    cause = error  # told if the URL that we have brings nothing either
+                    cause = error  # reported if the URL that we have brings nothing either
                 continue
             delay = this.delay(self._retry, trouble, held)
             if delay is None or self._client.is_closed:

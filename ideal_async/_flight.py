@@ -41,12 +41,12 @@ class Flight:
         task: The finished task, if the journal knows it already.
         error: Why there is no task.
         withdrawn: It was cancelled before it left.
-        told: Somebody's callback has heard that it is paid.
+        announced: Somebody's callback has heard that it is paid.
     """
 
     __slots__ = (
         *("purchase", "claims", "scope", "landed", "sent_at"),
-        *("task", "error", "withdrawn", "told"),
+        *("task", "error", "withdrawn", "announced"),
     )
 
     def __init__(self, purchase: Purchase) -> None:
@@ -57,7 +57,7 @@ class Flight:
         self.sent_at: datetime | None = None
         self.task: Task | None = None
         self.error: Exception | None = None
-        self.withdrawn = self.told = False
+        self.withdrawn = self.announced = False
 
     @property
     def over(self) -> bool:
@@ -78,7 +78,7 @@ class Flight:
         purchase = self.purchase
         if claim.on_submit is None or purchase.task_id is None:
             return
-        paid, self.told = purchase.paid and not self.told, True
+        paid, self.announced = purchase.paid and not self.announced, True
         submission = Submission(purchase.task_id, purchase.key, purchase.request, paid)
         claim.error = await run_shielded(claim.on_submit, submission, about=f"on_submit for task {purchase.task_id}")
 

@@ -93,7 +93,7 @@ class Follower:
             while (end := await self._wait_for_end(task_id, purchase)) is None:  # noqa: ASYNC110 - as below
                 await anyio.sleep(TRY_AGAIN)
             if end is _DENIED or not self._asked:
-                return  # what nobody is told of was written down when it was seen
+                return  # what nobody is called for was written down when it was seen
             while not await self._deliver(task_id, purchase, end):  # noqa: ASYNC110 - nobody says when it will work
                 await anyio.sleep(TRY_AGAIN)
         finally:

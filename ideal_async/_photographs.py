@@ -94,7 +94,7 @@ class Photographs:
 
     @property
     def _there(self) -> Uploads:
-        assert self._uploads is not None  # noqa: S101 - `locate` has told who has none
+        assert self._uploads is not None  # noqa: S101 - `locate` has refused who has none
         return self._uploads
 
 

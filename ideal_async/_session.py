@@ -109,7 +109,7 @@ class Session:
         transports: The ways out.
         requests_at_once: API requests in flight, at most.
         retry: What is sent again.
-        observer: Told of the brake.
+        observer: Notified of the brake.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class Session:
         Args:
             write_body: Makes the vendor's JSON object, anew for each send: its URLs may be signed for a short time.
             confirm: Awaited immediately before each send; what must not go any more it cancels.
-            on_wire: Told whether the request may be in the API's hands now.
+            on_wire: Called with whether the request may be in the API's hands now.
         """
         attempt = 0
         while True:

@@ -124,7 +124,7 @@ class Submissions:
             return
         if flight.scope.cancel_called:
             with anyio.CancelScope(shield=True):
-                await flight.landed.wait()  # what was withdrawn is booked before anybody is told
+                await flight.landed.wait()  # what was withdrawn is booked before anybody hears of it
             if not flight.withdrawn:
                 return  # it was answered, and that was being written down
         if flight.sent_at is not None:
@@ -190,7 +190,7 @@ class Submissions:
         """Ask the journal; if the request must not be sent, it says what the key became."""
         try:
             found = await self._books.intend(flight.purchase)
-        except Exception as error:  # noqa: BLE001 - whatever it is, nothing is sent, and the caller is told
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing is sent, and the caller gets it
             flight.error = error
             return False
         if found is None:

@@ -1,4 +1,4 @@
-"""A bounded window over a stream of jobs: taken in while there is room, done at the same time, told as they end."""
+"""A bounded window over a stream of jobs: taken in while there is room, done at the same time, reported as they end."""
 
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable

@@ -15,7 +15,7 @@ from .entries import Entry, State, check_time, encode_request
 
 @attrs.frozen(eq=False)
 class Intent:
-    """The right to send one request once. Keep it until you have told what came of it; forgotten, it is `unknown`.
+    """The right to send one request once. Keep it until you have reported what came of it; forgotten, it is `unknown`.
 
     Attributes:
         origin: Scheme, host and port of the API.
@@ -98,10 +98,10 @@ class JournalStore(Protocol):
     A store that limits what is in flight has two methods more, for a task that nobody follows would hold its place for
     ever: `take_over(origin, *, account)`, which every client calls as a follower calls `follow`, and
     `denied(origin, task_id, *, account)` for a task that the API does not know. One that may be out of reach may have
-    `hurry()`, which a client calls that closes: whoever waits is told at once.
+    `hurry()`, which a client calls that closes: whoever waits gets an error at once.
 
-    What is known is told, even while it cannot be written: after a `submitted` that raised, `intend` and `find` in the
-    same process answer with the task id, and the write is tried again with the next.
+    What is known is answered, even while it cannot be written: after a `submitted` that raised, `intend` and `find` in
+    the same process answer with the task id, and the write is tried again with the next.
     """
 
     def open(self) -> None:
@@ -168,7 +168,7 @@ class JournalStore(Protocol):
             `Busy`: not now; everybody pauses, or a limit is reached.
 
         Raises:
-            JournalFailed: It cannot be told, so nothing may be sent.
+            JournalFailed: It cannot be known, so nothing may be sent.
         """
         ...
 

@@ -19,7 +19,7 @@ def is_in_use(path: str, owners: Path) -> bool:
     """Tell whether a living process, perhaps this one, uses the file. One that only reads may go unnoticed.
 
     Raises:
-        OSError: It cannot be told.
+        OSError: It cannot be known.
     """
     return is_open_here(path) or is_anyone_alive(owners)
 

@@ -98,7 +98,7 @@ def adopt(
     if found.state == "intended":
         raise ValueError(f"key {key!r} is being sent by a living process: wait for what becomes of it")
     if found.state != "unknown":
-        raise ValueError(f"key {key!r} is {found.state}: only a key in doubt can be told its task")
+        raise ValueError(f"key {key!r} is {found.state}: only a key in doubt can be given a task")
     others: list[Any] = db.execute(
         "SELECT key FROM entries WHERE task_id = ? AND origin = ?", (str(task_id), found.origin)
     ).fetchall()

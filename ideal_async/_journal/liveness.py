@@ -115,7 +115,7 @@ def is_alive(folder: Path, owner: str, name: str | None = None) -> bool:
     """Tell whether *owner* lives and, if it is of this process and a *name* is given, is still busy with that.
 
     Raises:
-        OSError: It cannot be told: no descriptor is left, or the file is another user's.
+        OSError: It cannot be known: no descriptor is left, or the file is another user's.
     """
     ours = _ours.get(owner)
     if ours is None or ours.inherited:
@@ -127,7 +127,7 @@ def is_anyone_alive(folder: Path) -> bool:
     """Tell whether any owner lives; delete the files of those who do not.
 
     Raises:
-        OSError: It cannot be told.
+        OSError: It cannot be known.
     """
     try:
         return any(is_alive(folder, path.name) for path in folder.iterdir())

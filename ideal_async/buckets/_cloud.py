@@ -59,7 +59,7 @@ class Cloud:
             try:
                 found = obstore.get(store, name, options={"head": True})
             except (FileNotFoundError, PermissionDeniedError):
-                return False  # who may not list is told 403 of what is not there; a put tells if nothing is allowed
+                return False  # who may not list gets 403 for what is not there; a put shows whether nothing is allowed
         return mark is None or found.attributes.get(_MARK) == mark
 
     def put(self, name: str, content: bytes | Path, media_type: str, mark: str | None = None) -> None:

@@ -81,7 +81,7 @@ database, so the next look after its death goes on. `run_worker` has a timeout o
 What is in doubt, `run.entries("unknown")`, is for a person, who looks into the account: `ideal-async journal adopt` or
 `release`, then `run.resume()`.
 
-A batch is always told in full: made, unsaved, failed, refused, unknown, unfinished and not tried are all of its jobs.
+A report is always complete: made, unsaved, failed, refused, unknown, unfinished and not tried are all of its jobs.
 
 **Figures** (`python -m benchmarks.fleet DSN 300 celery`, two shared cores with a load of 14, where CPU is dear). In
 chunks of 10 a job took 0.3 ms of CPU of Redis, where Temporal took 4 under the same load; what workers and PostgreSQL

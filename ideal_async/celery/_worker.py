@@ -79,7 +79,7 @@ async def work_for(app: Any, chunks: Chunks, *, queue: str = QUEUE, chunks_at_on
             beside.start_soon(work)
             logger.info("a worker of %s begins", queue)
             try:
-                await _until_told(ended)
+                await _until_asked_to_end(ended)
             finally:
                 with anyio.CancelScope(shield=True):
                     by_itself = ended.is_set()
@@ -92,7 +92,7 @@ async def work_for(app: Any, chunks: Chunks, *, queue: str = QUEUE, chunks_at_on
     logger.info("a worker of %s has let go", queue)
 
 
-async def _until_told(ended: anyio.Event) -> None:
+async def _until_asked_to_end(ended: anyio.Event) -> None:
     """Wait for SIGTERM or Ctrl-C, once: the second time they do what they always do. Or for the end itself."""
     async with anyio.create_task_group() as both:
 

@@ -37,7 +37,7 @@ def tried(path: Path, write: Callable[[], object]) -> str | None:
     """Write a file, or tell why it could not be."""
     try:
         write()
-    except Exception as error:  # noqa: BLE001 - told, with all the rest
+    except Exception as error:  # noqa: BLE001 - reported, with all the rest
         reason = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
         return f"{path} cannot be written ({reason}): if it is open in another program, close it there"
     return None

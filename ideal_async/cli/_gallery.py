@@ -67,7 +67,7 @@ async def _open(url: str) -> None:
 async def _keep(board: Board, folder: Path) -> None:
     while True:
         began = time.perf_counter()
-        with suppress(OSError):  # a full disk stops no video; at the end it is tried again, and told
+        with suppress(OSError):  # a full disk stops no video; at the end it is tried again, and reported
             write_gallery(board, folder, live=True)
         await anyio.sleep(max(RENEWAL, REST * (time.perf_counter() - began)))
 

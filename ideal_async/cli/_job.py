@@ -122,7 +122,7 @@ class Board:
     Attributes:
         jobs: In the order of the input.
         started_at: When this run began, seconds since 1970.
-        listeners: Told of each job that ended.
+        listeners: Called with each job that ended.
         counts: Jobs by state.
         running: The paid jobs that did not end yet.
         ended_before: The jobs that had ended when this run began.

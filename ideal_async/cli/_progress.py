@@ -21,8 +21,8 @@ REPORT = 10.0
 SHOWN = 6
 #: Columns below which the bar shares its line with nothing.
 NARROW = 72
-#: Failures told one by one, when they happen; what fits on a screen.
-MOST_TOLD = 20
+#: Failures shown one by one, when they happen; what fits on a screen.
+MOST_SHOWN = 20
 #: Seconds below which a forecast says no more than that it is nearly over.
 SOON = 1.5
 
@@ -179,7 +179,7 @@ def _fit(line: Text, width: int, ellipsis: str) -> None:
         line.append(ellipsis)
 
 
-class _Told:
+class _Endings:
     """Says what ended, when it ends: failures to everybody, up to a screenful, the rest to who asked for it."""
 
     def __init__(self, console: Console, *, verbose: bool) -> None:
@@ -191,12 +191,12 @@ class _Told:
                 self._print(f"{job.key}: done: {job.video}", "green")
             return
         self._failures += 1
-        if self._verbose or self._failures <= MOST_TOLD:
+        if self._verbose or self._failures <= MOST_SHOWN:
             self._print(f"{job.key}: {_WORDS[job.state]}: {job.error}", STYLES[job.state])
 
     def finish(self) -> None:
-        if not self._verbose and self._failures > MOST_TOLD:
-            self._print(f"and {self._failures - MOST_TOLD:,} more, which the results list", "")
+        if not self._verbose and self._failures > MOST_SHOWN:
+            self._print(f"and {self._failures - MOST_SHOWN:,} more, which the results list", "")
 
     def _print(self, text: str, style: str) -> None:
         self._console.print(printable(text), style=style, soft_wrap=True)
@@ -215,8 +215,8 @@ async def show(
         verbose: Tell of each job that ends.
     """
     console = console or people()
-    told = _Told(console, verbose=verbose)
-    board.listeners.append(told.hear)
+    endings = _Endings(console, verbose=verbose)
+    board.listeners.append(endings.hear)
     try:
         async with anyio.create_task_group() as group:
             if quiet:
@@ -231,8 +231,8 @@ async def show(
                 yield
                 group.cancel_scope.cancel()
     finally:
-        board.listeners.remove(told.hear)
-        told.finish()
+        board.listeners.remove(endings.hear)
+        endings.finish()
 
 
 async def _redraw(board: Board, live: Live) -> None:

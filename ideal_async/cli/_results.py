@@ -90,7 +90,7 @@ class Results:
         file = self.lines.open("a", encoding="utf-8")
 
         def add(job: Job) -> None:
-            with suppress(OSError):  # a full disk stops no video; at the end it is tried again, and told
+            with suppress(OSError):  # a full disk stops no video; at the end it is tried again, and reported
                 file.write(f"{json.dumps(record_of(job))}\n")
                 file.flush()
 

@@ -74,8 +74,9 @@ reached is waited for; that of credits raises `BudgetExceeded`. A task that nobo
 client follows its own to their end, and takes over those of dead hosts, unless somebody delivers the ends of this
 account's tasks (`AsyncClient(follow=True)`), who then has them all.
 
-**Pause**: after `pause()` no host sends anything until `unpause()`; tasks go on, and what is known is told. For a whole
-batch, of keys like `"spring/tour/17"`, `progress("spring/tour", origin)` counts jobs and credits by state at once.
+**Pause**: after `pause()` no host sends anything until `unpause()`; tasks go on, and what is known is answered. For a
+whole batch, of keys like `"spring/tour/17"`, `progress("spring/tour", origin)` counts jobs and credits by state, at
+once.
 
 **The password** is in no message, repr or log. Others may read a command line:
 let PGPASSWORD or ~/.pgpass have it.

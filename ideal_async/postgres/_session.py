@@ -100,7 +100,7 @@ class Session:
             raise RuntimeError(f"journal {self.name} is closed: make a new PostgresJournal")
 
     def hurry(self) -> None:
-        """Somebody closes: whoever waits for a database that is away is told so soon, and not tried for again."""
+        """Somebody closes: whoever waits for a database that is away gets an error soon, and is not tried for again."""
         self._hurried_at = time.monotonic()
 
     def _cut_at(self, began: float, seconds: float) -> float:

@@ -61,7 +61,7 @@ just before it sends. One workflow a batch, one activity a chunk, and nothing bu
 What is in doubt, `run.entries("unknown")`, is for a person, who looks into the account: `ideal-async journal adopt` or
 `release`, then `run.resume()`.
 
-A batch is always told in full: made, unsaved, failed, refused, unknown, unfinished and not tried are all of its jobs.
+A report is always complete: made, unsaved, failed, refused, unknown, unfinished and not tried are all of its jobs.
 
 **Figures** (`python -m benchmarks.fleet`, two shared, busy cores). Measured: a job took 13 ms of CPU and 1.4 looks in
 one process; over three workers 33 ms, their start included, and 1.8 looks, beside 5 ms of Temporal and 10 ms of

@@ -160,16 +160,16 @@ async def run_worker(
 
 async def _connect(address: str | Client, namespace: str, asked: asyncio.Event) -> Client | None:
     """Wait for the server, and say so; `None`: somebody asked to end before it came."""
-    told = -_TELL
+    warned_at = -_TELL
     while not asked.is_set():
         try:
             client = await Client.connect(address, namespace=namespace) if isinstance(address, str) else address
             await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
         except (RuntimeError, RPCError) as error:
             now = asyncio.get_running_loop().time()
-            if now - told >= _TELL:
+            if now - warned_at >= _TELL:
                 logger.warning("waiting for Temporal at %s: %s", address, error)
-                told = now
+                warned_at = now
             await asyncio.sleep(_KNOCK)
         else:
             return client
