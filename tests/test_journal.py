@@ -43,7 +43,7 @@ def test_times_are_utc(path: pathlib.Path) -> None:
 
 def test_a_long_journal_is_read_in_pages(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many that takes, all of it comes, in order."""
-    monkeypatch.setattr("ideal_async._journal.store._PAGE", 3)
+    monkeypatch.setattr("ideal_async._journal.reading._PAGE", 3)
     for number in range(9):
         journal.submitted(go(journal, f"{number}"), number + 1)
     assert [entry.key for entry in journal.entries()] == list("012345678")

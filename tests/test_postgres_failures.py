@@ -26,8 +26,8 @@ from test_crash import FORKS, CountingServer, fork_server, server, url_of
 
 from ideal_async import IdealError, JournalFailed
 from ideal_async.postgres import PostgresJournal
+from ideal_async.postgres import _database as databases
 from ideal_async.postgres import _journal as rooms
-from ideal_async.postgres import _session as sessions
 from ideal_async.postgres._connection import OVERDUE
 from ideal_async.postgres._gate import lock_gate
 
@@ -246,7 +246,7 @@ def thawing() -> Iterator[list[int]]:
 def test_a_session_that_does_not_answer_is_left(monkeypatch: pytest.MonkeyPatch, thawing: list[int]) -> None:
     """Its own timeout is frozen with it: the client has one too, and goes on in a new session."""
     monkeypatch.setattr(rooms, "STATEMENT_TIMEOUT", 0.5)
-    monkeypatch.setattr(sessions, "OVERDUE", 0.0)
+    monkeypatch.setattr(databases, "OVERDUE", 0.0)
     with open_postgres() as frozen, PostgresJournal(frozen.dsn()) as journal:
         intent = go(journal)
         thawing += freeze_sessions(frozen)

@@ -1088,7 +1088,7 @@ async def test_a_confirmation_that_came_late_is_made_again() -> None:
 async def test_a_journal_that_always_confirms_too_late_is_reported_once_and_given_up(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Nobody waits for ever, nor without a word: ten minutes, as for a database that is away."""
+    """Nobody waits for ever, nor without a word: a hundred times, or ten minutes, as for a database that is away."""
     service, began = Service(), anyio.current_time()
 
     async def confirm() -> None:
