@@ -30,12 +30,24 @@ PARALLEL = ["-n", "3", "--dist", "worksteal", "--tb", "native"]
 #: What tells one Python, or one release of a dependency, from another.
 QUICK = "not slow and not servers"
 
-#: pdoc sees only what is in a module already, and some names come when they are first used.
+#: pdoc sees only what is in a module already, and some names come when they are first used. It leaves out what a class
+#: inherits from a module that has no page, and names that module: `Journal` would be without `release`.
 PDOC = """
 import importlib, pathlib, sys, pdoc
 folder, style, *modules = sys.argv[1:]
+faces = {}
 for module in map(importlib.import_module, modules):
     vars(module).update({name: getattr(module, name) for name in getattr(module, "__all__", ())})
+    for name, value in ((name, getattr(module, name)) for name in getattr(module, "__all__", ())):
+        faces[getattr(value, "__module__", ""), name] = module.__name__, name, f"{module.__name__}.{name}"
+
+def own_members(self):
+    return [member for member in self.members.values() if member.taken_from[0].startswith("ideal_async")]
+
+def bases(self, all_bases=pdoc.doc.Class.bases.func):
+    return [faces.get(base[:2], base) for base in all_bases(self) if "._" not in base[0] or base[:2] in faces]
+
+pdoc.doc.Class.own_members, pdoc.doc.Class.bases = property(own_members), property(bases)
 pdoc.render.configure(docformat="google", template_directory=pathlib.Path(style))
 pdoc.pdoc(*modules, output_directory=pathlib.Path(folder))
 """
