@@ -33,7 +33,8 @@ QUICK = "not slow and not servers"
 #: pdoc sees only what is in a module already, and some names come when they are first used. It leaves out what a class
 #: inherits from a module that has no page, and names that module: `Journal` would be without `release`.
 PDOC = """
-import importlib, pathlib, sys, pdoc
+import importlib, pathlib, re, sys, pdoc
+INTERNAL = {"_retry.Failure", "_window.Job", "_journal.repair.Repaired"}  # nobody makes one, or calls what takes one
 folder, style, *modules = sys.argv[1:]
 faces = {}
 for module in map(importlib.import_module, modules):
@@ -47,9 +48,17 @@ def own_members(self):
 def bases(self, all_bases=pdoc.doc.Class.bases.func):
     return [faces.get(base[:2], base) for base in all_bases(self) if "._" not in base[0] or base[:2] in faces]
 
+def as_imported(text, shorten=pdoc.doc._remove_collections_abc):
+    return shorten(re.sub(r"(ideal_async[\\w.]*)\\.(\\w+)", lambda at: faces.get(at.groups(), (at[0],))[-1], text))
+
 pdoc.doc.Class.own_members, pdoc.doc.Class.bases = property(own_members), property(bases)
+pdoc.doc._remove_collections_abc = as_imported
 pdoc.render.configure(docformat="google", template_directory=pathlib.Path(style))
 pdoc.pdoc(*modules, output_directory=pathlib.Path(folder))
+for page in sorted(pathlib.Path(folder).rglob("*.html")):
+    text = re.sub(r'<div class="pdoc-code codehilite">.*?</div>|<[^>]+>', "", page.read_text("utf-8"), flags=re.DOTALL)
+    private = set(re.findall(r"ideal_async\\.((?:\\w+\\.)*_[\\w.]+)", text)) - INTERNAL
+    assert not private, f"{page} sends people to {private}: give it a name that may be imported"
 """
 
 #: Our lines have 120 characters; where there is room, they fit into the page.

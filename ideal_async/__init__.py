@@ -49,7 +49,8 @@ and with a `Journal` across crashes, restarts and processes:
 | a doubt | raises `SubmissionUnknown`, until `client.adopt(key, task_id)` or `journal.release(key)` |
 
 Look into the account before you end a doubt; in a shell `ideal-async journal adopt` and `release` do the same. A task
-that ends otherwise than `Failed` (`Cancelled`, say) counts as spent: nobody promises its credits back.
+that ends with another word than `TaskStatus.FAILED` ("Cancelled", say) counts as spent: nobody promises its credits
+back.
 
 `client.lookup(key)` asks the journal only, and gives an `Entry`. A journal of your own making fulfils `JournalStore`:
 it answers a request to send with an `Intent`, a `Busy` or an `Entry`, within a `Cap` in credits.

@@ -50,14 +50,16 @@ def public_names(module: ModuleType) -> dict[str, Any]:
 
 
 def explained(module: ModuleType) -> Iterator[tuple[str, Any]]:
-    """Each class and function of a module, and each method that has a docstring or should have one."""
+    """Each class and function of a module, and each method of theirs, inherited or not."""
     for name, value in public_names(module).items():
         if not inspect.isclass(value) and not isinstance(value, FunctionType):
             continue
         yield name, value
-        for member, found in vars(value).items() if inspect.isclass(value) else ():
+        for member in dir(value) if inspect.isclass(value) else ():
+            found = inspect.getattr_static(value, member)
             thing = found.fget if isinstance(found, property) else getattr(found, "__func__", found)
-            if isinstance(thing, FunctionType) and not member.startswith("_"):
+            ours = isinstance(thing, FunctionType) and thing.__module__.startswith("ideal_async")
+            if ours and not member.startswith("_"):
                 yield f"{name}.{member}", thing
 
 

@@ -102,6 +102,10 @@ class Journal(FileStore, Controlled):
     def repair(path: str | os.PathLike[str]) -> Repaired:
         """Save what can be saved of a damaged journal that nobody uses; the damaged file is kept beside it.
 
+        Returns:
+            What became of it: how many `entries` are in it now, `missing_since` when what was sent may be missing
+            (`None`: nothing is), where the damaged file is `kept`, and `how` it was done.
+
         Raises:
             JournalFailed: Nothing can be saved, or a living process uses it.
         """

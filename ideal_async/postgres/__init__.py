@@ -89,6 +89,6 @@ except ImportError as error:
 
 from ._gate import Limits
 from ._journal import PostgresJournal
-from ._manifests import Manifest
+from ._manifests import Filed, Manifest
 
-__all__ = ["Limits", "Manifest", "PostgresJournal"]
+__all__ = ["Filed", "Limits", "Manifest", "PostgresJournal"]

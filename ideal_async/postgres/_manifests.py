@@ -93,6 +93,10 @@ class Filed:
         report: In the words of whoever filed it.
         final: Nothing more will be done about it.
         age: Seconds since the chunk was begun.
+
+    Example:
+        >>> Filed(first=100, report='{"jobs": 100}', final=False, age=12.5).final
+        False
     """
 
     first: int
