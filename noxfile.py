@@ -43,7 +43,11 @@ for module in map(importlib.import_module, modules):
         faces[getattr(value, "__module__", ""), name] = module.__name__, name, f"{module.__name__}.{name}"
 
 def own_members(self):
-    return [member for member in self.members.values() if member.taken_from[0].startswith("ideal_async")]
+    ours = [member for member in self.members.values() if member.taken_from[0].startswith("ideal_async")]
+    return [member for member in ours if member.name != "__init__" or not getattr(self.obj, "_is_protocol", False)]
+
+def parameters(self, all_parameters=pdoc.doc._PrettySignature._params):
+    return [parameter for parameter in all_parameters(self) if not parameter.startswith("_")]
 
 def bases(self, all_bases=pdoc.doc.Class.bases.func):
     return [faces.get(base[:2], base) for base in all_bases(self) if "._" not in base[0] or base[:2] in faces]
@@ -52,7 +56,7 @@ def as_imported(text, shorten=pdoc.doc._remove_collections_abc):
     return shorten(re.sub(r"(ideal_async[\\w.]*)\\.(\\w+)", lambda at: faces.get(at.groups(), (at[0],))[-1], text))
 
 pdoc.doc.Class.own_members, pdoc.doc.Class.bases = property(own_members), property(bases)
-pdoc.doc._remove_collections_abc = as_imported
+pdoc.doc._remove_collections_abc, pdoc.doc._PrettySignature._params = as_imported, parameters
 pdoc.render.configure(docformat="google", template_directory=pathlib.Path(style))
 pdoc.pdoc(*modules, output_directory=pathlib.Path(folder))
 for page in sorted(pathlib.Path(folder).rglob("*.html")):

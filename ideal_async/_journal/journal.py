@@ -103,8 +103,8 @@ class Journal(FileStore, Controlled):
         """Save what can be saved of a damaged journal that nobody uses; the damaged file is kept beside it.
 
         Returns:
-            What became of it: how many `entries` are in it now, `missing_since` when what was sent may be missing
-            (`None`: nothing is), where the damaged file is `kept`, and `how` it was done.
+            What became of it: how many *entries* are in it now, *missing_since* when what was sent may be missing
+            (`None`: nothing is), where the damaged file is *kept*, and *how* it was done.
 
         Raises:
             JournalFailed: Nothing can be saved, or a living process uses it.
