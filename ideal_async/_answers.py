@@ -76,8 +76,8 @@ def read_retry_after(value: str, date: str | None, now: datetime) -> float | Non
     value = value.strip()
     if re.fullmatch(r"[0-9]{1,18}(\.[0-9]{0,18})?", value):
         return float(value)
-    until, since = _read_date(value), _read_date(date or "") or now
-    return None if until is None else max(0.0, (until - since).total_seconds())
+    until = _read_date(value)
+    return None if until is None else max(0.0, (until - (_read_date(date or "") or now)).total_seconds())
 
 
 def _read_date(value: str) -> datetime | None:

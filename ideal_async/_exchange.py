@@ -38,7 +38,9 @@ class Exchange:
         self.key = ApiKey(api_key)
         keep_headers_out_of_logs()
         package = sys.modules[__package__ or ""]  # its face is above this room
-        self._user_agent = f"ideal-async/{getattr(package, '__version__', '')}"
+        headers = {**self.key.headers, "User-Agent": f"ideal-async/{getattr(package, '__version__', '')}"}
+        # Caches on the way shall ask the API about looks (RFC 9111, 5.2.1.4).
+        self._headers = {"POST": headers, "GET": {**headers, "Cache-Control": "no-cache"}}
 
     def build(self, sender: Sender, method: str, url: str, **more: Any) -> httpx.Request | Failure:
         """Make a request with the key; a user's client that cannot has sent nothing."""
@@ -46,13 +48,13 @@ class Exchange:
             return Failure(Sent.NO, ConnectionFailed("the http client is closed: nothing was sent"))
         try:
             request: httpx.Request = sender.build_request(method, url, **more)
-            if method == "GET":  # caches on the way shall ask the API (RFC 9111, 5.2.1.4)
-                request.headers["Cache-Control"] = "no-cache"
+            if method == "GET":
                 request.extensions.update(_PAST_CACHES)
+            name = request.headers.get("User-Agent", "") if isinstance(sender, ClientSender) else ""
             # Here, and not among the arguments, so that no frame of ours has the key in a printable variable.
-            request.headers.update(self.key.headers)
-            if request.headers.get("User-Agent", "python-").startswith("python-"):  # nobody's own
-                request.headers["User-Agent"] = self._user_agent
+            request.headers.update(self._headers[method])
+            if name and not name.startswith("python-"):  # somebody's own
+                request.headers["User-Agent"] = name
         except Exception as error:  # noqa: BLE001 - a user's http_client may be of any making
             why = f"http_client cannot make this request ({self._describe(error)}); it was not sent"
             return self._failure(Sent.NO, why, error)
@@ -73,15 +75,16 @@ class Exchange:
         return self._answer(response.status_code, response.headers, content, complete=complete, problem=problem)
 
     def _answer(self, status: int, headers: Any, content: bytes, *, complete: bool, problem: str) -> Answer:
+        fields: dict[str, str] = {name.lower(): value for name, value in headers.items()}  # httpx searches a list
         return Answer(
             status,
             self.key.redact_bytes(content),
             complete=complete,
-            content_type=headers.get("Content-Type", ""),
-            answered_by=headers.get("Server") or headers.get("Via"),
-            location=headers.get("Location"),
-            age=headers.get("Age", ""),
-            retry_after=read_retry_after(headers.get("Retry-After", ""), headers.get("Date"), datetime.now(UTC)),
+            content_type=fields.get("content-type", ""),
+            answered_by=fields.get("server") or fields.get("via"),
+            location=fields.get("location"),
+            age=fields.get("age", ""),
+            retry_after=read_retry_after(fields.get("retry-after", ""), fields.get("date"), datetime.now(UTC)),
             problem=problem,
             status_only=bool(problem) and not complete and problem.startswith(_HOOK),
         )
