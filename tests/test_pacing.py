@@ -663,6 +663,78 @@ def test_moving_up_tells_the_pace_of_the_queue_before_any_task_has_started() -> 
     assert after.seconds > before.seconds + 30.0
 
 
+def in_queue(forecast: Forecast, place: int) -> tuple[Track, float]:
+    track = forecast.track("a", now=0.0, submitted_at=0.0)
+    return track, forecast.after(track, percentage=0, wait_number=place, processing=False, now=10.0, roll=0.5)
+
+
+def wide_after_queues() -> Forecast:
+    """A client that knows how long tasks wait, and that they work for half a minute to three."""
+    forecast, random = Forecast(Pacing()), Random(5)
+    for _ in range(60):
+        track, _ = in_queue(forecast, 1)
+        work = 75.0 * random.lognormvariate(0.0, 0.35)
+        see(forecast, track, 20.0, 0)
+        for share in (0.3, 0.6, 0.95):
+            see(forecast, track, 20.0 + share * work, int(100.0 * share))
+        forecast.finish(track, now=20.5 + work, success=True)
+    return forecast
+
+
+@pytest.mark.parametrize("place", [1, 2, 4])
+def test_the_next_in_a_queue_may_begin_at_once_and_be_a_short_one(place: int) -> None:
+    """However late its end is expected, ten seconds after the soonest one it is looked at."""
+    forecast = wide_after_queues()
+    track, delay = in_queue(forecast, place)
+    shortest = track.history.durations.shortest(75.0)
+    assert track.soonest_end(QueuePace()) == pytest.approx(shortest)
+    assert delay <= shortest + 10.0
+
+
+def test_a_long_queue_takes_some_time_at_least() -> None:
+    """Of hundred places at ten seconds each, eighty are sure to be waited for."""
+    forecast = wide_after_queues()
+    track, delay = in_queue(forecast, 100)
+    shortest = track.history.durations.shortest(75.0)
+    assert track.soonest_end(QueuePace()) == pytest.approx(800.0 + shortest)
+    assert delay > shortest + 10.0
+
+
+@pytest.mark.parametrize("percentage", [0, 1, 4])
+def test_work_that_began_unseen_may_soon_be_over(percentage: int) -> None:
+    """At 4 % a minute after it was seen waiting, it has worked for some seconds, or slowly for a minute: nobody knows.
+
+    The middle between says that it takes ten minutes more.
+    """
+    forecast = wide_after_queues()
+    track, _ = in_queue(forecast, 1)
+    delay = see(forecast, track, 70.0, percentage)
+    shortest = track.history.durations.shortest(75.0)
+    assert delay <= (0.0 if not percentage else shortest * (1.0 - percentage / 100.0)) + 10.0
+
+
+def test_work_that_began_at_submission_has_no_soonest_end() -> None:
+    """Its percentage says all there is to know."""
+    track = Forecast(Pacing()).track("a", now=0.0, submitted_at=0.0)
+    assert track.soonest_end(QueuePace()) is None
+    track.observe_work(5, QueuePace(), 40.0)
+    assert track.soonest_end(QueuePace()) is None
+    resumed = Forecast(Pacing()).track("a", now=0.0, submitted_at=None)
+    resumed.observe_work(5, QueuePace(), 40.0)
+    assert resumed.soonest_end(QueuePace()) is None
+
+
+def test_while_one_waits_those_submitted_before_may_have_waited_unseen() -> None:
+    """Seen at work at the first look: since its submission, or for a moment. Later ones did not."""
+    forecast, begins = Forecast(Pacing()), []
+    tracks = [forecast.track("a", now=at, submitted_at=at) for at in (0.0, 0.0, 20.0)]
+    forecast.after(tracks[0], percentage=0, wait_number=2, processing=False, now=10.0, roll=0.5)
+    for track in tracks[1:]:
+        see(forecast, track, 40.0, 15)
+        begins.append(track.begin())
+    assert begins == [(20.0, pytest.approx(40.0 / math.sqrt(12.0))), (20.0, 0.0)]
+
+
 def test_a_percentage_outweighs_the_place_in_the_queue() -> None:
     """The page shows 30 % with two ahead: work has begun."""
     forecast = Forecast(Pacing())

@@ -1,6 +1,7 @@
 """What finished jobs teach."""
 
 import math
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -128,6 +129,27 @@ def test_errors_shrink_with_evidence_and_grow_with_noise() -> None:
     assert mean == pytest.approx(0.5, abs=0.05)
     assert variance < 0.05
     assert noisy.estimate(0.0, 0.25)[1] > 0.08
+
+
+def test_hardly_a_task_takes_less_than_the_shortest() -> None:
+    """By mean and spread of those that ended; by what is usual until then."""
+    durations, random = Durations(), Random(3)
+    assert durations.shortest(100.0) == pytest.approx(100.0 * math.exp(-2.5 * 0.35))
+    took = [40.0 * random.lognormvariate(0.0, 0.2) for _ in range(400)]
+    for seconds in took:
+        durations.learn([(seconds, 1.0)])
+    shortest = durations.shortest(100.0)
+    assert shortest == pytest.approx(40.0 * math.exp(-2.5 * 0.2), rel=0.1)
+    assert sum(seconds < shortest for seconds in took) <= 6
+
+
+def test_about_the_last_twenty_errors_count() -> None:
+    """A service that begins to mean something else is understood after forty more, however long it meant the former."""
+    residuals = Residuals()
+    for error in [0.5] * 200 + [0.0] * 40:
+        residuals.learn(error - residuals.mean, weight=1.0, noise=0.0)
+    assert residuals.count == pytest.approx(20.0, rel=0.01)
+    assert abs(residuals.estimate(0.0, 0.01)[0]) < 0.1
 
 
 def test_the_pace_of_the_queue_is_learned() -> None:

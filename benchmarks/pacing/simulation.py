@@ -1,5 +1,6 @@
 """A client's life in virtual time: every look at its moment, in order, as the poller would do it."""
 
+import math
 from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Any, Protocol
@@ -20,6 +21,7 @@ class Toll:
 
     looks: int
     delay: float  # seconds from its end to its discovery
+    queue_seen: bool = False  # whether another had been seen waiting before it was submitted
 
     @property
     def cost(self) -> float:
@@ -151,6 +153,7 @@ def live(pacer: Pacer, jobs: Iterable[Job], random: Random) -> list[Toll]:
     tracks: dict[int, Any] = {}
     looks = [0] * len(everyone)
     tolls: dict[int, Toll] = {}
+    queue_seen_at = math.inf
     while len(tolls) < len(everyone):
         due = agenda.next_due()
         if arrived < len(everyone) and (due is None or everyone[arrived].submitted_at <= due):
@@ -165,9 +168,12 @@ def live(pacer: Pacer, jobs: Iterable[Job], random: Random) -> list[Toll]:
                 continue
             looks[index] += 1
             if due < everyone[index].ended_at:
+                if everyone[index].look(due)[1]:
+                    queue_seen_at = min(queue_seen_at, due)
                 agenda.put(index, due + pacer.after(tracks[index], everyone[index], due, random))
             else:
-                tolls[index] = Toll(looks[index], due - everyone[index].ended_at)
+                job = everyone[index]
+                tolls[index] = Toll(looks[index], due - job.ended_at, queue_seen=job.submitted_at > queue_seen_at)
                 ended = tracks.pop(index)
                 if pacer.finish(ended, due):
                     replan(pacer, agenda, tracks, ended, now=due, random=random)
@@ -208,6 +214,11 @@ class Life:
     def worst(self) -> float:
         """The longest time an end went unnoticed, seconds."""
         return max(toll.delay for life in self.tolls for toll in life)
+
+    @property
+    def worst_with_queue(self) -> float:
+        """The longest of those that were submitted after the queue was seen, seconds; 0 if none ever was."""
+        return max((toll.delay for life in self.tolls for toll in life if toll.queue_seen), default=0.0)
 
     def cost(self, start: int = 0, stop: int | None = None) -> float:
         """Return the mean cost per job, of some of the jobs of each life, seconds."""

@@ -46,6 +46,10 @@ Many at once
     from that distribution (the E and M steps of the EM algorithm), so that looks far apart teach too. Old evidence
     fades: a service may change.
 
+Behind a queue
+    Of a task that waited nobody knows when its work began, until two percentages tell. However long it is expected to
+    take, it may have begun at once and be one of the shortest: it is looked at 10 s after those would be over.
+
 Without any evidence
     The first look comes 5 to 6 s after submission, and the next ones about every 5 s, slowly stretching as the task
     outlives what is usual. Percentages that rise steadily are believed after a few looks. A task resumed by its id, of

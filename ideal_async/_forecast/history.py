@@ -20,6 +20,8 @@ _FORGET_EVIDENCE = 0.95  # an expert's log weight from one task counts half as m
 _TRIFLE = 1e-3  # share of the tasks; cells with less at the ends of a histogram are not worth looking at
 _UNLIKELY = 1e-6  # of what was seen, given all durations that are left: then it is no pattern
 _PRIOR_SIGMA = 0.35  # of the logarithm of durations, before any was seen: half of them within 60 to 95 s
+# Standard deviations of the logarithm under the mean at which hardly a task has ended: one in 160, if it is normal.
+_HARDLY_ANY = 2.5
 _INHERITED = 0.3  # share of the experts' log weights that a new kind starts with
 _PERCENTAGE_STEP = 0.2  # weight of the latest task in the share of tasks that show percentages
 
@@ -51,8 +53,7 @@ class Durations:
             self._gain = 1.0
         # The next task will be like this one, but not the same; how alike, the spread so far tells. The width of the
         # kernel shrinks with the number of tasks, as in Silverman's rule.
-        sigma = math.sqrt((_PRIOR_SIGMA * _PRIOR_SIGMA + self._square) / self.count)
-        width = min(max(0.5 * sigma * self.count**-0.33, 0.6 * self.count**-0.75, 0.05), 0.4)
+        width = min(max(0.5 * self._sigma * self.count**-0.33, 0.6 * self.count**-0.75, 0.05), 0.4)
         reach = int(3.0 * width / _CELL) + 1
         kernel = [math.exp(-0.5 * (i * _CELL / width) ** 2) for i in range(-reach, reach + 1)]
         norm = self._gain / sum(kernel)
@@ -92,6 +93,15 @@ class Durations:
     def mean(self) -> float:
         """The mean duration, seconds."""
         return self.table.chance_and_mean(_EDGES[-1])[1]
+
+    @property
+    def _sigma(self) -> float:
+        """The standard deviation of the logarithm, which counts what was usual before any was seen as one task."""
+        return math.sqrt((_PRIOR_SIGMA * _PRIOR_SIGMA + self._square) / max(self.count, 1.0))
+
+    def shortest(self, usual: float) -> float:
+        """Return the seconds that hardly a task takes less than; *usual* is the median as long as none has ended."""
+        return (math.exp(self._mean) if self.count else usual) * math.exp(-_HARDLY_ANY * self._sigma)
 
     def posterior(self, age: float, likelihoods: Callable[[Sequence[float]], list[float]]) -> "Table | None":
         """Return the durations of tasks older than *age*, weighted by their *likelihoods*; None if there are none."""
@@ -170,12 +180,13 @@ _FORGET_PLACES = 0.98  # about the last fifty moves of the queue count
 class QueuePace:
     """How fast the queue moves. There is one for all kinds: they share the service's workers."""
 
-    __slots__ = ("_places", "_seconds", "busy")
+    __slots__ = ("_places", "_seconds", "busy", "waited_at")
 
     def __init__(self) -> None:
         # Ten seconds a place, until half a place was seen to say otherwise.
         self._seconds, self._places = 5.0, 0.5
         self.busy = 0.0  # share of the latest ten tasks or so that were seen waiting
+        self.waited_at = -math.inf  # when a task was last seen waiting: any submitted before may have waited unseen
 
     def learn(self, seconds: float, places: float) -> None:
         """Add that a task moved up so many *places* in so many *seconds*."""

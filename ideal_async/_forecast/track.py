@@ -27,6 +27,7 @@ _LATEST_RUNS = 3  # of them say nearly all that the earlier ones do
 _VAGUE_BEGIN = 0.1  # of the age; where the beginning is less certain, shares of the time are guesswork
 _SHOWN = 0.05  # share of tasks; a kind that shows fewer percentages has no pattern worth the effort
 _BUSY = 0.05  # share of tasks seen waiting; beyond it, one that was not seen to wait may have done so unseen
+_FLUCTUATION = 2.0  # standard deviations of a Poisson process by which the queue may move faster than usual
 _LEAST_AGE = 0.5  # seconds of work; a percentage shown at once is not taken for infinite speed
 _LEAST_SPREAD = 0.1  # seconds; no prediction is finer than that
 
@@ -61,7 +62,7 @@ class Track:
         if 0 < place <= self.place:
             pace.learn(now - self.seen_at, self.place - place)
         self.place = place
-        self.since = self.after = self.before = now
+        self.since = self.after = self.before = pace.waited_at = now
         if self.queued is None:
             self.queued = now, self.from_place(pace)
 
@@ -69,7 +70,7 @@ class Track:
         """Take in that work has come to *percentage*."""
         if not self.begun:
             self.begun = True
-            if self.place or self.submitted_at is None or pace.busy > _BUSY:
+            if self.place or self.submitted_at is None or pace.busy > _BUSY or self.submitted_at < pace.waited_at:
                 self.before = now
             pace.learn_start(waited=self.queued is not None)
             if self.place:
@@ -133,6 +134,23 @@ class Track:
         """Return the seconds to the end that the current place in the queue predicts."""
         usual = self.history.usual_durations
         return self.place * pace.seconds_per_place + (usual.mean if usual.count else USUAL)
+
+    def soonest_end(self, pace: QueuePace) -> float | None:
+        """Return the seconds from when it was last seen to its end, should it be one of the shortest.
+
+        `None` where percentages or submission tell when its work began: nothing but its duration is uncertain then.
+        """
+        if self.place:
+            # Departures are random: this many places fewer may have to pass before it begins.
+            least = max(self.place - _FLUCTUATION * math.sqrt(self.place), 0.0)
+            return least * pace.seconds_per_place + self.history.usual_durations.shortest(USUAL)
+        begin = self.attempt() if self.begun else None
+        if begin is None or not begin[1]:
+            return None
+        shortest = self.history.usual_durations.shortest(USUAL)
+        if not self.percentage:
+            return self.after + shortest - self.seen_at
+        return self.since + (1.0 - work_done(self.percentage)) * shortest - self.seen_at
 
     def _share(self, deviation: float) -> tuple[float, float, float] | None:
         """Return the seconds worked up to the percentage, the share they are of the duration, and its variance.
