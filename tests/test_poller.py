@@ -2,6 +2,7 @@
 
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
@@ -428,6 +429,26 @@ async def test_no_more_looks_at_once_than_agreed_and_the_most_overdue_goes_first
     assert most == 3
     turns = [[id for _, id in world.looks[start : start + 30]] for start in (0, 30, 60)]
     assert [sorted(turn) for turn in turns] == [list(range(30))] * 3
+
+
+@pytest.mark.anyio
+async def test_answers_that_come_at_once_leave_the_event_loop_to_others_now_and_then() -> None:
+    """As those of a mock do: eight looks in a turn, by each of the four that begin at once."""
+    turns, looks = 0, Counter[int]()
+
+    def show(task_id: int) -> Task:
+        looks[turns] += 1
+        return Task(task_id, RUNNING)
+
+    world = World(show)
+    async with world.poller() as poller, anyio.create_task_group() as waiters:
+        for task_id in range(200):
+            waiters.start_soon(follow, poller, task_id)
+        while looks.total() < 200:
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+        waiters.cancel_scope.cancel()
+    assert max(looks.values()) <= 2 * 4 * 8  # trio takes turns in any order: two of theirs may lie between two of ours
 
 
 @pytest.mark.anyio
