@@ -404,7 +404,7 @@ async def test_an_intent_is_confirmed_unless_it_was_written_a_moment_ago(journal
         await anyio.sleep(late.intent.holds_for * 0.9)
         assert await client._books.confirm(late) is True
         assert asked == ["twice"]
-        await anyio.sleep(late.intent.holds_for * 0.1)
+        await anyio.sleep(late.intent.holds_for * 0.2)
         assert await client._books.confirm(late) is True
         assert asked == ["twice", "late"]
         await client._books.not_sent(late)
