@@ -668,6 +668,13 @@ def in_queue(forecast: Forecast, place: int) -> tuple[Track, float]:
     return track, forecast.after(track, percentage=0, wait_number=place, processing=False, now=10.0, roll=0.5)
 
 
+def told() -> QueuePace:
+    """Ten seconds a place, of a service that says how many places there are."""
+    pace = QueuePace()
+    pace.waited_at = 0.0
+    return pace
+
+
 def wide_after_queues() -> Forecast:
     """A client that knows how long tasks wait, and that they work for half a minute to three."""
     forecast, random = Forecast(Pacing()), Random(5)
@@ -687,7 +694,7 @@ def test_the_next_in_a_queue_may_begin_at_once_and_be_a_short_one(place: int) ->
     forecast = wide_after_queues()
     track, delay = in_queue(forecast, place)
     shortest = track.history.durations.shortest(75.0)
-    assert track.soonest_end(QueuePace()) == pytest.approx(shortest)
+    assert track.soonest_end(told()) == pytest.approx(shortest)
     assert delay <= shortest + 10.0
 
 
@@ -696,7 +703,7 @@ def test_a_long_queue_takes_some_time_at_least() -> None:
     forecast = wide_after_queues()
     track, delay = in_queue(forecast, 100)
     shortest = track.history.durations.shortest(75.0)
-    assert track.soonest_end(QueuePace()) == pytest.approx(800.0 + shortest)
+    assert track.soonest_end(told()) == pytest.approx(800.0 + shortest)
     assert delay > shortest + 10.0
 
 
@@ -713,15 +720,26 @@ def test_work_that_began_unseen_may_soon_be_over(percentage: int) -> None:
     assert delay <= (0.0 if not percentage else shortest * (1.0 - percentage / 100.0)) + 10.0
 
 
+def test_where_nobody_is_told_the_place_no_end_is_the_soonest() -> None:
+    """Nor may others have waited because of it: a status that means as much as "soon" is no queue."""
+    forecast = Forecast(Pacing())
+    hidden, other = (forecast.track("a", now=0.0, submitted_at=0.0) for _ in range(2))
+    forecast.after(hidden, percentage=0, wait_number=0, processing=False, now=10.0, roll=0.5)
+    see(forecast, other, 20.0, 15)
+    assert hidden.place == 1
+    assert hidden.soonest_end(forecast._queue_pace) is None
+    assert other.begin() == (0.0, 0.0)
+
+
 def test_work_that_began_at_submission_has_no_soonest_end() -> None:
     """Its percentage says all there is to know."""
     track = Forecast(Pacing()).track("a", now=0.0, submitted_at=0.0)
-    assert track.soonest_end(QueuePace()) is None
+    assert track.soonest_end(told()) is None
     track.observe_work(5, QueuePace(), 40.0)
-    assert track.soonest_end(QueuePace()) is None
+    assert track.soonest_end(told()) is None
     resumed = Forecast(Pacing()).track("a", now=0.0, submitted_at=None)
     resumed.observe_work(5, QueuePace(), 40.0)
-    assert resumed.soonest_end(QueuePace()) is None
+    assert resumed.soonest_end(told()) is None
 
 
 def test_while_one_waits_those_submitted_before_may_have_waited_unseen() -> None:

@@ -131,7 +131,7 @@ class Forecast:
         if percentage > 0 or (processing and wait_number <= 0):
             track.observe_work(min(max(percentage, 0), 100), self._queue_pace, now)
         else:
-            track.observe_queue(max(wait_number, 1), self._queue_pace, now)
+            track.observe_queue(wait_number, self._queue_pace, now)
         track.seen_at = now
         return self._decide(track, self._settings.min_interval, passed=0.0, spread=0.0, roll=roll)
 

@@ -29,7 +29,7 @@ _PERCENTAGE_STEP = 0.2  # weight of the latest task in the share of tasks that s
 class Durations:
     """How long tasks took: a histogram over the logarithm of seconds, smoothed by a kernel."""
 
-    __slots__ = ("_cells", "_gain", "_mean", "_square", "_table", "_total", "count")
+    __slots__ = ("_cells", "_gain", "_mean", "_span", "_square", "_table", "_total", "count")
 
     def __init__(self) -> None:
         self.count = 0.0  # of tasks, each weighing less with age: at most 67
@@ -38,6 +38,7 @@ class Durations:
         self._total = 0.0
         self._gain = 1.0  # what a new task weighs; it grows, so that old ones fade without being touched
         self._table: Table | None = None
+        self._span: tuple[int, int] | None = None  # of the cells that are worth looking at
 
     def learn(self, ends: Ends) -> None:
         """Add a task that took so many seconds."""
@@ -66,7 +67,7 @@ class Durations:
             for i, weight in enumerate(kernel, cell - reach):
                 self._cells[min(max(i, 0), _CELLS - 1)] += weight * share
         self._total = sum(self._cells)
-        self._table = None
+        self._table = self._span = None
 
     @property
     def table(self) -> "Table":
@@ -105,7 +106,9 @@ class Durations:
 
     def posterior(self, age: float, likelihoods: Callable[[Sequence[float]], list[float]]) -> "Table | None":
         """Return the durations of tasks older than *age*, weighted by their *likelihoods*; None if there are none."""
-        first, last = self._within(_TRIFLE * self._total)
+        if self._span is None:
+            self._span = self._within(_TRIFLE * self._total)
+        first, last = self._span
         first = min(max(first, int(math.log(max(age, _LEAST) / _LEAST) / _CELL)), last)
         weights = likelihoods(_MIDDLES[first:last])
         cells = [cell * weight for cell, weight in zip(self._cells[first:last], weights, strict=True)]
@@ -186,7 +189,7 @@ class QueuePace:
         # Ten seconds a place, until half a place was seen to say otherwise.
         self._seconds, self._places = 5.0, 0.5
         self.busy = 0.0  # share of the latest ten tasks or so that were seen waiting
-        self.waited_at = -math.inf  # when a task was last seen waiting: any submitted before may have waited unseen
+        self.waited_at = -math.inf  # when a task last had a place: any submitted before may have waited unseen
 
     def learn(self, seconds: float, places: float) -> None:
         """Add that a task moved up so many *places* in so many *seconds*."""

@@ -19,8 +19,9 @@ loop but a well-aimed look or two, the first of them as soon as is allowed. To t
 the tail of the sum is therefore replaced by what aimed looks were measured to cost.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable
-from operator import sub
+from operator import neg, sub
 
 from .survival import Survival
 
@@ -36,6 +37,9 @@ _STRIDE = 1.2
 # Of tasks that still run. Beyond such a moment waiting costs a second a second, and the looks that it may save, of
 # some 10 s each, are fewer than one in twenty.
 _OVER = 0.05
+
+# And of those: as long as hardly one ends in the two intervals that follow, the later moment is the better one.
+_RUNS_ON = 0.99
 
 _CLOSELY = (0.2, 0.4, 0.6, 0.8)  # where to try between the two moments between which most tasks end
 
@@ -98,6 +102,9 @@ def next_look(
         x = min(x * _STRIDE + 0.3, latest)
         moments.append(x)
         chances.append(chance(x))
+    last_sure = max(bisect_left(chances, -_RUNS_ON, key=neg) - 1, 0)
+    first = bisect_left(moments, moments[last_sure] - 2.0 * pace)
+    moments, chances = moments[first:], chances[first:]
     # Between two moments the chance may fall like a cliff, and the best moment is at its foot: look there more closely.
     falls = zip(map(sub, chances, chances[1:]), moments, moments[1:], strict=False)
     drop, low, high = max(falls, default=(0.0, earliest, latest))

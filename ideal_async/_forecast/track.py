@@ -57,12 +57,15 @@ class Track:
 
     # --- looks that found it running
 
-    def observe_queue(self, place: int, pace: QueuePace, now: float) -> None:
-        """Take in that *place* - 1 others go first."""
+    def observe_queue(self, wait_number: int, pace: QueuePace, now: float) -> None:
+        """Take in that *wait_number* - 1 others go first; 0 if the service does not say how many."""
+        place = max(wait_number, 1)
         if 0 < place <= self.place:
             pace.learn(now - self.seen_at, self.place - place)
         self.place = place
-        self.since = self.after = self.before = pace.waited_at = now
+        self.since = self.after = self.before = now
+        if wait_number > 0:
+            pace.waited_at = now
         if self.queued is None:
             self.queued = now, self.from_place(pace)
 
@@ -138,8 +141,11 @@ class Track:
     def soonest_end(self, pace: QueuePace) -> float | None:
         """Return the seconds from when it was last seen to its end, should it be one of the shortest.
 
-        `None` where percentages or submission tell when its work began: nothing but its duration is uncertain then.
+        `None` where percentages or submission tell when its work began, so that nothing but its duration is uncertain,
+        and where nobody is told how long the queue is.
         """
+        if pace.waited_at == -math.inf:
+            return None
         if self.place:
             # Departures are random: this many places fewer may have to pass before it begins.
             least = max(self.place - _FLUCTUATION * math.sqrt(self.place), 0.0)
