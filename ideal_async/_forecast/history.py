@@ -15,15 +15,17 @@ _LEAST = 1.0  # seconds; the lower edge of the first cell
 _CELLS = 160  # up to 1.06 ** 160 s, three hours
 _MIDDLES = [_LEAST * math.exp(_CELL * (i + 0.5)) for i in range(_CELLS)]
 _EDGES = [_LEAST * math.exp(_CELL * i) for i in range(_CELLS + 1)]
-_FORGET = 0.985  # a task counts half as much as one that ended 46 tasks later
-_FORGET_EVIDENCE = 0.95  # an expert's log weight from one task counts half as much 14 tasks later
-_TRIFLE = 1e-3  # share of the tasks; cells with less at the ends of a histogram are not worth looking at
-_UNLIKELY = 1e-6  # of what was seen, given all durations that are left: then it is no pattern
-_PRIOR_SIGMA = 0.35  # of the logarithm of durations, before any was seen: half of them within 60 to 95 s
+_FORGET = 0.985  # a task counts half as much as one that ended 46 tasks later; flat
+_FORGET_EVIDENCE = 0.95  # an expert's log weight from one task counts half as much 14 tasks later; flat
+_TRIFLE = 1e-3  # share of the tasks; cells with less at the ends of a histogram are not worth looking at; flat
+_UNLIKELY = 1e-6  # of what was seen, given all durations that are left: then it is no pattern; flat
+_PRIOR_SIGMA = 0.35  # of the logarithm of durations, before any was seen: half of them within 60 to 95 s; flat
 # Standard deviations of the logarithm under the mean at which hardly a task has ended: one in 160, if it is normal.
 _HARDLY_ANY = 2.5
-_INHERITED = 0.3  # share of the experts' log weights that a new kind starts with
-_PERCENTAGE_STEP = 0.2  # weight of the latest task in the share of tasks that show percentages
+# Share of the experts' log weights that a new kind starts with: enough to quote what others took. Flat, as all kinds of
+# benchmarks/pacing begin together.
+_INHERITED = 0.3
+_PERCENTAGE_STEP = 0.2  # weight of the latest task in the share of tasks that show percentages; flat
 
 
 class Durations:
@@ -174,10 +176,10 @@ class ConditionalSurvival:
         return chance / self._chance, (mean - self._mean) / self._chance
 
 
-_SLOWEST = 3600.0  # seconds a place: a queue that stands still would otherwise predict no end at all
+_SLOWEST = 3600.0  # seconds a place: a queue that stands still would otherwise predict no end at all; flat
 _STANDSTILL = 1e-9  # places; a divisor that is not zero
-_BUSY_STEP = 0.1  # about the last ten tasks count
-_FORGET_PLACES = 0.98  # about the last fifty moves of the queue count
+_BUSY_STEP = 0.1  # about the last ten tasks count; flat
+_FORGET_PLACES = 0.98  # about the last fifty moves of the queue count; flat
 
 
 class QueuePace:

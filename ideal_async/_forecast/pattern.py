@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-_SHARES = 40  # of the time of a task: 2.5 %, as looks 5 s apart tell no finer about a task of 200 s
+_SHARES = 40  # of the time of a task: 2.5 %, as looks 5 s apart tell no finer about a task of 200 s; flat
 _WORDS = [0, *(1 + percentage // 5 for percentage in range(1, 99)), 21, 22]  # what a percentage counts as
 _WORD_COUNT = 23
-_FORGET = 0.97  # about the last thirty tasks count
-_DOUBT = 0.02  # chance of anything, however often something else was shown
+_FORGET = 0.97  # about the last thirty tasks count; flat
+_DOUBT = 0.02  # chance of anything, however often something else was shown; flat
 
 #: Percentage, and when it was first and last seen.
 Run = tuple[int, float, float]

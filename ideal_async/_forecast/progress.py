@@ -2,7 +2,7 @@
 
 import math
 
-_FORGET_RESIDUALS = 0.05  # share of the earlier residuals that each new one displaces: about the last twenty count
+_FORGET_RESIDUALS = 0.05  # share of the earlier ones that a new one displaces: about the last twenty count; flat
 
 
 class Residuals:
@@ -101,8 +101,8 @@ class ProgressCurve:
 
 # Standard deviation of the logarithm of a forecast from a percentage that nobody understands yet, and the most it gets.
 _PRIOR_SCALE, _MOST_SCALE = 0.25, 0.5
-_PRIOR_WEIGHT = 0.3  # of the former, in tasks: what one task tells that was seen at 10 and at 40 %
-_FORGET_PAIR = 0.99  # about the last hundred pairs of percentages count
+_PRIOR_WEIGHT = 0.3  # of the former, in tasks: what one task tells that was seen at 10 and at 40 %; flat
+_FORGET_PAIR = 0.99  # about the last hundred pairs of percentages count; flat
 
 
 class Nonlinearity:
