@@ -9,7 +9,7 @@ one service. Ten CPU minutes for the ideas, an hour for the constants; ``--quick
 import argparse
 import importlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -105,9 +105,9 @@ def cost(name: str, patch: Patch | None, rolls: int, seeds: tuple[int, ...], job
         ).cost()
 
 
-def constants() -> Iterator[tuple[str, Patch]]:
-    """Go through all constants of the forecast, halved and doubled."""
-    for room in ROOMS:
+def constants(rooms: Iterable[str]) -> Iterator[tuple[str, Patch]]:
+    """Go through all constants of some *rooms* of the forecast, halved and doubled."""
+    for room in rooms:
         for name, value in vars(importlib.import_module(f"{WHERE}.{room}")).items():
             if name.startswith("_") and name.isupper() and isinstance(value, int | float) and name not in FIXED:
                 for factor in (0.5, 2.0):
@@ -127,12 +127,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pacing.ablation", description=__doc__)
     parser.add_argument("--constants", action="store_true", help="halve and double constants instead")
     parser.add_argument("--quick", action="store_true", help="fewer jobs")
+    parser.add_argument("--rooms", nargs="+", choices=ROOMS, default=ROOMS, help="of the constants")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="every N-th service only")
     parser.add_argument("--processes", type=int, help="at once; as many as there are cores")
     arguments = parser.parse_args()
-    names = [service.name for service in services()]
+    names = [service.name for service in services()][:: arguments.every]
     measure: Callable[..., float] = partial(cost, seeds=(101,) if arguments.quick else (101, 102, 103), jobs=100)
     trials: list[tuple[str, Patch | None, int]] = [("chance alone", None, rolls) for rolls in range(1, CHANCE + 1)]
-    trials += [(idea, patch, 0) for idea, patch in (constants() if arguments.constants else IDEAS.items())]
+    trials += [
+        (idea, patch, 0) for idea, patch in (constants(arguments.rooms) if arguments.constants else IDEAS.items())
+    ]
     with ProcessPoolExecutor(arguments.processes) as pool:
         full = list(pool.map(measure, names, [None] * len(names), [0] * len(names)))
         for idea, patch, rolls in trials:

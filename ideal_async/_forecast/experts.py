@@ -11,16 +11,16 @@ PRIOR, HISTORY, PERCENTAGE, QUEUE, PATTERN = range(5)
 #: (weight, expert, survival function); the weights sum to 1.
 Predictions = list[tuple[float, int, Survival]]
 
-_LEAST_CHANCE = 0.01  # one look is never more than 100 to 1 against an expert
-_PRIOR_FLOOR = 0.02  # weight of the prior for ever: bounds the harm when all other experts are wrong
-_PRIOR_START = 0.1  # what is added to it while nothing is known of the kind
-_SHY = 3.0  # tasks after which history is given half of its weight
+_LEAST_CHANCE = 0.01  # one look is never more than 100 to 1 against an expert; flat
+_PRIOR_FLOOR = 0.02  # weight of the prior for ever: bounds the harm when all other experts are wrong; flat
+_PRIOR_START = 0.1  # what is added to it while nothing is known of the kind; half is flat, twice costs 5 % more
+_SHY = 3.0  # tasks after which history is given half of its weight; flat
 # Log odds of what many running tasks predict that agree, for a task that shows nothing yet. At 1 a burst of 300 takes
 # half a look more a task; at 2 one with percentages by the clock (benchmarks/pacing) costs 7 % more.
 _AGREED = 1.5
-_INHERITED_COUNT = 0.5  # tasks that the history of other kinds counts for, at most
-_OUTLIVED = 0.02  # of a task; history that has less left at some age says nothing about it
-_TRIFLE = 0.005  # share of an end that is spread evenly, against predictions that are all wrong
+_INHERITED_COUNT = 0.5  # tasks that the history of other kinds counts for, at most; flat
+_OUTLIVED = 0.02  # of a task; history that has less left at some age says nothing about it; flat
+_TRIFLE = 0.005  # share of an end that is spread evenly, against predictions that are all wrong; flat
 _PIECES_A_SECOND, _LEAST_PIECES, _MOST_PIECES = (
     2.0,
     4,

@@ -25,17 +25,17 @@ from .track import USUAL, Track
 Kind = Hashable  # (model type, resolution, duration, audio), or None when unknown
 
 _SOURCES = ("", "history", "percentage", "queue", "percentage")
-_WORTH_QUOTING = 0.2  # weight that an expert must have to be quoted
-_SPREAD = 0.02  # seconds that a first look may cost more for the sake of a free phase
-_LEAST_TOOK = 0.1  # seconds; no task takes none
+_WORTH_QUOTING = 0.2  # weight that an expert must have to be quoted; no look depends on it
+_SPREAD = 0.02  # seconds that a first look may cost more for the sake of a free phase; flat
+_LEAST_TOOK = 0.1  # seconds; no task takes none; flat
 # Looks that are nearly due go together: each is made at the next or the last of moments this far apart, whichever costs
 # less. A wake-up of a cold process costs as much as a look (200 tasks of 75 s: 4.8 ms of CPU each without slots, 3.0 ms
 # with these, 2.8 ms with slots of half a second).
 _SLOT = 0.25
-_WORTH_WAITING = 2.0  # seconds; to put a first look off by less costs more than it saves
-_ALIKE = 0.5  # seconds between two first looks, and between the ages of two tasks, that are put off alike
-_TAIL = 0.05  # share of the likely ends of a task, on either side, that its percentages learn nothing from
-_NEGLIGIBLE = 0.01  # weight of an expert that no decision depends on
+_WORTH_WAITING = 2.0  # seconds; to put a first look off by less costs more than it saves; flat
+_ALIKE = 0.5  # seconds between two first looks, and between the ages of two tasks, that are put off alike; flat
+_TAIL = 0.05  # share of the likely ends of a task, on either side, that its percentages learn nothing from; flat
+_NEGLIGIBLE = 0.01  # weight of an expert that no decision depends on; flat
 
 # Seconds that one of the shortest tasks may have ended unnoticed, if it waited in a queue and its work began unseen.
 # As the rarest are shorter still, this makes no end behind a queue found later than 15 s on benchmarks/pacing.
@@ -43,9 +43,9 @@ _UNNOTICED = 10.0
 
 # However steadily percentages rise, nobody knows where they lead before some have led to an end. Until then, the gap
 # between two looks at a scout stays under this share of its age.
-_SCOUTING = 0.5
-_PROVEN = 3  # tasks that showed percentages and ended
-_UNFORESEEN = 0.1  # chance, by its percentage, that a task has ended by now: if less, its end is a surprise
+_SCOUTING = 0.5  # flat
+_PROVEN = 3  # tasks that showed percentages and ended; flat
+_UNFORESEEN = 0.1  # chance, by its percentage, that a task has ended by now: if less, its end is a surprise; flat
 
 
 class Forecast:
