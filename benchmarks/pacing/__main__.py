@@ -112,7 +112,7 @@ def run(world: World, name: str) -> Result:
 def lives(world: World, service: Service, pacer: Callable[[], Pacer]) -> Life:
     """Live a life for each seed, each with a client of its own."""
     tolls = []
-    for seed in world.seeds:
+    for seed in (seed + 1000 * life for seed in world.seeds for life in range(service.lives)):
         jobs = service.live(Random(seed), world.jobs)
         tolls.append(live(pacer(), jobs, Random(seed + 1)))
     return Life(tolls)
