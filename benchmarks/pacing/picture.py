@@ -135,7 +135,7 @@ def depth(groups: Sequence[tuple[str, Sequence[Row]]]) -> int:
 def behaviours(groups: Sequence[tuple[str, Sequence[Row]]]) -> Iterator[str]:
     """Draw the cost of each behaviour beside that of the 5 s loop."""
     bottom = depth(groups) - 12
-    x = Scale(0.12, 1.25, 640.0, 930.0)
+    x = Scale(0.09, 1.25, 640.0, 930.0)
     yield text(480, 30, "Cost, as a share of a 5 s loop's", "title")
     yield text(
         480, 48, "lives of 300 jobs from a cold start; cost = looks / 6 + seconds of delay; green: optimum", "small"
