@@ -49,7 +49,10 @@ _LOOKS_IN_TURN = 8
 _ODDITIES = 64
 #: Characters of the words that a kind is made of.
 _LONGEST_WORD = 40
-_UNKNOWN = "unknown task status %r: taken for a running task. Should it be an end, waits end by their timeout only"
+_UNKNOWN = (
+    "unknown task status %r: taken for a running task. "
+    "Should it be an end without a video, waits end by their timeout only"
+)
 
 
 class Poller:

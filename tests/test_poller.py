@@ -649,7 +649,8 @@ async def test_an_unknown_status_is_warned_of_once_and_the_task_goes_on(caplog: 
                 waiters.start_soon(follow, poller, task_id)
     warnings = sorted(record.getMessage() for record in caplog.records)
     assert warnings == [
-        f"unknown task status '{word}': taken for a running task. Should it be an end, waits end by their timeout only"
+        f"unknown task status '{word}': taken for a running task. "
+        "Should it be an end without a video, waits end by their timeout only"
         for word in ("Paused", "x" * 40)
     ]
 

@@ -24,6 +24,8 @@ VISIBILITY = 60.0
 _ASK_AGAIN = 0.5
 #: Seconds without anything new after which it is said that nobody works.
 _TELL = 60.0
+#: Seconds at most from one resending to the next, while nobody works.
+_PATIENCE = 600.0
 #: Seconds for which a cancelled batch waits for workers to let go; whoever takes longer sends nothing all the same.
 _LETTING_GO = 30.0
 
@@ -126,7 +128,7 @@ class Celery(Engine):
                 logger.warning("batch %s: %s", name, error)
                 state = None
             if state is None or state != seen:
-                seen, since = state, now
+                seen, since, patience = state, now, _TELL
             elif now - since >= patience:
                 logger.warning(
                     "batch %s: for %.0f seconds no worker has taken a chunk: is there one for the queue %r? What "
@@ -134,7 +136,7 @@ class Celery(Engine):
                     *(name, patience, self._queue),
                 )
                 # Redis loses a message if a worker dies, or it does, just when it is handed over.
-                since, patience = now, 2 * patience
+                since, patience = now, min(2 * patience, _PATIENCE)
                 await self._send_again(name)
             await anyio.sleep(_ASK_AGAIN)
 
@@ -145,7 +147,11 @@ class Celery(Engine):
             if manifest is not None:
                 await self.begin(Ranges(name, manifest.chunk, [(0, manifest.size)]))
         except (ConnectionError, JournalFailed) as error:
-            logger.warning("batch %s: what is not reported could not be sent again; tried later: %s", name, error)
+            logger.warning(
+                "batch %s: what is not reported could not be sent again; tried later: %s",
+                name,
+                error.__cause__ or error,
+            )
 
     async def _state(self, name: str) -> object:
         """Tell how far a batch is; `None` while somebody works, or nobody should."""

@@ -22,10 +22,12 @@
     ...     async def cancel(self, name: str) -> None:
     ...         self.parts[name] = []
     ...     async def join(self, name: str) -> None:
-    ...         while self.parts[name]:
-    ...             for chunk in self.parts[name].pop(0).cut():
+    ...         while parts := self.parts.get(name):
+    ...             for chunk in (part := parts[0]).cut():
     ...                 while (seconds := await do_chunk(self.chunks, chunk.write())) is not None:
     ...                     await anyio.sleep(seconds)
+    ...             if part in parts:  # several may wait
+    ...                 parts.remove(part)
     ...     async def works_on(self, name: str) -> bool:
     ...         return bool(self.parts.get(name))
 

@@ -26,7 +26,7 @@ _ASK_AGAIN = 0.5
 class Engine(Protocol):
     """What carries chunks to workers, and repeats each until its report is final. It never decides about money.
 
-    `help(ideal_async.fleet)` has one in fifteen lines, which does the chunks itself.
+    `help(ideal_async.fleet)` has a short one, which does the chunks itself.
     """
 
     async def begin(self, chunks: "Ranges") -> None:
@@ -199,7 +199,7 @@ class Run:
 
         Raises:
             JournalFailed: The database cannot be asked.
-            ConnectionError: As in `Batches.start`.
+            ConnectionError: As in `BatchesOf.start`.
         """
         return await self._go_on(release=False)
 
@@ -213,7 +213,7 @@ class Run:
 
         Raises:
             JournalFailed: The database cannot be asked.
-            ConnectionError: As in `Batches.start`.
+            ConnectionError: As in `BatchesOf.start`.
         """
         before = await self._go_on(release=True)
         return before.failed
