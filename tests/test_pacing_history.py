@@ -288,6 +288,7 @@ def test_a_pattern_knows_when_a_percentage_is_shown() -> None:
     assert chance(pattern, 99, 0.8) > 0.9
     assert 0.0 < chance(pattern, 7, 0.8) < 0.05
     assert chance(pattern, 99, 1.7) == chance(pattern, 99, 0.999)  # beyond its end it would be as at its end
+    assert chance(pattern, 50, -7.0) == chance(pattern, 50, 0.0)  # seen before its work began anew
     for _ in range(60):
         pattern.learn([(80, 10.0, 110.0)], 10.0, [(100.0, 1.0)])
     assert chance(pattern, 80, 0.8) > 0.8

@@ -50,6 +50,6 @@ class Pattern:
         for at, percentage in seen:
             word, scaled = _WORDS[percentage], at * _SHARES
             for k, duration in enumerate(durations):
-                i = min(int(scaled / duration), last)
+                i = min(max(int(scaled / duration), 0), last)  # it may be seen before its work began anew
                 product[k] *= (counts[i][word] + doubt) / (totals[i] + all_doubt)
         return product
