@@ -91,22 +91,25 @@ class Exchange:
 
     def after_error(self, error: Exception, sender: Sender, request: httpx.Request, trace: Trace) -> Answer | Failure:
         """Tell what became of a request that ended with an exception."""
-        answer = self._answer_behind(error, sender, trace)
+        answer = self._answer_behind(error, sender, request, trace)
         if answer is not None:
             return answer
-        sent = Sent.NO if sent_nothing(sender.carrier(request), error, trace) else Sent.MAYBE
+        # Behind an answer a hook may ask another service, whose failure says nothing of this request.
+        may_be_of_a_hook = _has_hooks(sender) and not trace.seen
+        unsent = not may_be_of_a_hook and sent_nothing(sender.carrier(request), error, trace)
+        sent = Sent.NO if unsent else Sent.MAYBE
         why = f"the API could not be reached ({self._describe(error)})"
         if isinstance(sender, ClientSender) and type(error).__name__ == "PoolTimeout":
             why += _POOL_FULL
         return self._failure(sent, why, error)
 
-    def _answer_behind(self, error: Exception, sender: Sender, trace: Trace) -> Answer | None:
+    def _answer_behind(self, error: Exception, sender: Sender, request: httpx.Request, trace: Trace) -> Answer | None:
         """Return the answer that a response hook of the user's raised about; httpx has closed it by now."""
-        if not isinstance(sender, ClientSender) or not sender.has_response_hooks():
+        if not _has_hooks(sender):
             return None
         response: Any = getattr(error, "response", None)
         status, headers = trace.http_status, {}
-        if response is not None:
+        if _is_answer_to(request, response):
             status, headers = response.status_code, response.headers
         elif isinstance(error, httpx.TransportError | TimeoutError) or "httpx" in type(error).__module__:
             return None  # it was no hook that raised
@@ -128,3 +131,15 @@ class Exchange:
         """Say what went wrong, without the key."""
         name, words = type(error).__name__, words_of(error)
         return self.key.redact(readable(f"{name}: {words}" if words else name, LONGEST_MESSAGE))
+
+
+def _has_hooks(sender: Sender) -> bool:
+    """Tell whether code of the user's sees answers first."""
+    return isinstance(sender, ClientSender) and sender.has_response_hooks()
+
+
+def _is_answer_to(request: httpx.Request, response: Any) -> bool:
+    """Tell whether what an exception carries is the answer to this request, not another service's to a hook."""
+    with suppress(Exception):  # it may be of any making, or none
+        return response.request is request
+    return False

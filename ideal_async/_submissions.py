@@ -211,9 +211,12 @@ class Submissions:
             )
         except _AskAgain:
             raise
-        except Exception as error:  # noqa: BLE001 - of the journal, or of whoever signs URLs: nothing was sent
+        except Exception as error:  # noqa: BLE001 - of the journal, of whoever signs URLs, or nobody foresaw it
             with anyio.CancelScope(shield=True):
-                await self._give_back(flight, error)
+                if flight.sent_at is None:
+                    await self._give_back(flight, error)
+                else:
+                    await self._book_doubt(flight, f"its answer could not be read ({type(error).__name__})", error)
             return
         with anyio.CancelScope(shield=True):
             await self._book(flight, outcome)

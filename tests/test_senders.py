@@ -5,12 +5,15 @@ import gzip
 import json
 import traceback
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpcore
 import httpx
 import pytest
 from fakes import BASE_URL, GENERATE, HALF_READ, ID, KEY, ROOM, Service, answer, http, look, loopback, read_request
+from httpx_aiohttp import HttpxAiohttpClient
+from processes import free_port
 
 import ideal_async
 from ideal_async import (
@@ -719,6 +722,113 @@ async def test_a_hook_of_its_own_is_seen_through_by_the_events(status: int) -> N
             await client.submit(ROOM)
         assert client.ledger.unknown == 0
         assert KEY not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500])
+async def test_an_answer_of_another_service_to_a_hook_says_nothing_of_the_request(status: int) -> None:
+    """A hook may report each answer elsewhere, where it is refused: the task is paid, and not sent again."""
+    service = Service(submit=answer(ID))
+    audit = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(status)))
+
+    async def report(response: httpx.Response) -> None:
+        (await audit.post("https://audit.example", json=response.status_code)).raise_for_status()
+
+    async with (
+        audit,
+        httpx.AsyncClient(transport=service, event_hooks={"response": [report]}) as http_client,
+        AsyncClient(KEY, base_url=BASE_URL, http_client=http_client) as client,
+    ):
+        with pytest.raises(SubmissionUnknown):
+            await client.submit(ROOM, key="order-42")
+        assert client.ledger.unknown == 20
+    assert len(service.requests) == 1
+
+
+class Odd(Exception):
+    """Carries something that is called a response."""
+
+    def __init__(self, response: object) -> None:
+        super().__init__("no")
+        self.response = response
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"Error": {"Code": "AccessDenied"}},  # as botocore's ClientError has it
+        "no",
+        SimpleNamespace(status_code="403", headers={}),
+        SimpleNamespace(status_code=403, headers=None),
+        SimpleNamespace(status_code=403, headers={1: 2}),
+        SimpleNamespace(status_code=403, headers={"Retry-After": None}),
+        httpx.Response(403),
+    ],
+    ids=repr,
+)
+async def test_what_a_hook_raises_may_carry_anything(response: object) -> None:
+    """It is a doubt, whatever it is: the request was sent."""
+    service = Service(submit=answer(ID))
+
+    async def refuse(_: httpx.Response) -> None:
+        raise Odd(response)
+
+    async with (
+        httpx.AsyncClient(transport=service, event_hooks={"response": [refuse]}) as http_client,
+        AsyncClient(KEY, base_url=BASE_URL, http_client=http_client) as client,
+    ):
+        with pytest.raises(SubmissionUnknown):
+            await client.submit(ROOM)
+    assert len(service.requests) == 1
+
+
+@pytest.mark.anyio
+async def test_what_nobody_foresaw_behind_a_send_is_a_doubt() -> None:
+    """A hook may leave anything in an answer; the request was sent all the same, and is not sent again."""
+    service = Service(submit=answer(ID))
+
+    async def spoil(response: httpx.Response) -> None:
+        response.headers = {"Retry-After": None}  # type: ignore[assignment]
+        raise Odd(response)
+
+    async with (
+        httpx.AsyncClient(transport=service, event_hooks={"response": [spoil]}) as http_client,
+        AsyncClient(KEY, base_url=BASE_URL, http_client=http_client) as client,
+    ):
+        with pytest.raises(SubmissionUnknown, match="could not be read") as caught:
+            await client.submit(ROOM)
+        assert client.ledger.unknown == 20
+    assert isinstance(caught.value.__cause__, AttributeError)
+    assert len(service.requests) == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.slow
+@pytest.mark.usefixtures("real_time")
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)  # aiohttp is for asyncio only
+async def test_a_connection_that_was_refused_to_a_hook_proves_nothing() -> None:
+    """There are no events of aiohttp's, so that nobody knows whose connection it was."""
+    received = 0
+
+    async def answer_it(stream: Any) -> None:
+        nonlocal received
+        await read_request(stream)
+        received += 1
+        await stream.send(http(answer(ID).content, Content_Type="application/json"))
+
+    async def report(_: httpx.Response) -> None:
+        async with HttpxAiohttpClient() as audit:
+            await audit.post(f"http://127.0.0.1:{free_port()}")
+
+    async with (
+        loopback(answer_it) as url,
+        HttpxAiohttpClient(event_hooks={"response": [report]}) as http_client,
+        AsyncClient(KEY, base_url=url, http_client=http_client) as client,
+    ):
+        with pytest.raises(SubmissionUnknown):
+            await client.submit(ROOM)
+    assert received == 1
 
 
 @pytest.mark.anyio
