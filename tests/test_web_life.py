@@ -85,6 +85,8 @@ def start(ideal_sandbox: Sandbox, calls: Counter[str], tmp_path: Path) -> Iterat
                 "critical",
                 "--timeout-graceful-shutdown",
                 str(GRACE),
+                "--timeout-keep-alive",  # longer than httpx keeps one, or both give it up at the same moment
+                "60",
                 "--fd",
                 str(listener.fileno()),
             ]

@@ -17,7 +17,9 @@ import uvicorn
 def on_uvicorn(app: Any) -> Iterator[str]:
     """Serve *app* on asyncio while the block runs."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2)
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2, timeout_keep_alive=60
+        )
         server = uvicorn.Server(config)
         with _thread(lambda: asyncio.run(server.serve([listener]))) as thread:
             while not server.started and thread.is_alive():
