@@ -23,7 +23,7 @@ from ._errors import ConnectionFailed, TaskFailed
 from ._flight import Flight
 from ._follow import OnEnd, follower_of
 from ._forecast import Forecast, Pacing
-from ._identity import check_id, check_key, origin_of
+from ._identity import check_id, check_key, find_too_long, origin_of
 from ._media import Media
 from ._models import ImageToVideo, Task
 from ._observer import Call, Guarded, Observer, ignore
@@ -74,6 +74,7 @@ class AsyncClient:
         pacing: How often to look.
         journal: Remembers every submission across crashes and restarts; you close it after the client.
         account: A name for the account of the key, where a journal serves several accounts: each has keys of its own.
+            At most 1,000 bytes of UTF-8.
         budget: A limit in credits, shared with other clients if you like.
         prices: Another price table. What has no price can be submitted all the same, unless there is a budget.
         follow: Wait for every task that is submitted, also when nobody awaits it, and take over the tasks in the
@@ -255,7 +256,8 @@ class AsyncClient:
 
         Args:
             request: The video to make.
-            key: Your idempotency key: within this client the same key is one task, however often it is submitted.
+            key: Your idempotency key: within this client the same key is one task, however often it is submitted. Any
+                text but the empty one, of at most 1,000 bytes of UTF-8 and without U+0000.
             on_submit: Called with a `Submission` before anything else can fail, sync or async: the place to keep the
                 task id. It is called for a task that was found under the key as well; its `paid` tells which it is.
 
@@ -264,8 +266,8 @@ class AsyncClient:
             ConnectionFailed: The API could not be reached; nothing was sent.
             ApiError: The API refused; nothing was charged.
             SubmissionUnknown: Sent, but no usable answer came; it may have been paid.
-            ValueError: *key* was used for a different request; or a picture is on this machine, and there is no
-                `uploads`.
+            ValueError: *key* was used for a different request, or can be no key; or a picture is on this machine, and
+                there is no `uploads`.
             UploadFailed: A picture could not be published; nothing was sent.
             TaskFailed: The task under the key has failed: `journal.release(key)` allows another.
             JournalFailed: The journal cannot be written: nothing was sent, unless there is a `.task_id`.
@@ -287,7 +289,9 @@ class AsyncClient:
             raise TypeError(f"an ImageToVideo is submitted, not {type(request).__name__}")
         check_callbacks(on_submit=on_submit)
         if key is not None:
-            check_key(key)
+            too_long = find_too_long(check_key(key), "")
+            if too_long and self._journal is None:  # which may have it from long ago
+                raise ValueError(too_long)
         await self._background.open()
         with self._observe("submit") as known:
             request = await self._publish(request, key, deadline)

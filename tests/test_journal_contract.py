@@ -4,6 +4,7 @@ A store joins by a line in `STORES`: how it is opened, once more at every call, 
 """
 
 import gc
+import hashlib
 import pathlib
 import threading
 from collections.abc import Callable, Iterator
@@ -34,7 +35,7 @@ from journal_steps import (
     unknown,
 )
 
-from ideal_async import BudgetExceeded, Busy, Cap, Entry, Intent, Journal, JournalStore, Task
+from ideal_async import BudgetExceeded, Busy, Cap, Entry, Intent, Journal, JournalStore, Task, _identity
 from ideal_async._journal import STATES, JournalControl
 
 
@@ -44,6 +45,8 @@ class Store(JournalStore, JournalControl, Protocol):
 
 Now = Callable[[], datetime]
 Opened = Callable[[], "Store"]
+#: 6,400 letters that no database makes smaller.
+UNEVEN = "".join(hashlib.sha256(str(number).encode()).hexdigest() for number in range(100))
 STORES = ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)]
 
 
@@ -155,13 +158,56 @@ def test_origins_do_not_answer_for_each_other(journal: Store) -> None:
         (7, TypeError, r"str\(\.\.\.\) will do"),
         ("", ValueError, "pass None"),
         ("\ud800", ValueError, "UTF-8"),
+        ("a\0", ValueError, r"U\+0000"),
+        ("a" * 1001, ValueError, r"at most 1,000 bytes of UTF-8, not 1,001: pass a shorter name"),
+        ("ä" * 501, ValueError, r"at most 1,000 bytes of UTF-8, not 1,002: pass a shorter name"),
+        (UNEVEN, ValueError, r"at most 1,000 bytes of UTF-8, not 6,400: pass a shorter name"),
     ],
 )
 def test_a_key_is_text(journal: Store, key: Any, error: type[Exception], fix: str) -> None:
-    """What cannot be found again is no key."""
+    """What cannot be found again is no key; nor is an account."""
     with pytest.raises(error, match=fix):
         journal.intend(API, key, ROOM, 20)
+    if key:
+        with pytest.raises(error, match=f"an account .*{fix}"):
+            journal.intend(API, "order", ROOM, 20, account=key)
     assert list(journal.entries()) == []
+
+
+@pytest.mark.parametrize("key", [" ", "~", "a/b/", "'; DROP", "%_", "a\nb", "🏠" * 250, UNEVEN[:1000], "e\u0301", "é"])
+def test_any_other_text_is_a_key_and_an_account(journal: Store, key: str) -> None:
+    """Up to the longest: it is sent once, found, doubted and released, and its late answer has room for the id."""
+    intent = journal.intend(API, key, ROOM, 20, account=key)
+    assert isinstance(intent, Intent)
+    journal.unknown(intent)
+    assert [entry.key for entry in journal.entries(keys=[key], account=key)] == [key]
+    journal.release(key, account=key, force=True)
+    again = journal.intend(API, key, ROOM, 20, account=key)
+    assert isinstance(again, Intent)
+    journal.submitted(intent, (1 << 64) - 1)
+    journal.submitted(again, 7)
+    found = journal.find(API, key, account=key)
+    assert found is not None
+    assert (found.key, found.account, found.task_id) == (key, key, 7)
+    assert {entry.task_id for entry in journal.entries()} == {7, (1 << 64) - 1}
+
+
+def test_a_longer_name_of_an_older_journal_goes_on(journal: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what begins is refused: what was paid under such a key answers for it, and a doubt can be cleared up."""
+    key, account = "k" * 1001, "a" * 1001
+    with monkeypatch.context() as older:
+        older.setattr(_identity, "LONGEST_NAME", 2000)
+        intents = [journal.intend(API, each, ROOM, 20, account=account) for each in (key, f"{key}/2")]
+    for intent in intents:
+        assert isinstance(intent, Intent)
+        journal.unknown(intent)
+    assert journal.release(key, force=True).state == "refused"
+    assert journal.adopt(f"{key}/2", 7, force=True).task_id == 7
+    found = journal.intend(API, f"{key}/2", ROOM, 20, account=account)
+    assert isinstance(found, Entry)
+    assert found.task_id == 7
+    assert isinstance(journal.intend(API, key, ROOM, 20, account=account), Intent)
+    assert len([*journal.entries(keys=[key, f"{key}/2"])]) == 2
 
 
 # What becomes of an intent.

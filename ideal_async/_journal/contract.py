@@ -93,7 +93,8 @@ class JournalStore(Protocol):
     The client calls every method in a thread, many at a time, and never in the event loop. A method that writes returns
     when what it wrote is durable. *origin* may be any URL of the API: `origin_of` names the rows.
     *account* is a name that the caller gave (`""` by default), never anything of the API key; rows of two accounts have
-    nothing to do with each other.
+    nothing to do with each other. A key and an account have at most 1,000 bytes of UTF-8 and no U+0000. `intend`
+    refuses to begin a longer one; what an older journal has under it can still be found, released and adopted.
 
     A store that limits what is in flight has two methods more, for a task that nobody follows would hold its place for
     ever: `take_over(origin, *, account)`, which every client calls as a follower calls `follow`, and

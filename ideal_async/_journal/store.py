@@ -9,7 +9,7 @@ from typing import Protocol, Self
 from weakref import WeakValueDictionary
 
 from ideal_async._errors import JournalFailed
-from ideal_async._identity import check_account, origin_of
+from ideal_async._identity import check_account, find_too_long, origin_of
 from ideal_async._models import ImageToVideo, Task, is_refunded
 
 from . import transitions
@@ -111,6 +111,9 @@ class Store(Reader):
             now=datetime.fromisoformat(now),
             holds_for=self._holds_for,
         )
+        too_long = find_too_long(intent.key, intent.account)
+        if too_long and self.find(intent.origin, intent.key, account=intent.account) is None:
+            raise ValueError(too_long)
         owner = self._claim()
         owner.held[intent.attempt] = intent  # before another thread can see the row
         work = partial(
