@@ -156,6 +156,23 @@ def test_a_torn_end_is_left_to_a_person(tmp_path: pathlib.Path) -> None:
         assert [entry.created_at for entry in journal.entries("unknown")] == [since], "the last thing it knows"
 
 
+def test_what_was_refused_may_have_been_paid_in_the_end_that_is_left_out(tmp_path: pathlib.Path) -> None:
+    """The last row that is left may be the very refusal: its key is in doubt."""
+    path = tmp_path / "copy"
+    with Journal(tmp_path / "orders.journal") as journal:
+        journal.refused(go(journal, KEYS[0]), "out of credits")
+        size = log_of(tmp_path / "orders.journal").stat().st_size
+        journal.submitted(go(journal, KEYS[0]), 1)
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{tmp_path / 'orders.journal'}{suffix}", f"{path}{suffix}")
+    content = log_of(path).read_bytes()
+    log_of(path).write_bytes(content[: size + 100] + bytes(2 * PAGE) + content[size + 100 + 2 * PAGE :])
+    assert Journal.repair(path).how == "the damaged end of its log was left out"
+    Journal.restore(path, unknown_keys="doubt")
+    with Journal(path) as journal:
+        assert paid_again(journal) == []
+
+
 def test_a_broken_beginning_of_the_log_is_made_anew(tmp_path: pathlib.Path) -> None:
     """SQLite takes such a log for empty. All of it can be saved."""
     for bit in (5, 8 * 9 + 4, 8 * 17, 8 * 30):

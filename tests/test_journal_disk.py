@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from fakes import Service, answer
-from journal_steps import API, HALL, ROOM, Clock, ask, go, submitted, succeeded
+from journal_steps import API, HALL, REACH, ROOM, Clock, ask, go, refused, submitted, succeeded
 
 from ideal_async import AsyncClient, Intent, Journal, JournalFailed
 
@@ -308,6 +308,53 @@ def test_a_restored_backup_doubts_what_it_does_not_know(backup: pathlib.Path) ->
     with Journal(backup) as restored:
         assert ask(restored, "later").state == "submitted"
         assert isinstance(restored.intend(API, "new", ROOM, 20), Intent)
+
+
+@pytest.mark.parametrize("state", REACH)
+def test_a_restored_backup_doubts_that_its_word_is_the_last(journal: Journal, path: pathlib.Path, state: str) -> None:
+    """Whatever a key was when it was copied, it may have been released and paid since: none goes without a person."""
+    REACH[state](journal)
+    journal.backup(path.with_name("backup"))
+    Journal.restore(path.with_name("backup"), unknown_keys="doubt")
+    with Journal(path.with_name("backup")) as restored:
+        assert ask(restored).state == ("unknown" if state == "refused" else state)
+
+
+def test_what_is_refused_after_the_restore_goes_again(journal: Journal, path: pathlib.Path) -> None:
+    """By the API or by a person: the doubt is over. Until then it counts as spent from when on it may have been."""
+    refused(journal)
+    journal.backup(path.with_name("backup"))
+    since = Journal.restore(path.with_name("backup"), unknown_keys="doubt")
+    with Journal(path.with_name("backup")) as restored:
+        entry = ask(restored)
+        assert entry.reason == "it is refused in the copy that was restored, and may have been paid since"
+        assert (entry.created_at, restored.spent(API, since=since)) == (since, 20)
+        restored.release("order", force=True)
+        assert restored.spent(API) == 0
+        restored.refused(go(restored), "out of credits")
+        go(restored)
+
+
+def test_a_restored_backup_without_an_entry_trusts_its_own(journal: Journal, path: pathlib.Path) -> None:
+    """All that is in it came after."""
+    journal.backup(path.with_name("backup"))
+    Journal.restore(path.with_name("backup"), unknown_keys="doubt")
+    with Journal(path.with_name("backup")) as restored:
+        ask(restored)
+        restored.release("order", force=True)
+        go(restored)
+
+
+def test_what_failed_before_the_restore_is_released_by_force(journal: Journal, path: pathlib.Path) -> None:
+    """It may have been released before, and its key have a later task; the message says where to look."""
+    REACH["failed"](journal)
+    journal.backup(path.with_name("backup"))
+    Journal.restore(path.with_name("backup"), unknown_keys="doubt")
+    with Journal(path.with_name("backup")) as restored:
+        with pytest.raises(ValueError, match="look into your account for a later task, then pass force=True"):
+            restored.release("order", task_id=7)
+        restored.release("order", task_id=7, force=True)
+        go(restored)
 
 
 def test_a_backup_of_a_restored_journal_is_a_backup(backup: pathlib.Path) -> None:

@@ -37,7 +37,8 @@ class Controlled(Store):
             origin: Of the API; needed only if the key was used with several.
             account: That pays; needed only if the key was used by several.
             task_id: Of the failed task.
-            force: Also if it was sent less than two minutes ago, so that its answer may still come.
+            force: Also if it was sent less than two minutes ago, so that its answer may still come; or if it failed in
+                a copy that was restored, and so may have been paid again since.
 
         Returns:
             The entry as it is now. One that is `refused` already stays as it is.

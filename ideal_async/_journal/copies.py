@@ -17,6 +17,8 @@ from .schema import connect, make_private
 UnknownKeys = Literal["doubt", "send"]
 
 MISSING_SINCE, UNKNOWN_KEYS = "missing_since", "unknown_keys"
+#: When its last row had changed when it became a journal: `missing_since` may be earlier, and no clock is asked.
+_COPIED = "copied"
 
 
 def read_property(db: Any, name: str) -> str | None:
@@ -30,11 +32,22 @@ def write_property(db: sqlite3.Connection, name: str, value: str) -> None:
     db.execute("INSERT OR REPLACE INTO properties VALUES (?, ?)", (name, value))
 
 
-def doubts_since(db: Any) -> datetime | None:
-    """Return from when on a key that the file does not know may have been paid; `None` if it knows all."""
-    if read_property(db, UNKNOWN_KEYS) != "doubt":
+def doubts_since(db: Any, updated_at: str | None = None) -> datetime | None:
+    """Return from when on a key may have been paid without a word of it in the file; `None` if it knows all.
+
+    Args:
+        db: Inside a transaction.
+        updated_at: When the key's row last changed; one that changed here since is trusted. `None`: it has no row.
+    """
+    if read_property(db, UNKNOWN_KEYS) != "doubt" or (updated_at or "") > str(read_property(db, _COPIED)):
         return None
     return datetime.fromisoformat(str(read_property(db, MISSING_SINCE)))
+
+
+def forget_since(db: sqlite3.Connection, since: str) -> None:
+    """Let the file say from when on payments are missing, and that nobody has said yet what to do about them."""
+    write_property(db, MISSING_SINCE, since)
+    db.execute("DELETE FROM properties WHERE name IN (?, ?)", (UNKNOWN_KEYS, _COPIED))
 
 
 def check_complete(db: sqlite3.Connection, path: str) -> None:
@@ -67,8 +80,7 @@ def back_up(path: str, target: str, now: str, *, timeout: float) -> None:
     with closing(connect(path, timeout=timeout)) as source, closing(sqlite3.connect(part)) as copy:
         source.backup(copy)
         with copy:
-            write_property(copy, MISSING_SINCE, now)
-            copy.execute("DELETE FROM properties WHERE name = ?", (UNKNOWN_KEYS,))
+            forget_since(copy, now)
         copy.execute("PRAGMA journal_mode = DELETE")  # one file, complete in itself
     Path(part).rename(target)
 
@@ -83,5 +95,6 @@ def restore(path: str, unknown_keys: UnknownKeys, *, timeout: float) -> datetime
         since = read_property(db, MISSING_SINCE)
         if since is None:
             raise ValueError(f"journal {path!r} is neither a backup nor repaired: use it as it is")
+        db.execute("INSERT OR IGNORE INTO properties SELECT ?, ifnull(max(updated_at), '') FROM entries", (_COPIED,))
         write_property(db, UNKNOWN_KEYS, unknown_keys)
     return datetime.fromisoformat(since)

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import attrs
 
+from .copies import doubts_since
 from .queries import Database, Row, find
 from .schema import OPEN
 from .transitions import IsAlive, sweep
@@ -68,6 +69,11 @@ def release(
             raise ValueError(
                 f"key {key!r} failed as task {found.task_id}, {'so' if task_id is None else f'not {task_id}:'} pass "
                 f"task_id={found.task_id} to have it made, and paid, again"
+            )
+        if doubts_since(db, found.updated_at) is not None and not force:
+            raise ValueError(
+                f"key {key!r} failed in the copy that was restored, and may have been released and paid since: look "
+                "into your account for a later task, then pass force=True"
             )
         kept = "" if found.refunded else ", not refunded as far as known"
         note = f"task {found.task_id} failed ({found.reason or 'no reason given'}{kept}), released {now}"

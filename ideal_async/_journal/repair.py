@@ -11,7 +11,7 @@ import attrs
 
 from ideal_async._errors import JournalFailed
 
-from .copies import MISSING_SINCE, UNKNOWN_KEYS, write_property
+from .copies import forget_since
 from .damage import find_damage
 from .entries import COLUMNS, decode_entry
 from .log import cut, mend, read_log
@@ -58,8 +58,7 @@ def repair(path: str, now: str, *, timeout: float) -> Repaired:
                 _check(db)
                 if since is not None:
                     with db:
-                        write_property(db, MISSING_SINCE, since or now)
-                        db.execute("DELETE FROM properties WHERE name = ?", (UNKNOWN_KEYS,))
+                        forget_since(db, since or now)
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 (entries,) = db.execute("SELECT count(*) FROM entries").fetchone()
             if since is None and log.damage is None:

@@ -27,7 +27,9 @@ def intend(db: Database, intent: Intent, cap: Cap | None, *, named: bool, owner:
     """Write an intent down and return `None`, or return the row that forbids it; *named* if the key is the caller's."""
     now = encode_time(intent.created_at)
     here = {"origin": intent.origin, "account": intent.account, "key": intent.key}
-    found = db.execute(f"SELECT state, fingerprint, owner, attempt FROM entries WHERE {KEY}", here).fetchone()
+    found = db.execute(
+        f"SELECT state, fingerprint, owner, attempt, updated_at FROM entries WHERE {KEY}", here
+    ).fetchone()
     if found is None:
         since = doubts_since(db) if named else None
         if since is not None:
@@ -37,10 +39,20 @@ def intend(db: Database, intent: Intent, cap: Cap | None, *, named: bool, owner:
         _check_cap(db, intent, cap)
         _insert(db, intent, "intended", owner=owner, now=now)
         return None
-    state, fingerprint, sender, attempt = found
+    state, fingerprint, sender, attempt, updated_at = found
     if fingerprint != intent.fingerprint:
         raise ValueError(f"key {intent.key!r} was used for a different request: one key is one video, use another key")
-    if state == "refused":
+    since = doubts_since(db, updated_at) if state == "refused" else None
+    if since is not None:
+        db.execute(
+            f"""
+            UPDATE entries SET state = 'unknown', credits = :credits, created_at = :since, updated_at = :now,
+                reason = 'it is refused in the copy that was restored, and may have been paid since'
+            WHERE {KEY}
+            """,
+            {**here, "credits": intent.credits, "now": now, "since": max(updated_at, encode_time(since))},
+        )
+    elif state == "refused":
         _check_cap(db, intent, cap)
         db.execute(
             f"""

@@ -100,7 +100,8 @@ def release(
         task_id: Of the failed task, to let its key be sent again.
         origin: Of the API, if a key was used with several.
         account: That pays, if a key was used by several.
-        force: Also what was sent less than two minutes ago, so that its answer may still come.
+        force: Also what was sent less than two minutes ago, so that its answer may still come; or what failed in a
+            copy that was restored.
     """
     with opened(path) as journal:
         for key in keys:
