@@ -7,7 +7,7 @@ from hashlib import sha256
 from importlib import import_module
 from io import FileIO
 from pathlib import Path
-from stat import S_ISDIR
+from stat import S_ISDIR, S_ISREG
 from typing import Any
 
 import attrs
@@ -68,11 +68,17 @@ class Part:
         if not self.target.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.target))
         try:
-            in_the_way = S_ISDIR(self.target.stat().st_mode)
+            mode = self.target.stat().st_mode
         except FileNotFoundError:
             return
-        if in_the_way:
+        if S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, "it is a folder: name a file in it", str(self.target))
+        if not S_ISREG(mode):  # `os.replace` would put the video in the place of a device
+            raise FileExistsError(
+                errno.EEXIST,
+                "it is a device, a pipe or a socket: name a file, whose place the video takes",
+                str(self.target),
+            )
 
     def held(self, identity: str) -> Held:
         """Tell what stands there of the file *identity*; what belongs to another one is of no use."""

@@ -7,6 +7,7 @@ import hmac
 import importlib
 import json
 import math
+import os
 import pickle
 import sys
 import threading
@@ -202,6 +203,14 @@ async def test_a_photograph_that_is_not_there_or_far_too_large(folder: Make, tmp
     with photo(tmp_path).open("r+b") as file:
         file.truncate((64 << 20) + 1)
     with pytest.raises(ValueError, match="67108865 bytes, which is no photograph"):
+        await folder().publish(tmp_path / "room.jpg")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes on this system")
+async def test_a_pipe_is_no_photograph(folder: Make, tmp_path: Path) -> None:
+    """Nobody may ever write into it, and a thread that reads it cannot be called off."""
+    os.mkfifo(tmp_path / "room.jpg")
+    with pytest.raises(ValueError, match="is no file that can be read again: copy the picture into one"):
         await folder().publish(tmp_path / "room.jpg")
 
 

@@ -661,6 +661,18 @@ async def test_a_folder_in_the_way_is_told(tmp_path: Path) -> None:
             await client.download(TASK, tmp_path / "room.mp4")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes on this system")
+async def test_a_device_or_a_pipe_in_the_way_is_left_alone(tmp_path: Path) -> None:
+    """A video would take its place: under root that breaks the machine."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    async with client_of(Store()) as client:
+        for name in ("pipe", "link"):
+            with pytest.raises(DownloadFailed, match="it is a device, a pipe or a socket: name a file"):
+                await client.download(TASK, tmp_path / name)
+    assert (tmp_path / "pipe").is_fifo()
+
+
 @HALF_READ
 @pytest.mark.parametrize("message", ["No space left on device", ""])
 async def test_a_full_disk_is_told_and_what_came_is_kept(tmp_path: Path, message: str) -> None:

@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from stat import S_ISREG
 from threading import Lock
 from typing import Any
 from urllib.parse import quote, unquote
@@ -224,7 +225,10 @@ def _again(place: str, *settings: Any) -> Bucket:
 
 
 def _read(path: Path) -> bytes:
-    size = path.stat().st_size
+    found = path.stat()
+    if not S_ISREG(found.st_mode):  # to read a pipe may take for ever
+        raise ValueError(f"{path} is no file that can be read again: copy the picture into one")
+    size = found.st_size
     if size > LARGEST_PHOTO:
         raise ValueError(f"{path} has {size} bytes, which is no photograph: {LARGEST_PHOTO} at most")
     return path.read_bytes()
