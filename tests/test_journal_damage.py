@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from journal_steps import API, ROOM, go
+from journal_steps import API, ROOM, Clock, go
 
 from ideal_async import Busy, Entry, Intent, Journal, JournalFailed
 from ideal_async._journal import damage
@@ -208,6 +208,24 @@ def test_rows_are_saved_one_by_one(tmp_path: pathlib.Path) -> None:
     with Journal(path) as journal:
         assert paid_again(journal) == []
     assert not list(path.parent.glob("*.reading*"))
+
+
+def test_a_gap_outlives_a_repair_row_by_row(tmp_path: pathlib.Path) -> None:
+    """A restored journal is damaged: what was missing in it before is missing in what is saved of it."""
+    path = tmp_path / "backup"
+    with Journal(tmp_path / "orders.journal", now=Clock()) as journal:
+        journal.backup(path)
+    since = Journal.restore(path, unknown_keys="doubt")
+    with Journal(path) as journal:
+        for key in KEYS:
+            journal.submitted(go(journal, None), int(key[-1]))
+    content = bytearray(path.read_bytes())
+    page = content.rindex(b'"image_url":"https://example.com/room.jpg"') // PAGE * PAGE
+    content[page + 8 : page + PAGE] = b"\xff" * (PAGE - 8)
+    path.write_bytes(content)
+    repaired = Journal.repair(path)
+    assert repaired.how == "every row that can be read was copied into a new file"
+    assert repaired.missing_since == Journal.restore(path, unknown_keys="doubt") == since
 
 
 def test_rows_are_saved_from_file_and_log(tmp_path: pathlib.Path) -> None:

@@ -366,6 +366,16 @@ def test_a_backup_of_a_restored_journal_is_a_backup(backup: pathlib.Path) -> Non
         Journal(backup.with_name("second"))
 
 
+@pytest.mark.parametrize("answered", ["doubt", "send"])
+def test_a_gap_stays_until_somebody_says_that_nothing_is_in_it(backup: pathlib.Path, answered: str) -> None:
+    """What the first backup does not know, a backup of what was made of it knows no better."""
+    since = Journal.restore(backup, unknown_keys=answered)  # type: ignore[arg-type]  # one of the two
+    second = backup.with_name("second")
+    with Journal(backup) as restored:
+        restored.backup(second)
+    assert (Journal.restore(second, unknown_keys="doubt") == since) == (answered == "doubt")
+
+
 def test_only_a_backup_is_restored(journal: Journal, path: pathlib.Path) -> None:
     """A journal is used as it is; a word that means nothing, and a file that is not there, are mistakes."""
     journal.close()

@@ -44,10 +44,17 @@ def doubts_since(db: Any, updated_at: str | None = None) -> datetime | None:
     return datetime.fromisoformat(str(read_property(db, MISSING_SINCE)))
 
 
-def forget_since(db: sqlite3.Connection, since: str) -> None:
-    """Let the file say from when on payments are missing, and that nobody has said yet what to do about them."""
+def forget_since(db: sqlite3.Connection, since: str) -> str:
+    """Let the file say from when on payments are missing, and that nobody has said yet what to do about them.
+
+    What was missing before is still missing, unless somebody said that nothing was.
+    """
+    earlier = read_property(db, MISSING_SINCE)
+    if earlier is not None and read_property(db, UNKNOWN_KEYS) != "send":
+        since = min(earlier, since)
     write_property(db, MISSING_SINCE, since)
     db.execute("DELETE FROM properties WHERE name IN (?, ?)", (UNKNOWN_KEYS, _COPIED))
+    return since
 
 
 def check_complete(db: sqlite3.Connection, path: str) -> None:

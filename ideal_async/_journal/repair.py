@@ -11,7 +11,7 @@ import attrs
 
 from ideal_async._errors import JournalFailed
 
-from .copies import forget_since
+from .copies import forget_since, write_property
 from .damage import find_damage
 from .entries import COLUMNS, decode_entry
 from .log import cut, mend, read_log
@@ -58,12 +58,12 @@ def repair(path: str, now: str, *, timeout: float) -> Repaired:
                 _check(db)
                 if since is not None:
                     with db:
-                        forget_since(db, since or now)
+                        since = forget_since(db, since or now)
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 (entries,) = db.execute("SELECT count(*) FROM entries").fetchone()
             if since is None and log.damage is None:
                 how = "there was nothing to repair"
-            return Repaired(entries, None if since is None else datetime.fromisoformat(since or now), Path(kept), how)
+            return Repaired(entries, None if since is None else datetime.fromisoformat(since), Path(kept), how)
     _copy(kept, path)
     raise JournalFailed(f"journal {path!r}: nothing of it can be saved; it is as it was: restore a backup")
 
@@ -108,6 +108,9 @@ def _row_by_row(path: str, kept: str, timeout: float) -> tuple[str, str | None]:
                     row = damaged.execute(f"SELECT {names} FROM entries WHERE id = ?", (id_,)).fetchone()
                     if row is not None and _decodes(dict(zip(columns, row, strict=True))):
                         db.execute(f"INSERT INTO entries ({names}) VALUES ({marks})", row)
+            with suppress(sqlite3.Error, UnicodeDecodeError):  # what it had missed before
+                for name, value in damaged.execute("SELECT name, value FROM properties").fetchall():
+                    write_property(db, name, value)
             return "every row that can be read was copied into a new file", _first(db, "min(created_at)")
     finally:
         for suffix in ("", "-wal", "-shm"):
