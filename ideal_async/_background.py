@@ -1,5 +1,6 @@
 """The client's own task: what runs here outlives the caller that asked for it."""
 
+import logging
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Hashable
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     import asyncio
 
     import anyio.abc
+
+logger = logging.getLogger("ideal_async")
 
 T = TypeVar("T")
 
@@ -113,10 +116,10 @@ class Background:
             self.start_soon(service)
 
     def start_soon(self, function: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
-        """Run *function* here; it must not raise."""
+        """Run *function* here; should it raise, that is a mistake of ours, and everything else goes on."""
         if self._group is None:
             raise RuntimeError("open() comes first")
-        self._group.start_soon(function, *args)
+        self._group.start_soon(_guarded, function, *args, name=function.__qualname__)
 
     @contextmanager
     def waited_for(self) -> Generator[None]:
@@ -199,6 +202,13 @@ class Background:
         self.closed = self._over = True
         with anyio.CancelScope(shield=True):
             await self._on_end()
+
+
+async def _guarded(function: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
+    try:
+        await function(*args)
+    except Exception:
+        logger.exception("%s ended with an error that nobody foresaw", function.__qualname__)
 
 
 def _runs_in(host: "asyncio.Task[None]") -> bool:

@@ -5,7 +5,6 @@ Loaded for a client that has one.
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import Any, ParamSpec, TypeVar, cast
@@ -91,11 +90,18 @@ class ClientJournal:
         logger.warning("key %r: the journal could not be written: %s", intent.key, type(failed).__name__)
         return failed
 
+    async def write_end(self, task_id: int, task: Task | None, reason: str | None) -> None:
+        """Write the end of a task.
+
+        Raises:
+            Exception: It is not written.
+        """
+        await self._ask(partial(self.store.settle, self._origin, task_id, task, reason=reason, account=self._account))
+
     async def settle(self, task_id: int, task: Task | None, reason: str | None) -> None:
-        """Write the end of a task."""
-        settle = partial(self.store.settle, self._origin, task_id, task, reason=reason, account=self._account)
+        """Write the end of a task that nobody delivers."""
         try:
-            await self._ask(settle)
+            await self.write_end(task_id, task, reason)
         except Exception:  # noqa: BLE001 - whatever it is, the video is there and paid
             # Better a row that stays open, to be looked at again, than an error here.
             logger.warning("the journal could not note the end of task %d", task_id)
@@ -176,8 +182,10 @@ class ClientJournal:
             while (left := self._asked_at + QUIET - anyio.current_time()) > 0:  # noqa: ASYNC110 - it may be asked again
                 await anyio.sleep(left)
             self._asked = anyio.Event()
-            with suppress(OSError):  # no thread can be started: it is only tidiness
+            try:
                 await self._leave_loop(self.store.idle)
+            except Exception as error:  # noqa: BLE001 - it is only tidiness, and no thread may be to be had
+                logger.warning("the journal could not tidy up: %s: %s", type(error).__name__, error)
 
     async def _ask(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Ask outside of the event loop; the store is opened by whoever comes first."""

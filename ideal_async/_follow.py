@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 import attrs
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("ideal_async")
 
+T = TypeVar("T")
 OnEnd = Callable[["Entry"], Awaitable[None] | None]
 
 #: Seconds between two questions for tasks whose follower has died: a restart takes about as long.
@@ -74,33 +75,40 @@ class Follower:
     async def run(self) -> None:
         """Take over what nobody follows, now and every so often; until cancelled."""
         while True:
-            try:
-                for entry in await self._journal.take_over(asked=self._asked):
-                    purchase = Purchase(entry.request, entry.key, entry.credits)
-                    self._books.recall(purchase, entry)
-                    self.follow(purchase)
-            except Exception as error:  # noqa: BLE001 - the journal may be out of reach for a while
-                logger.warning("the journal could not be asked for tasks to follow: %s", type(error).__name__)
+            await self.take_over()
             await anyio.sleep(TAKE_OVER_EVERY)
+
+    async def take_over(self) -> None:
+        """Follow what nobody alive follows."""
+        try:
+            for entry in await self._journal.take_over(asked=self._asked):
+                purchase = Purchase(entry.request, entry.key, entry.credits)
+                self._books.recall(purchase, entry)
+                self.follow(purchase)
+        except Exception as error:  # noqa: BLE001 - the journal may be out of reach for a while
+            logger.warning("the journal could not be asked for tasks to follow: %s", type(error).__name__)
 
     async def let_go(self) -> None:
         """Follow nothing any more, so that another process may."""
         await self._journal.unfollow()
 
     async def _follow(self, task_id: int, purchase: Purchase) -> None:
-        """Wait for a task and deliver it, however often either has to be tried."""
+        """Wait for a task and deliver it, however often each step has to be tried."""
         try:
-            while (end := await self._wait_for_end(task_id, purchase)) is None:  # noqa: ASYNC110 - as below
-                await anyio.sleep(TRY_AGAIN)
+            end = await _outlast("looking", self._wait_for_end, task_id, purchase)
             if end is _DENIED or not self._asked:
                 return  # what nobody is called for was written down when it was seen
-            while not await self._deliver(task_id, purchase, end):  # noqa: ASYNC110 - nobody says when it will work
-                await anyio.sleep(TRY_AGAIN)
+            await _outlast("on_end", self._deliver, task_id, purchase, end)
+            await _outlast("writing down its end", self._settle, task_id, end)
         finally:
             self._followed.discard(task_id)
 
-    async def _wait_for_end(self, task_id: int, purchase: Purchase) -> "_End | None":
-        """Return how a task ended; `None`: it could not be looked at, which is to be tried again."""
+    async def _wait_for_end(self, task_id: int, purchase: Purchase) -> "_End":
+        """Return how a task ended.
+
+        Raises:
+            Exception: It could not be looked at, which is to be tried again.
+        """
         waiter = Waiter()
         self._poller.join(task_id, waiter, kind=purchase.request.kind, submitted_at=purchase.created_at)
         try:
@@ -112,25 +120,29 @@ class Follower:
                 await self._journal.denied(task_id)
             logger.warning("task %d is followed no more (%s); its row stays open", task_id, type(error).__name__)
             return _DENIED
-        except IdealError as error:
-            logger.warning("task %d could not be looked at: %s", task_id, type(error).__name__)
-            return None
         finally:
             self._poller.leave(task_id, waiter)
 
-    async def _deliver(self, task_id: int, purchase: Purchase, end: "_End") -> bool:
-        """Call `on_end`, then write the end down; `False`: to be tried again."""
-        if self._on_end is not None:
-            entry = await self._entry_of(purchase, end)
-            if entry is not None:
-                with self._background.waited_for():
-                    error = await run_shielded(self._on_end, entry, about=f"on_end for task {task_id}")
-                if error is not None:
-                    logger.error("on_end failed, it is called again in %g s", TRY_AGAIN, exc_info=error)
-                    return False
+    async def _deliver(self, task_id: int, purchase: Purchase, end: "_End") -> None:
+        """Call `on_end`.
+
+        Raises:
+            Exception: It has to be called again, or the journal cannot be read.
+        """
+        if self._on_end is not None and (entry := await self._entry_of(purchase, end)) is not None:
+            with self._background.waited_for():
+                error = await run_shielded(self._on_end, entry, about=f"on_end for task {task_id}")
+            if error is not None:
+                raise error
+
+    async def _settle(self, task_id: int, end: "_End") -> None:
+        """Write the end down: what was delivered is not delivered again.
+
+        Raises:
+            Exception: The journal cannot be written.
+        """
         with anyio.CancelScope(shield=True):
-            await self._journal.settle(task_id, end.task, end.reason)
-        return True
+            await self._journal.write_end(task_id, end.task, end.reason)
 
     async def _entry_of(self, purchase: Purchase, end: "_End") -> "Entry | None":
         """Return what the journal is about to say, with the URLs as they came: their signatures are needed now."""
@@ -156,6 +168,25 @@ class _End:
 
 
 _DENIED = _End(None, None)
+
+
+async def _outlast(what: str, step: Callable[..., Awaitable[T]], task_id: int, *args: object) -> T:
+    """Return what a step of following returns; whatever it raises, it is tried again. Each trouble is told once."""
+    told = None
+    while True:
+        try:
+            return await step(task_id, *args)
+        except Exception as error:  # of the network, the journal, `on_end`, or nobody foresaw it
+            if type(error) is not told:
+                known = isinstance(error, IdealError)
+                logger.log(
+                    logging.WARNING if known else logging.ERROR,
+                    "task %d: %s failed, and is tried every %g s: %s: %s",
+                    *(task_id, what, TRY_AGAIN, type(error).__name__, error),
+                    exc_info=None if known else error,
+                )
+            told = type(error)
+        await anyio.sleep(TRY_AGAIN)
 
 
 def follower_of(

@@ -156,8 +156,8 @@ class Poller:
 
     def _drop(self, task_id: int, watched: Watched) -> None:
         """Look no more at a task that has not ended."""
-        self._forecast.drop(watched.track)
         self._forget(task_id)
+        self._forecast.drop(watched.track)
 
     def _forget(self, task_id: int) -> None:
         del self._watched[task_id]
@@ -176,13 +176,21 @@ class Poller:
     async def run(self) -> None:
         """Look when it is time, until cancelled."""
         while True:
-            while (patience := self._patience()) < math.inf and (look := self._take(patience)) is not None:
-                self._in_flight += 1
-                self._start_soon(self._look_while_due, *look)
-            due = self._next_due()
-            self._wake = anyio.Event()
-            with anyio.CancelScope(deadline=math.inf if due is None else due + patience):
-                await self._wake.wait()
+            try:
+                await self._look_when_due()
+            except Exception:  # a mistake of ours about one task must not end the waits for others
+                logger.exception("the looks went wrong, they go on in a while")
+                await anyio.sleep(self._forecast.pacing.min_interval)
+
+    async def _look_when_due(self) -> None:
+        """Begin the looks that are due, and wait for the next."""
+        while (patience := self._patience()) < math.inf and (look := self._take(patience)) is not None:
+            self._in_flight += 1
+            self._start_soon(self._look_while_due, *look)
+        due = self._next_due()
+        self._wake = anyio.Event()
+        with anyio.CancelScope(deadline=math.inf if due is None else due + patience):
+            await self._wake.wait()
 
     def _patience(self) -> float:
         """Return the seconds that a look must be overdue for one more to begin."""
@@ -194,7 +202,11 @@ class Poller:
         while (look := self._pop(now, patience)) is not None:
             task_id, due = look
             watched = self._watched[task_id]
-            later = now + self._reconsider(watched, now)
+            try:
+                later = now + self._reconsider(watched, now)
+            except Exception as error:  # noqa: BLE001 - as in _look
+                self._fail_unexpectedly(task_id, watched, error)
+                continue
             if later <= now + _RESOLUTION:
                 watched.looking = True
                 return task_id, watched, now - due
@@ -240,6 +252,9 @@ class Poller:
                 if look is None:
                     return
                 task_id, watched, late = look
+        except Exception as error:  # noqa: BLE001 - as in _look
+            self._fail_unexpectedly(task_id, watched, error)
+            return
         finally:
             if self._in_flight >= min(_EAGER, self._looks_at_once):
                 self._wake.set()  # the loop waits for longer than the next due
@@ -384,11 +399,11 @@ class Poller:
     def _fail_unexpectedly(self, task_id: int, watched: Watched, error: Exception) -> None:
         """End the waits for one task with an error nobody foresaw."""
         logger.error("waiting for task %d went wrong", task_id, exc_info=error)
-        if self._watched.get(task_id) is watched:
-            self._drop(task_id, watched)
         for waiter in watched.waiters:
             waiter.error = error
             waiter.notify()
+        if self._watched.get(task_id) is watched:
+            self._drop(task_id, watched)
 
     def fail_all(self, error: IdealError | None = None) -> None:
         """End every wait; without *error* because the client is closed."""

@@ -181,3 +181,24 @@ async def test_on_trio_who_closes_second_does_not_wait(anyio_backend_name: str) 
         closers.start_soon(later)
         await background.aclose()
     assert notes.lines == ["over"]
+
+
+async def test_what_raises_ends_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
+    """A mistake in one task is logged with its traceback; services, and what is started later, go on."""
+    notes = Journal()
+    background = Background(notes.service, on_end=notes.on_end)
+    await background.open(scoped=True)
+
+    async def fail() -> None:
+        raise LookupError("nobody foresaw it")
+
+    background.start_soon(fail)
+    await anyio.sleep(1)
+    background.start_soon(anyio.sleep, 1)
+    await anyio.sleep(5)
+    assert "ended" not in notes.lines
+    await background.aclose()
+    (record,) = (record for record in caplog.records if record.name == "ideal_async")
+    assert record.levelname == "ERROR"
+    assert "fail ended with an error that nobody foresaw" in record.message
+    assert record.exc_info is not None

@@ -501,6 +501,27 @@ async def test_a_journal_that_breaks_otherwise_loses_no_id(journal: Journal, san
     assert waited == [True]
 
 
+async def test_a_journal_that_cannot_tidy_up_is_a_journal(
+    journal: Journal, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A store of somebody else's may raise what it likes when it is quiet: it is asked again the next time."""
+    asked: list[float] = []
+
+    class Untidy(Journal):
+        def idle(self) -> None:
+            asked.append(anyio.current_time())
+            raise LookupError("no broom")
+
+    journal.__class__ = Untidy
+    async with client_of(sandbox.transport, journal) as client:
+        for key in "ab":
+            await client.submit(room(), key=key)
+            await anyio.sleep(10)
+    journal.__class__ = Journal
+    assert len(asked) == 2
+    assert "could not tidy up: LookupError: no broom" in caplog.text
+
+
 async def test_a_key_used_twice_is_refunded_once(journal: Journal) -> None:
     """The second use of a key while its task runs does not take the place of the one that paid."""
     budget = Budget(25)

@@ -8,9 +8,10 @@ import anyio
 import anyio.lowlevel
 import httpx
 import pytest
-from fakes import BASE_URL, ID, ROOM, Service, answer, client_of, look
+from fakes import BASE_URL, ID, KEY, ROOM, Service, answer, client_of, look
 
-from ideal_async import AsyncClient, Entry, Intent, Journal, Retry
+from ideal_async import AsyncClient, Entry, Intent, Journal, JournalFailed, Retry
+from ideal_async._forecast import Forecast
 from ideal_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -171,6 +172,84 @@ async def test_an_outage_is_outlasted(journal: Journal) -> None:
         down = False
         await anyio.sleep(300)
         assert states(journal) == {"a": "succeeded"}
+
+
+@pytest.mark.parametrize("verb", ["find", "settle"])
+async def test_a_journal_that_is_away_ends_nothing(
+    journal: Journal, verb: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A database away for a while when a task ends: other waits go on, and the end is delivered once it is back."""
+    away = ended = False
+    calls: list[str] = []
+    waited: list[int] = []
+
+    class Away(Journal):
+        def find(self, *args: Any, **more: Any) -> Any:
+            if away and verb == "find":
+                raise JournalFailed("the database cannot be reached")
+            return super().find(*args, **more)
+
+        def settle(self, *args: Any, **more: Any) -> None:
+            if away and verb == "settle":
+                raise JournalFailed("the database cannot be reached")
+            super().settle(*args, **more)
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        task_id = int(request.url.params["taskId"])
+        return look("Success" if ended and (task_id == ID or not away) else "Processing", task_id)
+
+    ids = iter(range(ID, ID + 3))
+    service = Service(submit=lambda _: answer(next(ids)), look=respond)
+    journal.__class__ = Away
+    more: dict[str, Any] = {"on_end": lambda entry: calls.append(entry.key), "_leave_loop": inline}
+    async with client_of(service, journal=journal, follow=True, **more) as client, anyio.create_task_group() as tasks:
+        for key in "ab":
+            await client.submit(ROOM, key=key)
+
+        async def wait_for_b() -> None:
+            waited.append((await client.wait(ID + 1)).id)
+
+        tasks.start_soon(wait_for_b)
+        await anyio.sleep(30)
+        away = ended = True
+        await anyio.sleep(200)
+        assert states(journal) == {"a": "submitted", "b": "submitted"}
+        away = False
+        assert await client.submit(ROOM, key="c") == ID + 2
+        await anyio.sleep(200)
+    journal.__class__ = Journal
+    assert waited == [ID + 1]
+    assert sorted(calls) == ["a", "b", "c"]
+    assert set(states(journal).values()) == {"succeeded"}
+    assert caplog.text.count("JournalFailed: the database cannot be reached") == 1  # of three tries
+
+
+async def test_a_mistake_of_ours_does_not_end_following(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever nobody foresaw is logged with its traceback, and tried again."""
+    after, broken = Forecast.after, True
+
+    def mistaken(*args: Any, **more: Any) -> float:
+        if broken:
+            raise IndexError
+        return after(*args, **more)
+
+    monkeypatch.setattr(Forecast, "after", mistaken)
+    ids = iter(range(ID, ID + 2))
+    service = Service(
+        submit=lambda _: answer(next(ids)),
+        look=lambda request: look("Processing" if broken else "Success", int(request.url.params["taskId"])),
+    )
+    async with client_of(service, journal=journal, follow=True, _leave_loop=inline) as client:
+        await client.submit(ROOM, key="a")
+        await anyio.sleep(100)
+        await client.submit(ROOM, key="b")
+        broken = False
+        await anyio.sleep(200)
+    assert states(journal) == {"a": "succeeded", "b": "succeeded"}
+    assert f"task {ID}: looking failed, and is tried every 60 s: IndexError" in caplog.text
+    assert KEY not in caplog.text
 
 
 async def test_prohibited_content_is_delivered_with_its_reason(journal: Journal) -> None:

@@ -564,6 +564,55 @@ async def test_an_outage_does_not_count_for_a_generic_failure() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("step", ["fetch", "reconsider", "next_due"])
+async def test_a_mistake_of_ours_ends_no_other_looks(
+    step: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The wait it is about, where there is one, ends with it; the others go on."""
+    mistakes: list[str] = []
+
+    def show(task_id: int) -> Task:
+        mistaken("fetch", task_id == 1)
+        return Task(task_id, SUCCESS if anyio.current_time() - world.began > 20 else RUNNING)
+
+    def mistaken(where: str, here: bool) -> None:
+        if where == step and here and not mistakes:
+            mistakes.append(where)
+            raise LookupError("nobody foresaw it")
+
+    world = World(show)
+
+    def reconsider(*_: Any, **__: Any) -> float:
+        mistaken("reconsider", here=True)
+        return 0.0
+
+    def next_due(poller: Poller) -> float | None:
+        mistaken("next_due", len(poller) == 2)
+        return ask(poller)
+
+    ask = Poller._next_due
+    monkeypatch.setattr(world.forecast, "reconsider", reconsider)
+    monkeypatch.setattr(Poller, "_next_due", next_due)
+    ended: dict[int, object] = {}
+
+    async def wait(task_id: int) -> None:
+        waiter = Waiter()
+        poller.join(task_id, waiter)
+        try:
+            ended[task_id] = (await waiter.next_look(task_id)).status
+        except LookupError as error:
+            ended[task_id] = str(error)
+
+    async with world.poller() as poller, anyio.create_task_group() as tasks:
+        for task_id in (1, 2):
+            tasks.start_soon(wait, task_id)
+    own = SUCCESS if step == "next_due" else "nobody foresaw it"
+    assert sorted(map(str, ended.values())) == sorted(map(str, (own, SUCCESS)))
+    assert mistakes == [step]
+    assert "LookupError: nobody foresaw it" in caplog.text
+
+
+@pytest.mark.anyio
 async def test_a_wrong_id_ends_its_own_wait_only() -> None:
     """1011, at once."""
 
