@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from ideal_async import Journal
+from ideal_async import ImageToVideo, Journal
 from ideal_async.__main__ import main
+from ideal_async.cli._job import Job, State
 from ideal_async.cli._names import check_template, name_files
 from ideal_async.cli._plan import make_request
+from ideal_async.cli._results import Results
 from ideal_async.cli._terminal import Refused, printable, put, put_table, say, shell
 from ideal_async.cli._words import spell
 from ideal_async.sandbox import Sandbox
@@ -124,19 +126,57 @@ def test_who_reads_no_standard_input_says_so(tokens: list[str], capsys: Capture)
     assert capsys.readouterr().err == "- is the standard input, which only batch and estimate read\n"
 
 
-def test_results_are_jobs_beside_their_journal(service: Start, capsys: Capture) -> None:
-    """Elsewhere nobody would know that they are paid: that is refused, unless a journal is named."""
-    sandbox = service()
+def test_results_are_jobs_beside_their_journal(
+    service: Start, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journal that does not know them would pay again: that is refused, whatever way they come."""
+    sandbox = service(faults="task 1: fail")
     Path("jobs.csv").write_text(f"key,image_url,duration,resolution\na,{ROOM},5,480p\n")
-    assert main(["batch", "jobs.csv", "--yes", "--out", "mine", *QUICK]) == 0
+    assert main(["batch", "jobs.csv", "--yes", "--out", "mine", "--journal", "my.journal", *QUICK]) == 1
+    text = Path("mine/results.csv").read_bytes()
+    Path("copy.csv").write_bytes(text)
+    Path("link.jsonl").symlink_to("mine/results.jsonl")
+    new = ["--out", "new"]
+    ways = [
+        ["mi*/results.csv", *new],
+        ["mine/results.jsonl", *new],
+        ["-", *new],
+        ["copy.csv", *new],
+        ["link.jsonl", *new],
+        ["mine/results.csv", "--out", "mine"],
+        ["mine/results.csv", "--out", "mine", "--journal", "new.journal"],
+        ["mine/results.csv", *new, "--dry-run"],
+    ]
+    capsys.readouterr()
+    for way in ways:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+        assert main(["batch", *way, "--yes", "--retry-failed", *QUICK]) == 2, way
+        err = capsys.readouterr().err
+        assert "key 'a' stands in results of an earlier run (task 1" in err
+        assert "go on with the --out of that run, and with its --journal" in err
+        assert not Path("new").exists()
+        assert not Path("new.journal").exists()
+    Path("other.csv").write_text(f"key,image_url,duration,resolution\nb,{ROOM},5,480p\n")
+    assert main(["batch", "other.csv", "--yes", *new, *QUICK]) == 0
+    assert main(["batch", "copy.csv", "--yes", *new, *QUICK]) == 2  # the journal is there, and does not know them
+    assert len(sandbox.created) == 2
+    for source in ("mine/results.csv", "mine/results.jsonl", "copy.csv"):
+        assert main(["batch", source, "--yes", "--journal", "my.journal", *QUICK]) == 1
+    assert len(sandbox.created) == 2
+    assert main(["batch", "copy.csv", "--yes", "--journal", "my.journal", "--retry-failed", *QUICK]) == 0
+    assert len(sandbox.created) == 3
+
+
+@pytest.mark.parametrize("state", ["unknown", "refused"])
+def test_results_in_doubt_are_not_sent_again(state: State, capsys: Capture) -> None:
+    """What had no answer may have been paid; what was refused was not, and is a job like any other."""
+    job = Job(0, "a", ImageToVideo(ROOM, duration=5, resolution="480p"), state=state)
+    Results(Path()).write_table([job])
+    Results(Path()).write_lines([job])
     for name in ("results.csv", "results.jsonl"):
-        assert main(["batch", f"mine/{name}", "--yes", *QUICK]) == 2
-        assert "mine/batch.journal knows as paid: go on there with --out mine" in capsys.readouterr().err
-        assert main(["batch", f"mine/{name}", "--yes", "--out", "./mine/", *QUICK]) == 0
-        assert main(["batch", f"mine/{name}", "--yes", "--journal", "mine/batch.journal", *QUICK]) == 0
-    assert len(sandbox.created) == 1
-    Path("mine/results.jsonl").rename("again.jsonl")
-    assert main(["batch", "again.jsonl", "--dry-run"]) == 0
+        assert main(["batch", name, "--dry-run"]) == (2 if state == "unknown" else 0)
+        said = "(a request without an answer)" in capsys.readouterr().err
+        assert said is (state == "unknown")
 
 
 def test_text_is_shown_as_it_is(capsys: Capture) -> None:

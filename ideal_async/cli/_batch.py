@@ -12,13 +12,13 @@ from ideal_async import Budget, Entry, JournalFailed, JournalStore, Task, is_res
 
 from ._connection import Connection
 from ._endings import verdict
-from ._files import JOURNAL, alone_in, tried
+from ._files import alone_in, tried
 from ._fleet import check_fleet, run_of
 from ._gallery import live_gallery, write_gallery
 from ._job import Board, Job
 from ._names import check_names
 from ._pictures import Pictures
-from ._places import check_limits, exists, open_journal
+from ._places import Shared, check_limits, exists, open_journal
 from ._plan import attempt_of, plan
 from ._progress import show
 from ._results import Results, recall_times
@@ -37,13 +37,14 @@ def make_batch(sources: Sequence[str], defaults: Mapping[str, Any], connection: 
     jobs, problems = plan(rows, defaults, pictures)
     if problems:
         raise Refused(list_problems(problems, len(jobs)))
-    _check_folder(sources, wishes)
     origin = connection.origin
     if isinstance(wishes.journal, Path) and not wishes.journal.parent.is_dir():
         raise Refused(f"{wishes.journal.parent} is no folder: the journal needs one")
     # Where nothing is yet, nothing is made before it is known that the batch begins.
     kept = exists(wishes.journal_path) if wishes.dry_run or isinstance(wishes.journal_path, Path) else True
     new = not wishes.out.exists() and not kept
+    if not kept:
+        _check_results(jobs, {}, wishes.journal_path)
     if (new or not kept) and wishes.dry_run:
         check_names(jobs, (), wishes.name)
         announce(jobs, wishes)
@@ -70,19 +71,18 @@ def make_batch(sources: Sequence[str], defaults: Mapping[str, Any], connection: 
         return _make(run, wishes, books)
 
 
-def _check_folder(sources: Sequence[str], wishes: Wishes) -> None:
-    """Let results of a batch be jobs only beside the journal that knows what they have cost.
+def _check_results(jobs: Iterable[Job], known: Mapping[str, Entry], journal: Path | Shared) -> None:
+    """Let results of an earlier run be jobs only with the journal that knows what they have cost.
 
     Raises:
         Refused: They would be paid once more.
     """
-    for path in map(Path, sources):
-        journal = path.parent / JOURNAL
-        known = path in (Results(path.parent).lines, Results(path.parent).table) and journal.exists()
-        if known and wishes.journal is None and journal.resolve() != wishes.out.resolve() / JOURNAL:
+    for job in jobs:
+        if job.earlier and all(known[key].state == "refused" for key in _attempts(job) if key in known):
             raise Refused(
-                f"{path} holds results of jobs that {journal} knows as paid: go on there with --out {path.parent}. To "
-                "pay for them once more, give the file that they came from"
+                f"key {job.key!r} stands in results of an earlier run ({job.earlier}), and {journal} does not know it, "
+                "so it would be paid again: go on with the --out of that run, and with its --journal if it had one. "
+                "To pay once more, give the file that the job came from"
             )
 
 
@@ -119,6 +119,7 @@ def _recall(
     open_jobs: dict[Job, Task | int] = {}
     for job in jobs:
         job.flight_key, attempt = attempt_of(job.key, entries)
+        _check_results([job], entries, wishes.journal_path)
         entry = entries.get(job.flight_key)
         if entry is None or entry.state in ("refused", "intended"):
             continue

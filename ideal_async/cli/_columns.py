@@ -38,11 +38,16 @@ _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0"
 
 @attrs.frozen
 class Row:
-    """One row: its fields by our names; what is empty is left out."""
+    """One row: its fields by our names; what is empty is left out.
+
+    Attributes:
+        earlier: What an earlier run paid for it, or may have paid, if that run's results are this row; else empty.
+    """
 
     source: str
     line: int
     fields: Mapping[str, Any]
+    earlier: str = ""
 
 
 @attrs.frozen
@@ -117,13 +122,17 @@ def read_cell(name: str, cell: str) -> Any:
     return text
 
 
-def check_whole(shortened: str) -> None:
-    """Refuse a job whose URL was shortened when its results were written.
+def read_result(told: Mapping[str, Any]) -> str:
+    """Read what an earlier run paid for a job, from what its results hold beside the fields, by folded names.
 
     Raises:
-        ValueError: It was.
+        ValueError: The URL was shortened when they were written.
     """
-    if shortened.strip().lower() == "true":
+    if str(told.get(SHORTENED)).strip().lower() == "true":
         raise ValueError(
             "results hold this job's URL without what follows its ?: take the job from the file it was in first"
         )
+    task = str(told.get("taskid") or "").strip().removeprefix("'")
+    if task:
+        return f"task {task}"
+    return "a request without an answer" if str(told.get("status")).strip().lower() == "unknown" else ""

@@ -40,6 +40,7 @@ class Job:
         key: Names the job in files and on the screen.
         request: What is asked for.
         line: In the input file, from 1; `None` where there is none.
+        earlier: What an earlier run paid for it, or may have, if it is taken from that run's results.
         flight_key: Its idempotency key: `key`, or that of its latest repetition; `None`: it may be sent any time.
         state: Where it stands.
         task_id: Once it is paid.
@@ -66,6 +67,7 @@ class Job:
     key: str
     request: ImageToVideo
     line: int | None = None
+    earlier: str = ""
     flight_key: str | None = attrs.field(default=attrs.Factory(lambda job: job.key, takes_self=True))
     state: State = "waiting"
     task_id: int | None = None

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any, Literal, cast
 
-from ._columns import LONGEST_ROW, Columns, Problem, Row, check_whole, fold, split_lines
+from ._columns import LONGEST_ROW, Columns, Problem, Row, fold, read_result, split_lines
 from ._table import read_csv
 
 Form = Literal["csv", "jsonl", "urls"]
@@ -69,7 +69,7 @@ def _read_json_lines(source: str, text: str, known: Columns) -> Iterator[Row | P
             yield Problem(source, line, f"longer than {LONGEST_ROW:,} characters")
             continue
         try:
-            yield Row(source, line, _read_object(content, known))
+            yield _read_object(source, line, content, known)
         except RecursionError:  # its own words differ from one Python to the next
             yield Problem(source, line, "brackets within brackets, too deep to be an order")
         except ValueError as error:
@@ -77,7 +77,7 @@ def _read_json_lines(source: str, text: str, known: Columns) -> Iterator[Row | P
             yield Problem(source, line, what)
 
 
-def _read_object(content: str, known: Columns) -> dict[str, Any]:
+def _read_object(source: str, line: int, content: str, known: Columns) -> Row:
     pairs: Any = json.loads(content, object_pairs_hook=_Pairs)
     if not isinstance(pairs, _Pairs):
         raise ValueError('each line is one JSON object, as in {"imageUrl": "https://…"}')  # noqa: TRY004 - of the file
@@ -91,9 +91,8 @@ def _read_object(content: str, known: Columns) -> dict[str, Any]:
         if column in fields:
             raise ValueError(f"{column} is there twice")
         fields[column] = value
-    if extended is not known:
-        check_whole(str(dict(found).get("url_shortened")))
-    return {name: value for name, value in fields.items() if value is not None}
+    earlier = "" if extended is known else read_result({fold(name): value for name, value in found})
+    return Row(source, line, {name: value for name, value in fields.items() if value is not None}, earlier)
 
 
 class _Pairs(list[tuple[str, Any]]):

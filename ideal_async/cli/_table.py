@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from ._columns import LONGEST_ROW, SHORTENED, Columns, Problem, Row, check_whole, fold, read_cell, split_lines
+from ._columns import LONGEST_ROW, Columns, Problem, Row, fold, read_cell, read_result, split_lines
 
 
 class _Lines:
@@ -66,7 +66,7 @@ def read_csv(source: str, text: str, known: Columns) -> Iterator[Row | Problem]:
                 return
             continue
         try:
-            yield Row(source, line, table.read(cells))
+            yield Row(source, line, table.read(cells), table.earlier(cells))
         except ValueError as error:
             yield Problem(source, line, str(error))
 
@@ -78,12 +78,12 @@ class _Table:
     Attributes:
         columns: Our names, in their order; `None` for one that is left out, `""` for one that has no name.
         problems: What is wrong with it.
-        shortened: Where results of an earlier run say whether URLs are whole; `None`: these are no results.
+        results: The folded names, if these are results of an earlier run; else empty.
     """
 
     columns: list[str | None]
     problems: list[str]
-    shortened: int | None
+    results: list[str]
 
     @classmethod
     def of(cls, cells: list[str], known: Columns) -> "_Table":
@@ -103,8 +103,7 @@ class _Table:
             problems.append(
                 "there is no column image_url: the first line names the columns, as in key,image_url,prompt"
             )
-        folded = [*map(fold, cells), SHORTENED]
-        return cls(columns, problems, None if extended is known else folded.index(SHORTENED))
+        return cls(columns, problems, [] if extended is known else [*map(fold, cells)])
 
     def read(self, cells: list[str]) -> dict[str, Any]:
         """Read a record.
@@ -122,11 +121,17 @@ class _Table:
                 named = sum(map(bool, self.columns))
                 raise ValueError(f"{_filled(cells)} cells, but the header names {named} columns")
             # Our own results have a ' before what a spreadsheet might take for something else.
-            text = cell if self.shortened is None else cell.removeprefix("'")
+            text = cell if not self.results else cell.removeprefix("'")
             fields[name] = read_cell(name, text)
-        if self.shortened is not None and self.shortened < len(cells):
-            check_whole(cells[self.shortened])
         return fields
+
+    def earlier(self, cells: list[str]) -> str:
+        """Read what an earlier run paid for a record.
+
+        Raises:
+            ValueError: It cannot be made from its results.
+        """
+        return read_result(dict(zip(self.results, cells, strict=False)))
 
     def doubts(self, comments: Iterable[tuple[int, str]], delimiter: str) -> Iterator[tuple[int, str]]:
         """Find the comments that may be jobs whose key begins with #; a job is not left out without a word."""
