@@ -28,7 +28,7 @@ from ideal_async import IdealError, JournalFailed
 from ideal_async.postgres import PostgresJournal
 from ideal_async.postgres import _database as databases
 from ideal_async.postgres import _journal as rooms
-from ideal_async.postgres._connection import OVERDUE
+from ideal_async.postgres._connection import OVERDUE, is_passing
 from ideal_async.postgres._gate import lock_gate
 
 __all__ = ["fork_server", "server"]  # fixtures
@@ -141,6 +141,76 @@ def test_a_full_disk_sends_nothing_and_loses_nothing(postgres: Postgres, disk: A
         with PostgresJournal(dsn) as other:
             assert [ask(other, intent.key).task_id for intent in paid] == [*range(8)]
             assert len([*other.entries("submitted")]) == 8 + sent + 1
+
+
+# What the database does not take
+
+
+@contextmanager
+def refusing(dsn: str, key: str, code: str) -> Iterator[None]:
+    """The database says no to each row of a key."""
+    with psycopg.connect(dsn, autocommit=True) as db:
+        db.execute("SET search_path = ideal_async")
+        db.execute(
+            "CREATE FUNCTION say_no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            f"RAISE EXCEPTION 'that is too much' USING ERRCODE = '{code}'; END $$"
+        )
+        db.execute(
+            "CREATE TRIGGER say_no BEFORE INSERT OR UPDATE ON entries FOR EACH ROW "
+            f"WHEN (NEW.key = '{key}') EXECUTE FUNCTION say_no()"
+        )
+        yield
+        db.execute("DROP FUNCTION say_no CASCADE")
+
+
+@pytest.mark.parametrize("code", ["54000", "54001", "53400", "55000", "22001"])
+def test_what_the_database_does_not_take_is_no_outage(postgres_dsn: str, code: str) -> None:
+    """It is said at once, and holds up nobody else; a fact is told, and written when it is taken."""
+    with PostgresJournal(postgres_dsn) as journal:
+        paid = go(journal, "odd")
+        with refusing(postgres_dsn, "odd", code):
+            with pytest.raises(JournalFailed, match="that is too much") as failed:
+                journal.submitted(paid, 7)
+            assert failed.value.task_id == 7
+            assert ask(journal, "odd").task_id == 7
+            assert go(journal, "another").key == "another"
+            assert [entry.key for entry in journal.entries()] == ["odd", "another"]
+        with refusing(postgres_dsn, "new", code), pytest.raises(JournalFailed, match="that is too much"):
+            journal.intend(API, "new", ROOM, 20)
+        with PostgresJournal(postgres_dsn) as other:
+            assert ask(other, "odd").task_id == 7
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (psycopg.OperationalError(), True),  # of libpq: the connection
+        (psycopg.InterfaceError(), True),
+        (psycopg.ProgrammingError(), False),
+        (psycopg.errors.ConnectionFailure(), True),
+        (psycopg.errors.IdleInTransactionSessionTimeout(), True),
+        (psycopg.errors.SerializationFailure(), True),
+        (psycopg.errors.DeadlockDetected(), True),
+        (psycopg.errors.TooManyConnections(), True),
+        (psycopg.errors.LockNotAvailable(), True),
+        (psycopg.errors.QueryCanceled(), True),
+        (psycopg.errors.AdminShutdown(), True),
+        (psycopg.errors.CrashShutdown(), True),
+        (psycopg.errors.CannotConnectNow(), True),
+        (psycopg.errors.IoError(), True),
+        (psycopg.errors.DiskFull(), False),
+        (psycopg.errors.ConfigurationLimitExceeded(), False),
+        (psycopg.errors.ProgramLimitExceeded(), False),
+        (psycopg.errors.StatementTooComplex(), False),
+        (psycopg.errors.UniqueViolation(), False),
+        (psycopg.errors.ReadOnlySqlTransaction(), False),
+        (psycopg.errors.UndefinedTable(), False),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_some_errors_pass(error: psycopg.Error, passes: bool) -> None:
+    """The way to the database, or who else uses it; not what it says to this statement."""
+    assert is_passing(error) is passes
 
 
 # Databases that must not be used

@@ -11,8 +11,11 @@ import psycopg
 
 T = TypeVar("T")
 
-#: What a lost session looks like; a deadlock or a serialisation failure is one of them, and goes well the next time.
-LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.IdleInTransactionSessionTimeout)
+#: How the SQLSTATE begins of what goes well the next time, or with the next session: connections, deadlocks and
+#: serialisation, a transaction that was idle, no slots, locks, what an operator or a timeout ended, the system below.
+#: Everything else is the database's answer to this statement, though psycopg may call it operational: its limits (54),
+#: those of its configuration (53400), a full disk.
+_PASSING = ("08", "25P03", "40", "53000", "53300", "55006", "55P03", "57", "58")
 #: Seconds after the timeout of a statement when it is the database that must be frozen, or the way to it.
 OVERDUE = 5.0
 #: Seconds for what may take long: to count ten million rows.
@@ -77,6 +80,13 @@ def patiently(db: psycopg.Connection[Any]) -> Generator[None]:
         yield
     finally:
         vars(db)["seconds"] = seconds
+
+
+def is_passing(error: psycopg.Error) -> bool:
+    """Tell whether the session may be lost, or the next try go well; else the database says no."""
+    if error.sqlstate is None:  # of libpq, or of psycopg itself
+        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return error.sqlstate.startswith(_PASSING)
 
 
 def cure_of(error: Exception, *, first: bool = False) -> str:

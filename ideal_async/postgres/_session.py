@@ -21,7 +21,7 @@ import psycopg
 
 from ideal_async import JournalFailed
 
-from ._connection import LOST, Connection, cure_of, first_line
+from ._connection import Connection, cure_of, first_line, is_passing
 from ._database import Database
 from ._portable import Portable
 
@@ -187,9 +187,9 @@ class Session:
                 with self._connected(strict=strict) as db:
                     db.cut_at = lambda: self._cut_at(began, _LETTING_GO_OF_FACTS if fact else _LETTING_GO)
                     return self._run(db, work)
-            except LOST as error:
+            except psycopg.Error as error:
                 self._drop_if_broken()
-                if cure_of(error, first=not self.id):
+                if not is_passing(error) or cure_of(error, first=not self.id):
                     raise
                 failed = error
             if last or self._closing.wait(pause) or self._hurried_at > began:
@@ -254,7 +254,7 @@ class Session:
                 self._run(db, entry[0])
             except psycopg.Error as error:
                 cure = cure_of(error)
-                if db.closed or (strict and cure) or (isinstance(error, LOST) and not cure):
+                if db.closed or (strict and cure) or is_passing(error):
                     raise
                 logger.warning("journal %s: %s is not written down yet: %s", self.name, entry[1], first_line(error))
             else:
