@@ -10,7 +10,7 @@ import attrs
 from ._background import Background
 from ._books import Books, Purchase
 from ._callbacks import run_shielded
-from ._errors import ApiError, IdealError, InvalidRequest, TaskFailed
+from ._errors import IdealError, InvalidRequest, TaskFailed, Unauthorized
 from ._models import Task, is_refunded
 from ._poller import Poller
 from ._waiter import Waiter
@@ -98,7 +98,7 @@ class Follower:
             end = await _outlast("looking", self._wait_for_end, task_id, purchase)
             if end is _DENIED or not self._asked:
                 return  # what nobody is called for was written down when it was seen
-            await _outlast("on_end", self._deliver, task_id, purchase, end)
+            await _outlast("its delivery (on_end)", self._deliver, task_id, purchase, end)
             await _outlast("writing down its end", self._settle, task_id, end)
         finally:
             self._followed.discard(task_id)
@@ -115,9 +115,8 @@ class Follower:
             return _End(await waiter.next_look(task_id), None)
         except TaskFailed as error:
             return _End(None, error.reason)
-        except ApiError as error:
-            if isinstance(error, InvalidRequest):
-                await self._journal.denied(task_id)
+        except InvalidRequest as error:  # about this very task; whatever else is answered may pass
+            await self._journal.denied(task_id)
             logger.warning("task %d is followed no more (%s); its row stays open", task_id, type(error).__name__)
             return _DENIED
         finally:
@@ -179,8 +178,9 @@ async def _outlast(what: str, step: Callable[..., Awaitable[T]], task_id: int, *
         except Exception as error:  # of the network, the journal, `on_end`, or nobody foresaw it
             if type(error) is not told:
                 known = isinstance(error, IdealError)
+                passes = known and not isinstance(error, Unauthorized)  # else somebody has to mend it
                 logger.log(
-                    logging.WARNING if known else logging.ERROR,
+                    logging.WARNING if passes else logging.ERROR,
                     "task %d: %s failed, and is tried every %g s: %s: %s",
                     *(task_id, what, TRY_AGAIN, type(error).__name__, error),
                     exc_info=None if known else error,

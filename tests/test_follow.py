@@ -157,21 +157,38 @@ async def test_what_the_api_denies_is_followed_no_more(journal: Journal, caplog:
     assert states(journal) == {"a": "submitted"}
 
 
-async def test_an_outage_is_outlasted(journal: Journal) -> None:
-    """Longer than a wait would."""
+OUTAGES: dict[str, Any] = {
+    "connect": httpx.ConnectError("down"),
+    "1001": answer(code=1001, message="failed"),
+    "1003": answer(code=1003, message="busy"),
+    "5002": answer(code=5002, message="wrong key"),
+    "7777": answer(code=7777, message="a code nobody knows"),
+    "http 401": httpx.Response(401),
+    "http 404": httpx.Response(404, text="<html>"),
+    "http 429": httpx.Response(429),
+    "http 503": httpx.Response(503, text="<html>"),
+    "json 503": answer(code=503, status=503),
+    "no task": answer("nonsense"),
+}
+
+
+@pytest.mark.parametrize("outage", OUTAGES)
+async def test_an_outage_is_outlasted(journal: Journal, outage: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Longer than a wait would, whoever answers meanwhile: only a denial of this very task would be an end."""
     down = True
-
-    def respond(_: httpx.Request) -> Any:
-        return httpx.ConnectError("down") if down else look("Success")
-
-    service = Service(submit=answer(ID), look=respond)
-    async with client_of(service, journal=journal, follow=True, retry=Retry(outage=30), _leave_loop=inline) as client:
+    calls: list[str] = []
+    service = Service(submit=answer(ID), look=lambda _: OUTAGES[outage] if down else look("Success"))
+    more: dict[str, Any] = {"follow": True, "on_end": lambda entry: calls.append(entry.key), "_leave_loop": inline}
+    async with client_of(service, journal=journal, retry=Retry(outage=30), **more) as client:
         await client.submit(ROOM, key="a")
-        await anyio.sleep(300)
+        await anyio.sleep(900)
         assert states(journal) == {"a": "submitted"}
         down = False
-        await anyio.sleep(300)
+        await anyio.sleep(100)
         assert states(journal) == {"a": "succeeded"}
+    assert calls == ["a"]
+    told = [record.levelname for record in caplog.records if "looking failed" in record.message]
+    assert told == ["ERROR" if outage == "5002" else "WARNING"]  # a key is mended by a person
 
 
 @pytest.mark.parametrize("verb", ["find", "settle"])
