@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ideal_async import ImageToVideo, safe_name
@@ -346,18 +346,26 @@ def test_columns_may_be_left_out_by_name() -> None:
     ]
 
 
-HOSTILE = ["=1+1", "'=1", "'", "-5 degrees", "@x", "+", "plain", 'a "quote", a comma', "two\nlines", "é客"]
+BLANK = " \t\r\n\x1c\x85\xa0\u2028\u3000"
+HOSTILE = [
+    *("=1+1", "'=1", "'", "''", "-5 degrees", "@x", "+", "plain", 'a "quote", a comma', "two\nlines", "é客", ""),
+    *(f"{blank}x" for blank in BLANK),
+    *(f"x{blank}" for blank in BLANK),
+    *BLANK,
+]
+TEXTS = st.sampled_from(HOSTILE) | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 
 
-@given(
-    st.lists(st.sampled_from(HOSTILE) | st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), min_size=1)
-)
-def test_results_are_jobs_again(tmp_path_factory: pytest.TempPathFactory, prompts: list[str]) -> None:
-    """Whatever the prompts are: both files give the same keys and requests back."""
-    texts = [prompt for prompt in prompts if prompt.strip() == prompt]
+@given(st.lists(st.tuples(TEXTS, st.none() | TEXTS), min_size=1, unique_by=lambda pair: pair[0]))
+@example([(text, text) for text in HOSTILE])
+def test_results_are_jobs_again(tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str | None]]) -> None:
+    """Whatever the keys and prompts are: both files give the same keys and requests back."""
     jobs = [
-        Job(i, f"{text[:20] or 'k'}/{i}", ImageToVideo(ROOM, duration=5, resolution="480p", prompt=text or None))
-        for i, text in enumerate(texts)
+        Job(
+            i, key if key.strip() else f"{key}/{i}{key}", ImageToVideo(ROOM, duration=5, resolution="480p", prompt=text)
+        )
+        for i, (key, text) in enumerate(pairs)
+        if not re.search(r"~\d+$", key, re.ASCII)
     ]
     if not jobs:
         return
@@ -370,6 +378,7 @@ def test_results_are_jobs_again(tmp_path_factory: pytest.TempPathFactory, prompt
         again, problems = plan(read_sources([str(path)]), {})
         assert problems == []
         assert [(job.key, job.request) for job in again] == [(job.key, job.request) for job in jobs]
+        assert [job.earlier for job in again] == [f"task {job.task_id}" for job in jobs]
 
 
 def test_results_that_lost_a_signature_are_no_jobs(tmp_path: Path) -> None:

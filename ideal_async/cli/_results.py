@@ -114,6 +114,8 @@ class Results:
 
 
 def _as_cell(value: object) -> object:
+    if value == "":
+        return "'"  # an empty cell is none
     if isinstance(value, int) and value > EXACT:
         return f"'{value}"
-    return f"'{value}" if isinstance(value, str) and value.startswith((*FORMULA, "'")) else value
+    return f"'{value}" if isinstance(value, str) and value.startswith((*FORMULA, "'", "#")) else value

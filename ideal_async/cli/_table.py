@@ -11,6 +11,9 @@ import attrs
 
 from ._columns import LONGEST_ROW, Columns, Problem, Row, fold, read_cell, read_result, split_lines
 
+#: What our own results give back to the character, blanks at the ends too: a key is one job, and so is its request.
+EXACT = ("key", "prompt")
+
 
 class _Lines:
     """The lines of a table for `csv.reader`, without the comments between its records."""
@@ -114,15 +117,16 @@ class _Table:
         if sum(map(len, cells)) > LONGEST_ROW:
             raise ValueError(f"longer than {LONGEST_ROW:,} characters")
         fields: dict[str, Any] = {}
-        for name, cell in zip_longest(self.columns, cells[: _filled(cells)], fillvalue=""):
-            if name is None or not cell or not cell.strip():
+        for name, cell in zip_longest(self.columns, cells, fillvalue=""):
+            exact = self.results and name in EXACT
+            if name is None or not (cell if exact else cell.strip()):
                 continue
             if not name:
                 named = sum(map(bool, self.columns))
                 raise ValueError(f"{_filled(cells)} cells, but the header names {named} columns")
             # Our own results have a ' before what a spreadsheet might take for something else.
             text = cell if not self.results else cell.removeprefix("'")
-            fields[name] = read_cell(name, text)
+            fields[name] = text if exact else read_cell(name, text)
         return fields
 
     def earlier(self, cells: list[str]) -> str:
