@@ -315,6 +315,12 @@ def test_model_types_as_people_type_them() -> None:
         (f"image_url\n{ROOM[:8]}\ufeff{ROOM[8:]}\n", "jobs:2: image_url holds a zero width no-break space (U+FEFF)"),
         ('{"imageUrl": "https://x.example/a\\u0007"}', "jobs:1: image_url holds a control character 7 (U+0007)"),
         (f"key,image_url\n#12,{ROOM}\n", "jobs:2: is this a comment, or a job with the key #12? Delete the line, or"),
+        (
+            f'key,prompt,image_url\n#12,"slow, then fast",{ROOM}\n',
+            "jobs:2: is this a comment, or a job with the key #12",
+        ),
+        (f'key;prompt;image_url\n#12;"a "";"" b;c";"{ROOM}"\n', "jobs:2: is this a comment, or a job with the key #12"),
+        (f"key,image_url\n#12,{ROOM},{'x' * 200_000}\n", "jobs:2: is this a comment, or a job with the key #12"),
         (f"image_url,colour\n{ROOM},red\n", "jobs:1: unknown column 'colour': there are key"),
     ],
 )

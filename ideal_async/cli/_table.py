@@ -143,8 +143,9 @@ class _Table:
             return
         place = self.columns.index("image_url")
         for number, comment in comments:
-            cells = comment.split(delimiter)
-            if len(cells) > place and re.match('"?https?://', cells[place].strip(), re.IGNORECASE):
+            # Read as a record would be, for a quoted cell may hold the delimiter; no more than the reader takes.
+            cells = next(csv.reader([comment[:LONGEST_ROW]], delimiter=delimiter))
+            if len(cells) > place and re.match("https?://", cells[place].strip(), re.IGNORECASE):
                 key = cells[0].strip()
                 yield number, f'is this a comment, or a job with the key {key}? Delete the line, or write "{key}"'
 
