@@ -79,10 +79,10 @@ class ClientJournal:
     ) -> JournalFailed | None:
         """Write what became of an intent, or return why not; the journal itself tries that again."""
         try:
-            await self._ask(write, intent, *what_became_of_it)
+            await self._ask_at_any_price(write, intent, *what_became_of_it)
         except JournalFailed as error:
             failed = error
-        except Exception as error:  # noqa: BLE001 - it was closed, or no thread can be started: paid all the same
+        except Exception as error:  # noqa: BLE001 - it was closed, or nobody foresaw it: paid all the same
             failed = JournalFailed(f"the journal could not be written ({type(error).__name__}: {error})")
             failed.__cause__ = error
         else:
@@ -189,9 +189,29 @@ class ClientJournal:
 
     async def _ask(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Ask outside of the event loop; the store is opened by whoever comes first."""
+        self._note_question()
+        return cast("T", await self._leave_loop(partial(_open_and_call, self.store, function, *args, **kwargs)))
+
+    async def _ask_at_any_price(self, function: Callable[..., None], *args: object) -> None:
+        """Ask in the event loop where no thread can be started: better it stands still than that a paid id is lost."""
+        begun = False
+
+        def ask() -> None:
+            nonlocal begun
+            begun = True
+            _open_and_call(self.store, function, *args)
+
+        self._note_question()
+        try:
+            await self._leave_loop(ask)
+        except Exception:
+            if begun:
+                raise
+            ask()
+
+    def _note_question(self) -> None:
         self._asked_at = anyio.current_time()
         self._asked.set()
-        return cast("T", await self._leave_loop(partial(_open_and_call, self.store, function, *args, **kwargs)))
 
 
 def _open_and_call(store: JournalStore, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

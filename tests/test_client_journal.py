@@ -20,11 +20,13 @@ from ideal_async import (
     BudgetExceeded,
     ConnectionFailed,
     ContentRejected,
+    IdealError,
     ImageToVideo,
     Journal,
     JournalFailed,
     Outcome,
     OutOfCredits,
+    Retry,
     Submission,
     SubmissionUnknown,
     TaskFailed,
@@ -475,30 +477,90 @@ async def test_a_fetched_end_is_written_down(sandbox: Sandbox, journal: Journal)
 
 
 async def test_a_journal_that_breaks_otherwise_loses_no_id(journal: Journal, sandbox: Sandbox) -> None:
-    """No thread can be started any more: the paid id is in the exception, and other callers go on waiting."""
+    """Whatever the store raises: the paid id is in the exception, and other callers go on waiting."""
     told: list[int] = []
     waited: list[bool] = []
-    broken: list[bool] = []
 
-    async def no_thread(function: Callable[..., Any], *args: object) -> Any:
-        if sandbox.created[1:] and not broken:  # the second id is about to be written
-            broken.append(True)
-            raise RuntimeError("can't start new thread")
-        return await inline(function, *args)
+    class Broken(Journal):
+        def submitted(self, intent: Any, task_id: int) -> None:
+            if sandbox.created[1:]:
+                raise RuntimeError("nobody foresaw it")
+            super().submitted(intent, task_id)
 
-    client = AsyncClient("sandbox", transport=sandbox.transport, journal=journal, _leave_loop=no_thread)
+    journal.__class__ = Broken
 
     async def wait_for_another() -> None:
         waited.append((await client.generate(room(), key="other")).succeeded)
 
-    async with client, anyio.create_task_group() as others:
+    async with client_of(sandbox.transport, journal) as client, anyio.create_task_group() as others:
         others.start_soon(wait_for_another)
         await anyio.sleep(1)
-        with pytest.raises(JournalFailed, match="can't start new thread") as failed:
+        with pytest.raises(JournalFailed, match="nobody foresaw it") as failed:
             await client.generate(room(1), key="b", on_submit=note_id(told))
         assert [failed.value.task_id] == told == [sandbox.created[1].id]
         assert (client.ledger.reserved, client.ledger.spent, client.ledger.unknown) == (0, 20, 0)
+    journal.__class__ = Journal
     assert waited == [True]
+
+
+class Believed(Answering):
+    """Says that nothing was sent when it could not connect."""
+
+    @staticmethod
+    def sent_nothing(error: BaseException) -> bool:
+        """What the client asks."""
+        return isinstance(error, httpx.ConnectTimeout)
+
+
+REFUSED = {"code": 9051, "message": "not enough credits", "data": None}
+
+
+@pytest.mark.parametrize(
+    ("verb", "answered", "state"),
+    [
+        ("submitted", paid(), "submitted"),
+        ("refused", REFUSED, "refused"),
+        ("unknown", httpx.ReadTimeout("lost"), "unknown"),
+        ("withdraw", httpx.ConnectTimeout("down"), None),
+    ],
+)
+@pytest.mark.parametrize("failed", [OSError("no thread can be started"), RuntimeError("can't start new thread")])
+async def test_no_thread_can_be_started_behind_a_send(
+    journal: Journal, verb: str, answered: Any, state: str | None, failed: Exception
+) -> None:
+    """What became of it is written in the event loop then: the journal knows it, and the next submit has its answer."""
+    denied: list[str] = []
+
+    async def no_thread(function: Callable[..., Any], *args: object) -> Any:
+        if transport.posts and not denied:
+            denied.append(verb)
+            raise failed
+        return await inline(function, *args)
+
+    transport = Believed(answered)
+    retry = Retry(attempts=1)
+    client = AsyncClient("sandbox", transport=transport, journal=journal, _leave_loop=no_thread, retry=retry)
+    async with client:
+        first = await outcome_of(client)
+        assert denied == [verb]
+        assert states(journal).get("a") == state
+        transport.answer = paid(6)
+        second = await outcome_of(client)
+    assert (first, second) == {
+        "submitted": (5, 5),
+        "refused": (OutOfCredits, 6),
+        "unknown": (SubmissionUnknown, SubmissionUnknown),
+        "withdraw": (ConnectionFailed, 6),
+    }[verb]
+
+
+async def outcome_of(client: AsyncClient) -> int | type[Exception]:
+    """The id, or what was raised in its place; an hour is long enough."""
+    with anyio.fail_after(3600):
+        try:
+            return await client.submit(room(), key="a")
+        except IdealError as error:
+            return type(error)
 
 
 async def test_a_journal_that_cannot_tidy_up_is_a_journal(
