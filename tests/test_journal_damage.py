@@ -192,6 +192,26 @@ def test_nothing_to_repair_is_said(tmp_path: pathlib.Path) -> None:
     assert Journal.repair(path).kept.name == "orders.journal-damaged-2"
 
 
+def test_a_refused_file_is_as_it_was(tmp_path: pathlib.Path) -> None:
+    """Damage stays where it was found: the log that may be all that is in order is not folded into the file."""
+    path, copy = tmp_path / "orders.journal", tmp_path / "copy"
+    with Journal(path) as journal:
+        for number in range(40):
+            go(journal, f"{number}")
+        journal.idle()
+        go(journal, "in the log")
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{path}{suffix}", f"{copy}{suffix}")
+    content = bytearray(copy.read_bytes())
+    page = content.index(b'"image_url":"https://example.com/room.jpg"') // PAGE * PAGE  # not in the log
+    content[page + 8 : page + PAGE] = b"\xff" * (PAGE - 8)
+    copy.write_bytes(content)
+    before = copy.read_bytes(), log_of(copy).read_bytes()
+    with pytest.raises(JournalFailed, match="is damaged"):
+        Journal(copy)
+    assert (copy.read_bytes(), log_of(copy).read_bytes()) == before
+
+
 def test_rows_are_saved_one_by_one(tmp_path: pathlib.Path) -> None:
     """A page is gone: what stands on the others is copied into a new file."""
     path = leave(tmp_path, folded=True)

@@ -376,6 +376,41 @@ def test_a_gap_stays_until_somebody_says_that_nothing_is_in_it(backup: pathlib.P
     assert (Journal.restore(second, unknown_keys="doubt") == since) == (answered == "doubt")
 
 
+def contents(path: pathlib.Path) -> dict[str, bytes]:
+    """The bytes of a file and its log; what SQLite shares between processes is made anew at each start."""
+    return {file.name: file.read_bytes() for file in path.parent.glob(f"{path.name}*") if file.name[-4:] != "-shm"}
+
+
+def test_the_log_of_another_file_is_not_written_into_a_backup(
+    backup: pathlib.Path, journal: Journal, path: pathlib.Path
+) -> None:
+    """It was brought to the place of a journal that crashed, whose log is there still: refused, whoever opens it."""
+    journal.submitted(go(journal, "in the log"), 10)
+    shutil.copy(f"{path}-wal", f"{backup}-wal")
+    before = contents(backup)
+    steps: list[Callable[[], object]] = [
+        lambda: Journal(backup),
+        lambda: Journal.restore(backup, unknown_keys="doubt"),
+        lambda: Journal.repair(backup),
+    ]
+    for step in steps:
+        with pytest.raises(JournalFailed, match=r"is the log of the journal whose place it took: move .*backup-wal"):
+            step()
+        assert contents(backup) == before
+    pathlib.Path(f"{backup}-wal").rename(f"{backup}.aside")
+    Journal.restore(backup, unknown_keys="doubt")
+    with Journal(backup) as restored:
+        assert ask(restored, "in the log").reason == "the copy that was restored does not know it"
+
+
+def test_a_refused_backup_is_as_it_was(backup: pathlib.Path) -> None:
+    """To the byte: its header still says that it needs no log."""
+    before = contents(backup)
+    with pytest.raises(JournalFailed, match="is a backup"):
+        Journal(backup)
+    assert contents(backup) == before
+
+
 def test_only_a_backup_is_restored(journal: Journal, path: pathlib.Path) -> None:
     """A journal is used as it is; a word that means nothing, and a file that is not there, are mistakes."""
     journal.close()

@@ -14,7 +14,7 @@ from journal_steps import CANCELLED
 
 from ideal_async import Entry, ImageToVideo, Intent, JournalFailed
 from ideal_async._journal import Journal, encode_request, schema
-from ideal_async._journal.schema import APPLICATION_ID, MIGRATIONS, connect, create, migrate
+from ideal_async._journal.schema import APPLICATION_ID, MIGRATIONS, connect, create, leave, migrate
 
 API = "https://api.ideal.house:443"
 ROOM = ImageToVideo("https://example.com/room.jpg", duration=5, resolution="720p")
@@ -165,6 +165,16 @@ def test_no_owner_means_no_intent(path: pathlib.Path) -> None:
         with pytest.raises(JournalFailed, match="File exists: check that the folder is there"):
             journal.intend(API, "order", ROOM, 20)
         assert list(journal.entries()) == []
+
+
+def test_a_refused_file_that_is_gone_is_closed(path: pathlib.Path) -> None:
+    """There is nothing left that could be changed (a connection left open would be a ResourceWarning)."""
+    Journal(path).close()
+    connection = connect(str(path), timeout=1)
+    path.unlink()
+    leave(str(path), connection)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
 
 
 def test_a_journal_that_cannot_be_swept_is_closed(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

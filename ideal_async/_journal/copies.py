@@ -63,6 +63,9 @@ def check_complete(db: sqlite3.Connection, path: str) -> None:
     Raises:
         JournalFailed: Nobody has.
     """
+    # Asked before anything is changed in it: a file that is new, or of an older version, has no such table.
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'properties'").fetchone():
+        return
     since = read_property(db, MISSING_SINCE)
     if since is not None and read_property(db, UNKNOWN_KEYS) is None:
         raise JournalFailed(

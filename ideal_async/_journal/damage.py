@@ -13,6 +13,8 @@ from .place import is_open_here
 #: Bytes of a file that is checked as a whole when it is opened (0.1 s, 30,000 entries): a key that no index finds would
 #: be paid again. A larger one is checked by `repair`.
 CHECKED_SIZE = 16_000_000
+#: Bytes 18 and 19 of a file that is in no need of a log (sqlite.org/fileformat2.html, 1.3.3); it is 2 with one.
+_NO_LOG = b"\1\1"
 
 
 def is_in_use(path: str, owners: Path) -> bool:
@@ -36,6 +38,27 @@ def check_log(path: str) -> None:
         Path(f"{path}-shm")
     ):  # a log that is being written looks like that
         raise refuse(path, f"of its log {f'{path}-wal'!r}, {damage}")
+
+
+def check_copy(path: str) -> None:
+    """Refuse a backup with the log of another file beside it, which SQLite would play into it.
+
+    A backup needs no log, and says so in its header; a journal that gets its first log has said before that it has one.
+
+    Raises:
+        JournalFailed: There is such a log.
+        OSError: It cannot be read.
+    """
+    log = Path(f"{path}-wal")
+    if not log.exists() or not log.stat().st_size:
+        return
+    with Path(path).open("rb") as file:
+        versions = file.read(20)[18:]
+    if versions == _NO_LOG:
+        raise JournalFailed(
+            f"journal {path!r} is a backup, and beside it is the log of the journal whose place it took: move "
+            f"{str(log)!r} away, or it would be written into the backup. Nothing was changed"
+        )
 
 
 def check_pages(db: sqlite3.Connection, path: str) -> None:

@@ -1,8 +1,10 @@
 """A store in a file: opened when it is made, alive by a lock file, never on a network's disk."""
 
 import os
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -11,11 +13,11 @@ from ideal_async._errors import JournalFailed
 
 from .contract import Intent
 from .copies import check_complete
-from .damage import check_log, check_pages, is_in_use
+from .damage import check_copy, check_log, check_pages, is_in_use
 from .failures import translate_errors
 from .group_commit import GroupCommit
 from .liveness import Owner, is_alive, remove_dead
-from .place import check_path
+from .place import check_path, opening
 from .schema import connect, create
 from .store import Store, utc_now
 
@@ -24,6 +26,12 @@ TIMEOUT = 10.0
 #: Seconds in which nobody can take an intent away: that needs a person, and the end of the process, whose lock says
 #: that it lives. A process that was frozen is late, and asks. To ask each time made a submit 13 to 24 % dearer.
 HOLDS_FOR = 0.05
+
+
+def _check_early(db: sqlite3.Connection, path: str) -> None:
+    """Refuse a copy before anything is changed in it; what is damaged is told later, and better."""
+    with suppress(sqlite3.Error):
+        check_complete(db, path)
 
 
 class FileStore(Store):
@@ -43,14 +51,23 @@ class FileStore(Store):
         self._claiming = threading.Lock()
         with translate_errors(self._path):
             create(self._path)
-            in_use = is_in_use(self._path, self._folder)
-            if not in_use:
-                check_log(self._path)
-            self._file = GroupCommit(self._path, lambda: connect(self._path, timeout=timeout), timeout=timeout)
+        with translate_errors(self._path), opening(self._path, check_copy):
+            self._open()
+
+    def _open(self) -> None:
+        in_use = is_in_use(self._path, self._folder)
+        if not in_use:
+            check_log(self._path)
+        connect_ = partial(connect, self._path, timeout=self._timeout, check=_check_early)
+        self._file = GroupCommit(self._path, connect_, timeout=self._timeout)
         try:
             if not in_use:
                 self._commits.read(partial(check_pages, path=self._path))
             self._commits.read(partial(check_complete, path=self._path))
+        except BaseException:
+            self._file.refuse()
+            raise
+        try:
             self.sweep()
         except BaseException:
             self.close()

@@ -17,6 +17,7 @@ from ideal_async._errors import JournalFailed
 
 from .failures import FAILURES, code_of, journal_failed
 from .place import Place
+from .schema import leave
 
 T = TypeVar("T")
 
@@ -60,7 +61,7 @@ class GroupCommit:
         try:
             self._reader = connect()
         except BaseException:
-            self._writer.close()
+            leave(path, self._writer)
             raise
         self._set_patience(_PATIENCE)
         self._log_limit = _LOG_SIZE
@@ -188,6 +189,11 @@ class GroupCommit:
         if self._place is not None:
             self._place.leave()
         return lost
+
+    def refuse(self) -> None:
+        """Close the file as it is, before anything is written: it is none that could be used."""
+        self._closed = True
+        leave(self._path, self._reader, self._writer)
 
     def _lead(self, own: _Write[Any]) -> None:
         with self._turn:

@@ -20,11 +20,11 @@ from ideal_async._errors import JournalFailed
 
 from .control import Controlled
 from .copies import UnknownKeys, back_up, restore
-from .damage import check_log, is_in_use
+from .damage import check_copy, check_log, is_in_use
 from .entries import encode_time
 from .failures import translate_errors
 from .file_store import TIMEOUT, FileStore
-from .place import check_file, check_path
+from .place import check_file, check_path, opening
 from .repair import Repaired, repair
 from .store import utc_now
 
@@ -95,7 +95,7 @@ class Journal(FileStore, Controlled):
         if unknown_keys not in get_args(UnknownKeys):
             raise ValueError(f"unknown_keys must be one of {', '.join(get_args(UnknownKeys))}, not {unknown_keys!r}")
         real = check_file(path)
-        with translate_errors(real):
+        with translate_errors(real), opening(real, check_copy):
             check_log(real)
             return restore(real, unknown_keys, timeout=TIMEOUT)
 
@@ -114,4 +114,5 @@ class Journal(FileStore, Controlled):
         with translate_errors(real):
             if is_in_use(real, Path(f"{real}-owners")):
                 raise JournalFailed(f"journal {real!r} is in use: end every program that uses it, then repair it")
+            check_copy(real)
             return repair(real, encode_time(utc_now()), timeout=TIMEOUT)

@@ -3,6 +3,8 @@
 import os
 import threading
 from collections import Counter
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ideal_async._errors import JournalFailed
@@ -16,6 +18,8 @@ Identity = tuple[int, int]
 
 _open_here: Counter[Identity] = Counter()
 _lock = threading.Lock()
+_opening: Counter[str] = Counter()
+_checking = threading.Lock()
 
 
 def check_path(path: str | os.PathLike[str]) -> str:
@@ -96,6 +100,24 @@ class Place:
                     f"journal {self._path!r}: {path!r} was deleted, moved or replaced while it was open, so that "
                     "nothing more is sent: put it back where it was, or close this journal and open it again"
                 )
+
+
+@contextmanager
+def opening(path: str, check: Callable[[str], None]) -> Generator[None, None, None]:
+    """Let *check* read the file before SQLite does, unless SQLite has it open in this process already.
+
+    To close a file drops the locks that SQLite holds on it for the whole process (POSIX). Whoever came before has read
+    it, and whoever comes next waits until that is done.
+    """
+    with _checking:
+        if not _opening[path] and not is_open_here(path):
+            check(path)
+        _opening[path] += 1
+    try:
+        yield
+    finally:
+        with _checking:
+            _opening[path] -= 1
 
 
 def is_open_here(path: str) -> bool:

@@ -8,7 +8,8 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 
 from ideal_async._errors import JournalFailed
@@ -222,8 +223,28 @@ def make_private(path: str) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
-def connect(path: str, *, timeout: float) -> sqlite3.Connection:
+def leave(path: str, *connections: sqlite3.Connection) -> None:
+    """Close a file that is refused as it is: the last connection folds the log into it, unless it may not write."""
+    try:
+        with closing(sqlite3.connect(f"{Path(path).as_uri()}?mode=ro", uri=True)) as last:
+            with suppress(sqlite3.Error):
+                last.execute("SELECT 1 FROM sqlite_master").fetchone()
+            for connection in connections:
+                connection.close()
+    except sqlite3.Error:  # it is gone, and so nothing is folded
+        for connection in connections:
+            connection.close()
+
+
+def connect(
+    path: str, *, timeout: float, check: Callable[[sqlite3.Connection, str], None] | None = None
+) -> sqlite3.Connection:
     """Open an existing file for threads, up to date, in autocommit mode, every commit durable.
+
+    Args:
+        path: Of the file.
+        timeout: Seconds to wait for the locks of other processes.
+        check: May refuse it, before anything is changed.
 
     Raises:
         JournalFailed: It is another program's database, a newer version's, or not on a local disk.
@@ -234,6 +255,8 @@ def connect(path: str, *, timeout: float) -> sqlite3.Connection:
     )
     try:
         _recognise(connection, path)
+        if check is not None:
+            check(connection, path)
         _write_ahead(connection, path, timeout)
         connection.execute("PRAGMA synchronous = FULL")
         # On macOS fsync() leaves the data in the drive's cache; these ask for more. No effect elsewhere.
@@ -243,7 +266,7 @@ def connect(path: str, *, timeout: float) -> sqlite3.Connection:
         if migrate(connection, path):
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # so that a copy of the file alone is a journal
     except BaseException:
-        connection.close()
+        leave(path, connection)
         raise
     return connection
 
