@@ -75,6 +75,10 @@ class Purchase:
         return self.credits or 0
 
 
+#: What may have been paid, the ledgers that hold it, and the journal it stands in.
+_Doubt = tuple[Purchase | None, list[Ledger], "ClientJournal | None"]
+
+
 class Books:
     """One client's books.
 
@@ -101,7 +105,8 @@ class Books:
         self._prices = prices or (PRICES if budget is None else budget.prices)
         self._observer = observer
         self._running: OrderedDict[int, Purchase] = OrderedDict()
-        self._doubts: dict[str, Purchase] = {}
+        # Whoever shares the budget may be the one to learn that a doubt is over.
+        self._doubts: dict[object, _Doubt] = {} if budget is None else budget.doubts
         self._follow: Callable[[Purchase], None] | None = None
 
     def open(self, request: ImageToVideo, key: str | None) -> Purchase:
@@ -150,7 +155,7 @@ class Books:
         if not isinstance(found, Intent):
             return found
         purchase.intent, purchase.key, purchase.holds_until = found, found.key, asked_at + found.holds_for
-        self._forget_doubt(found.key)  # a person has released it meanwhile
+        self._forget_doubt(self.journal, found.key)  # a person has released it meanwhile
         try:
             self._reserve(purchase)
         except BudgetExceeded:
@@ -212,13 +217,13 @@ class Books:
         for ledger in self._ledgers:
             ledger.hold(purchase.amount)
         if purchase.key is not None and self.journal is not None:
-            self._doubts[purchase.key] = purchase
+            self._doubts[self.journal.scope(purchase.key)] = purchase, self._ledgers, self.journal
         self._observe("unknown", purchase)
 
-    def _forget_doubt(self, key: str) -> None:
-        doubt = self._doubts.pop(key, None)
+    def _forget_doubt(self, journal: "ClientJournal", key: str) -> None:
+        doubt, ledgers, _ = self._doubts.pop(journal.scope(key), (None, [], None))
         if doubt is not None:
-            for ledger in self._ledgers:
+            for ledger in ledgers:
                 ledger.release(doubt.amount, held=True)
 
     def recall(self, purchase: Purchase, entry: "Entry") -> None:
@@ -276,14 +281,14 @@ class Books:
         if self._observer is not None:
             self._observer.in_flight(-len(self._running))
 
-    def adopted(self, entry: "Entry") -> None:
-        """A doubt was confirmed: its key has become a task, and what this client holds for it is spent."""
-        purchase = self._doubts.pop(entry.key, None)
+    def adopted(self, journal: "ClientJournal", entry: "Entry") -> None:
+        """A doubt was confirmed: its key has become a task, and what is held for it is spent."""
+        purchase, ledgers, _ = self._doubts.pop(journal.scope(entry.key), (None, [], None))
         if purchase is None:
             purchase = Purchase(entry.request, entry.key, entry.credits)
         else:
-            purchase.paid = True
-            for ledger in self._ledgers:
+            purchase.paid = ledgers is self._ledgers  # of another client's money a refund is not booked here
+            for ledger in ledgers:
                 ledger.charge(purchase.amount, held=True)
         self.recall(purchase, entry)
 

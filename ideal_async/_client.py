@@ -530,7 +530,7 @@ class AsyncClient:
         seen = await self._looks.look(check_id(task_id))
         task, reason = (None, seen.reason) if isinstance(seen, TaskFailed) else (seen, None)
         entry = await journal.adopt(key, task_id, task, force=force)
-        self._books.adopted(entry)
+        self._books.adopted(journal, entry)
         if task is None or task.done:
             await self._books.ended(task_id, task, reason)
             return await journal.find(key) or entry

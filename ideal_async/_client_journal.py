@@ -47,6 +47,10 @@ class ClientJournal:
         self._asked = anyio.Event()
         self._asked_at = 0.0
 
+    def scope(self, key: str) -> object:
+        """Return what tells a key from all others, those of other journals included, as long as this is kept."""
+        return id(self.store), self._origin, self._account, key
+
     async def intend(
         self, key: str | None, request: ImageToVideo, credits: int | None, cap: Cap | None
     ) -> Intent | Entry | Busy:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from threading import Lock
+from typing import Any
 
 import attrs
 
@@ -163,6 +164,8 @@ class Budget(Ledger):
         self.credits = credits
         self.since = since
         self.prices = prices
+        #: What may have been paid, and by whom it is held; kept by the books of the clients.
+        self.doubts: dict[Any, Any] = {}
 
     @property
     def left(self) -> int:

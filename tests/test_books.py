@@ -352,6 +352,31 @@ async def test_a_released_key_frees_what_its_budget_held(journal: Journal) -> No
         assert (client.ledger.unknown, client.ledger.spent) == (0, 20)
 
 
+@pytest.mark.parametrize("adopted", [False, True])
+async def test_whoever_shares_a_budget_learns_that_a_doubt_is_over(journal: Journal, *, adopted: bool) -> None:
+    """Also once its own client is closed; the same key of another account is another matter."""
+    budget = Budget(100)
+    echo = {"imageUrl": ROOM.image_url, "duration": 5, "resolution": "720p", "modelType": "Flash"}
+    service = Service(submit=[LOST, answer(ID), answer(ID + 1)], look=look("Failed", ID + 1, input=echo))
+    more: dict[str, Any] = {"journal": journal, "budget": budget, "_leave_loop": inline}
+    async with client_of(service, **more) as first:
+        with pytest.raises(SubmissionUnknown):
+            await first.submit(ROOM, key="a")
+    async with client_of(service, account="other", **more) as other:
+        await other.submit(ROOM, key="a")
+    assert (budget.unknown, budget.spent, first.ledger.unknown) == (20, 20, 20)
+    async with client_of(service, **more) as second:
+        if adopted:
+            await second.adopt("a", ID + 1)
+            assert (first.ledger.spent, second.ledger.spent, second.ledger.refunded) == (20, 0, 0)
+        else:
+            journal.release("a", account="", force=True)
+            await second.submit(ROOM, key="a")
+            assert (first.ledger.spent, second.ledger.spent) == (0, 20)
+        assert (budget.unknown, budget.spent, first.ledger.unknown) == (0, 40, 0)
+        assert not budget.doubts
+
+
 async def test_what_was_released_between_intent_and_send_does_not_leave_on_the_old_intent(journal: Journal) -> None:
     """A process that froze there asks again before each send."""
     service = Service(submit=[answer(code=1003, message="busy"), answer(ID)], look=look())
