@@ -1,6 +1,6 @@
 """What a video costs, and how much may be spent."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
@@ -140,11 +140,12 @@ class Budget(Ledger):
         credits: At most this much is spent, reserved or unknown at any time.
         since: `None`: the limit counts what is spent by means of this object, as long as it lives. A time with a time
             zone: it counts everything that the journal of its client knows from then on, of the same API and account,
-            over restarts and processes; it is decided in the journal's own transaction.
+            over restarts and processes; it is decided in the journal's own transaction. One that is yet to come by
+            the journal's clock would limit nothing, and so every `submit` is a ValueError.
         prices: The price table it counts with.
 
     Raises:
-        ValueError: *credits* is negative, or *since* has no time zone.
+        ValueError: *credits* is negative, or *since* has no time zone or no year in UTC.
 
     Example:
         >>> Budget(100).left
@@ -161,6 +162,11 @@ class Budget(Ledger):
             raise TypeError(f"since is a datetime with a time zone, not {since!r}: pass datetime.now(UTC) or the like")
         if since is not None and since.tzinfo is None:
             raise ValueError(f"since={since} has no time zone: pass datetime.now(UTC) or the like")
+        try:
+            if since is not None:
+                since.astimezone(UTC)
+        except OverflowError:
+            raise ValueError(f"since={since} is beyond the years 1 to 9999 in UTC: pass one within them") from None
         self.credits = credits
         self.since = since
         self.prices = prices

@@ -257,6 +257,17 @@ def test_a_time_is_a_datetime(journal: Store, when: Any) -> None:
             ask_it()
 
 
+def test_a_cap_that_begins_in_the_future_is_refused(journal: Store, clock: Clock) -> None:
+    """It would count nothing of what is spent until then; a clock that was put back is the same."""
+    with pytest.raises(ValueError, match="would limit nothing: pass a since= that is past, or set the clocks right"):
+        journal.intend(API, "order", ROOM, 20, cap=Cap(30, clock.time + timedelta(hours=1)))
+    assert journal.find(API, "order") is None
+    refused(journal)
+    with pytest.raises(ValueError, match="would limit nothing"):
+        journal.intend(API, "order", ROOM, 20, cap=Cap(30, clock.time + timedelta(hours=1)))
+    assert journal.intend(API, "order", ROOM, 20, cap=Cap(30, clock.time))
+
+
 def test_a_withdrawn_intent_was_never_there(journal: Store) -> None:
     """Nothing left the limiter: the key is new again."""
     journal.withdraw(go(journal))

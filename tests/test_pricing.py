@@ -1,6 +1,6 @@
 """What a video costs, and that no more is spent than allowed."""
 
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from threading import Thread
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ideal_async import PRICES, Budget, BudgetExceeded, ImageToVideo, Ledger, Prices, estimate
+from ideal_async import PRICES, Budget, BudgetExceeded, Cap, ImageToVideo, Ledger, Prices, estimate
 from ideal_async.sandbox._prices import price as sandbox_price
 
 URL = "https://example.com/room.jpg"
@@ -119,6 +119,21 @@ def test_a_time_is_a_datetime(since: Any) -> None:
     """A day begins at another time in each zone."""
     with pytest.raises(TypeError, match=r"since is a datetime with a time zone, not .*: pass datetime.now\(UTC\)"):
         Budget(30, since=since)
+
+
+@pytest.mark.parametrize(
+    "since",
+    [
+        datetime.min.replace(tzinfo=timezone(timedelta(hours=14))),
+        datetime.max.replace(tzinfo=timezone(timedelta(hours=-11))),
+    ],
+)
+def test_a_time_is_one_everywhere(since: datetime) -> None:
+    """In UTC, too: there is no year 0 and no year 10000."""
+    with pytest.raises(ValueError, match="is beyond the years 1 to 9999 in UTC: pass one within them"):
+        Budget(30, since)
+    with pytest.raises(ValueError, match="is beyond the years 1 to 9999 in UTC: pass one within them"):
+        Cap(30, since)
 
 
 def test_an_empty_budget_is_one() -> None:

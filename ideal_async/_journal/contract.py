@@ -152,7 +152,8 @@ class JournalStore(Protocol):
 
         Raises:
             TypeError: *key* is no text.
-            ValueError: The key was used for a different request, or can be no key; or there is a cap and no price.
+            ValueError: The key was used for a different request, or can be no key; or there is a cap and no price, or
+                it counts from a time on that is not yet come.
             BudgetExceeded: The cap does not cover it.
             JournalFailed: Nothing was written, so nothing may be sent.
         """

@@ -134,12 +134,16 @@ def check_time(when: datetime, name: str = "a time") -> None:
 
     Raises:
         TypeError: It is none.
-        ValueError: It has no time zone.
+        ValueError: It has no time zone, or no year in UTC.
     """
     if not isinstance(when, datetime):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
         raise TypeError(f"{name} is a datetime with a time zone, not {when!r}: pass datetime.now(UTC) or the like")
     if when.tzinfo is None:
         raise ValueError(f"{name} {when} has no time zone: pass datetime.now(UTC) or the like")
+    try:
+        when.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{name} {when} is beyond the years 1 to 9999 in UTC: pass one within them") from None
 
 
 def encode_time(when: datetime) -> str:

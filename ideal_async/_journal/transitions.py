@@ -191,6 +191,11 @@ def unfollow(db: Database, origin: str, account: str, owner: str) -> None:
 def _check_cap(db: Database, intent: Intent, cap: Cap | None) -> None:
     if cap is None:
         return
+    if intent.created_at < cap.since:
+        raise ValueError(
+            f"the budget counts from {cap.since} on, but by the journal's clock it is {intent.created_at}, so that it "
+            "would limit nothing: pass a since= that is past, or set the clocks right"
+        )
     needed = cap.check_price(intent.key, intent.credits)
     left = cap.credits - sum_spending(db, intent.origin, intent.account, encode_time(cap.since))
     if needed > left:
