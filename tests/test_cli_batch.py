@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socketserver
 import subprocess
 import sys
 import threading
@@ -15,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from ideal_async import ImageToVideo, Journal
+from ideal_async import ImageToVideo, Journal, Ledger
 from ideal_async.__main__ import main
-from ideal_async.cli import _run, _summary
+from ideal_async.cli import _batch, _run, _summary, _tasks
 from ideal_async.cli._files import alone_in, anew
 from ideal_async.cli._job import Board, Job
 from ideal_async.cli._terminal import Refused
@@ -536,3 +537,73 @@ def test_why_nothing_was_sent_is_said_once(capsys: pytest.CaptureFixture[str]) -
     assert "not sent 5" in out
     assert err.startswith("Not sent: no way\nGo on with: ideal-async")
     assert err.count("Not sent") == 1
+
+
+GENERATE = ["generate", "https://example.com/1.jpg", "--duration", "5", "--resolution", "480p", "--yes"]
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "said"),
+    [
+        (signal.SIGINT, GENERATE, "1: in doubt: interrupted before its answer came"),
+        (signal.SIGTERM, [*GENERATE, "--json"], '"status": "unknown"'),
+        (signal.SIGINT, [*GENERATE, "--journal", "my.journal", "--key", "a"], "ideal-async journal show my.journal a"),
+        (signal.SIGINT, ["batch", "jobs.csv", "--yes"], "ideal-async journal show videos/batch.journal 'job "),
+        (signal.SIGTERM, ["batch", "jobs.csv", "--yes", "--journal", "my.journal"], "in doubt 1\n"),
+    ],
+)
+def test_a_second_ctrl_c_leaves_a_doubt(service: Start, number: int, words: list[str], said: str) -> None:
+    """What left and has no answer may be paid: exit code 4, with what to look for, and nothing goes out silently."""
+    answer = threading.Event()
+
+    class Silent(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            assert self.rfile.readline().startswith(b"POST")
+            asked.set()
+            answer.wait(60)
+
+    service()
+    write_jobs(2)
+    asked = threading.Event()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Silent) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        environment = os.environ | {"IDEAL_HOUSE_BASE_URL": f"http://127.0.0.1:{server.server_address[1]}"}
+        command = [sys.executable, "-m", "ideal_async", *words]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as process:  # noqa: S603
+            assert asked.wait(60)
+            process.send_signal(number)
+            time.sleep(0.5)
+            assert process.poll() is None  # the first one waits for the answer
+            process.send_signal(number)
+            out, err = process.communicate(timeout=60)
+        answer.set()
+        server.shutdown()
+    assert process.returncode == 4, err
+    assert said in out + err
+    assert re.search(r"Look for a task created since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC \(request [0-9a-f]+\)", err)
+
+
+def test_what_an_interruption_left_behind(capsys: pytest.CaptureFixture[str]) -> None:
+    """A journal tells which jobs left; without one the client's ledger tells whether the only one did."""
+    with Journal("my.journal") as journal:
+        board = board_of("waiting", "waiting", "done")
+        for job in board.jobs[:1]:
+            assert journal.intend("https://x.example", job.key, job.request, 10) is not None
+
+        def read(jobs: Any) -> Any:
+            return {entry.key: entry for entry in journal.entries() if entry.key in {job.key for job in jobs}}
+
+        _batch.find_out(board, _batch.Books(lambda: 0, read), interrupted=False)
+        assert [job.state for job in board.jobs] == ["waiting", "waiting", "done"]
+        _batch.find_out(board, _batch.Books(lambda: 0, read), interrupted=True)
+    assert [job.state for job in board.jobs] == ["unknown", "waiting", "done"]
+    assert "0: in doubt: interrupted before its answer came" in capsys.readouterr().err
+    board, ledger = board_of("waiting"), Ledger()
+    _tasks.find_doubt(board, ledger)
+    assert board.counts["unknown"] == 0
+    ledger.reserve(10)
+    _tasks.find_doubt(board, ledger)
+    assert board.counts["unknown"] == 1
+    assert _tasks._report_end(board, None, interrupted=True, as_json=True) == 4
+    assert json.loads(capsys.readouterr().out)["status"] == "unknown"

@@ -179,6 +179,19 @@ def test_results_in_doubt_are_not_sent_again(state: State, capsys: Capture) -> N
         assert said is (state == "unknown")
 
 
+def test_what_was_released_is_a_job_again(service: Start, capsys: Capture) -> None:
+    """The journal knows the doubt and its end: the results that tell of it may be given once more."""
+    sandbox = service(faults="submit 1: drop after")
+    Path("jobs.csv").write_text(f"key,image_url,duration,resolution\na,{ROOM},5,480p\n")
+    assert main(["batch", "jobs.csv", "--yes", *QUICK]) == 4
+    assert main(["batch", "videos/results.csv", "--yes", *QUICK]) == 4
+    assert len(sandbox.created) == 1
+    assert main(["journal", "release", "videos/batch.journal", "a", "--force"]) == 0
+    assert main(["batch", "videos/results.csv", "--yes", *QUICK]) == 0
+    assert len(sandbox.created) == 2
+    capsys.readouterr()
+
+
 def test_text_is_shown_as_it_is(capsys: Capture) -> None:
     """No emoji, no markup, joiners and narrow blanks as they are; only what moves cursors or directions is replaced."""
     for text in HARMLESS:

@@ -22,7 +22,7 @@ from ._places import Shared, check_limits, exists, open_journal
 from ._plan import attempt_of, plan
 from ._progress import show
 from ._results import Results, recall_times
-from ._run import Run, run_unless_interrupted, suffix_of
+from ._run import Run, leave_in_doubt, run_unless_interrupted, suffix_of
 from ._sources import read_sources
 from ._summary import Ending, Wishes, announce, exit_code, list_problems, sum_up
 from ._terminal import DONE, INTERRUPTED, Refused, ask_to_spend, somebody_watches
@@ -78,7 +78,8 @@ def _check_results(jobs: Iterable[Job], known: Mapping[str, Entry], journal: Pat
         Refused: They would be paid once more.
     """
     for job in jobs:
-        if job.earlier and all(known[key].state == "refused" for key in _attempts(job) if key in known):
+        entries = [known[key] for key in _attempts(job) if key in known]
+        if job.earlier and all(entry.state == "refused" and not entry.released for entry in entries):
             raise Refused(
                 f"key {job.key!r} stands in results of an earlier run ({job.earlier}), and {journal} does not know it, "
                 "so it would be paid again: go on with the --out of that run, and with its --journal if it had one. "
@@ -211,7 +212,7 @@ def _make(run: Run, wishes: Wishes, books: Books) -> int:
         broken_by = error
     board.listeners.clear()
     with suppress(JournalFailed):  # then these jobs are shown as this run left them
-        _find_paid_elsewhere(board, books)
+        find_out(board, books, interrupted=interrupted)
     board.leave_running()
     # Each for itself: a table that is open in a spreadsheet takes neither the gallery nor the exit code with it.
     troubles = [
@@ -221,7 +222,7 @@ def _make(run: Run, wishes: Wishes, books: Books) -> int:
     if wishes.page is not None:
         troubles.append(tried(wishes.page, lambda: write_gallery(board, wishes.out)))
     ending = Ending(
-        code=INTERRUPTED if interrupted else exit_code(board, run.stopped_by),
+        code=INTERRUPTED if interrupted and not board.counts["unknown"] else exit_code(board, run.stopped_by),
         stopped_by=run.stopped_by,
         troubles=list(filter(None, troubles)),
         spent=books.spent,
@@ -233,12 +234,14 @@ def _make(run: Run, wishes: Wishes, books: Books) -> int:
     return ending.worst
 
 
-def _find_paid_elsewhere(board: Board, books: Books) -> None:
-    """Show what other hosts made of the jobs that this run did not come to."""
+def find_out(board: Board, books: Books, *, interrupted: bool) -> None:
+    """Show what became of the jobs whose answer this run did not see: other hosts made them, or it was interrupted."""
     waiting = [job for job in board.jobs if job.state == "waiting"]
     entries: Mapping[str, Entry] = books.read(waiting) if waiting else {}
     for job in waiting:
         entry = entries.get(job.flight_key or job.key)
+        if entry is not None and (entry.state == "unknown" or (interrupted and entry.state == "intended")):
+            leave_in_doubt(board, job, since=entry.created_at.timestamp(), fingerprint=entry.fingerprint)
         if entry is None or entry.task_id is None:
             continue
         board.find(job, entry.task_id)

@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -29,6 +30,7 @@ from ideal_async import (
 )
 
 from ._job import Board, Job, State
+from ._terminal import say
 
 if TYPE_CHECKING:
     from ideal_async.buckets import Bucket
@@ -200,6 +202,23 @@ def run_unless_interrupted(work: Callable[[], Awaitable[None]]) -> bool:
     except KeyboardInterrupt:
         return False
     return True
+
+
+def leave_in_doubt(board: Board, job: Job, *, since: float, fingerprint: str) -> None:
+    """Note that the request of *job* left before an interruption, and that nobody waits for its answer any more.
+
+    Args:
+        board: Its jobs.
+        job: One of them.
+        since: When it may have left at the earliest, seconds since 1970.
+        fingerprint: Of the request that was sent.
+    """
+    job.error = (
+        "interrupted before its answer came: it may have been paid. Look for a task created since "
+        f"{datetime.fromtimestamp(since, UTC):%Y-%m-%d %H:%M:%S} UTC (request {fingerprint}) before you repeat it"
+    )
+    board.move(job, "unknown")
+    say(f"{job.key}: in doubt: {job.error}", style="red")
 
 
 @contextmanager

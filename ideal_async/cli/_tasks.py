@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from ideal_async import AsyncClient, IdealError, Task, TaskStatus, Unauthorized, estimate
+from ideal_async import AsyncClient, IdealError, Ledger, Task, TaskStatus, Unauthorized, estimate
 
 from ._connection import Connection
 from ._endings import code_of, refused_key
@@ -18,7 +18,7 @@ from ._places import Shared, open_journal
 from ._plan import make_request, stem_of
 from ._progress import clock, show
 from ._results import record_of
-from ._run import Run, run_unless_interrupted, save
+from ._run import Run, leave_in_doubt, run_unless_interrupted, save
 from ._summary import doubts, exit_code
 from ._terminal import (
     DONE,
@@ -83,11 +83,19 @@ def generate(
             if job.state == "unfinished":
                 words = ["ideal-async", "status", str(job.task_id), "--out", str(out), *connection.options]
                 say(f"Task {job.task_id} is paid. Go on with: {shell(words)}")
+    find_doubt(board, client.ledger)
     code = _report_end(board, run.stopped_by, interrupted=interrupted, as_json=as_json)
     if journal is not None:
         for line in doubts(board, journal):
             say(line)
     return code
+
+
+def find_doubt(board: Board, ledger: Ledger) -> None:
+    """Say that a job which was interrupted on its way may have been paid: *ledger* knows what its client sent."""
+    for job in board.jobs:
+        if job.state == "waiting" and (ledger.unknown or ledger.reserved):
+            leave_in_doubt(board, job, since=board.started_at, fingerprint=job.request.fingerprint)
 
 
 def _report_end(board: Board, stopped_by: Exception | None, *, interrupted: bool, as_json: bool) -> int:
@@ -100,7 +108,7 @@ def _report_end(board: Board, stopped_by: Exception | None, *, interrupted: bool
         say(refused_key(stopped_by), style="red")
     elif stopped_by is not None:
         say(str(stopped_by), style="red")
-    return INTERRUPTED if interrupted else exit_code(board, stopped_by)
+    return INTERRUPTED if interrupted and job.state != "unknown" else exit_code(board, stopped_by)
 
 
 def make_folder(folder: Path) -> None:
