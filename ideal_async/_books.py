@@ -46,21 +46,17 @@ class Purchase:
         reserved: Its credits are set aside.
         paid: This client spent its credits, not an earlier one.
         task_id: The paid task.
-        followed: Somebody waits for its end, delivers it, and then writes it down.
         created_at: When the task was created, on this event loop's clock in seconds.
     """
 
-    __slots__ = (
-        *("created_at", "credits", "followed", "holds_until", "intent", "key", "paid", "request", "reserved"),
-        "task_id",
-    )
+    __slots__ = (*("created_at", "credits", "holds_until", "intent", "key", "paid", "request", "reserved", "task_id"),)
 
     def __init__(self, request: ImageToVideo, key: str | None, credits: int | None) -> None:
         self.request = request
         self.key = key
         self.credits = credits
         self.intent: Intent | None = None
-        self.reserved = self.paid = self.followed = False
+        self.reserved = self.paid = False
         self.task_id: int | None = None
         self.created_at = self.holds_until = 0.0
 
@@ -108,6 +104,7 @@ class Books:
         # Whoever shares the budget may be the one to learn that a doubt is over.
         self._doubts: dict[object, _Doubt] = {} if budget is None else budget.doubts
         self._follow: Callable[[Purchase], None] | None = None
+        self._is_delivered: Callable[[int], bool] = _nobody_delivers
 
     def open(self, request: ImageToVideo, key: str | None) -> Purchase:
         """Price a request; without a journal its credits are set aside at once.
@@ -251,6 +248,8 @@ class Books:
     async def ended(self, task_id: int, task: Task | None, reason: str | None = None) -> None:
         """A task ended: book a refund where one is promised, and write its end into the journal.
 
+        Where somebody delivers it, that one writes its end down behind the delivery, whoever sees it first.
+
         Args:
             task_id: Its id.
             task: The last look; `None` if the API answered 9038 instead.
@@ -269,12 +268,12 @@ class Books:
         if purchase is not None and paid and is_refunded(task):
             for ledger in self._ledgers:
                 ledger.refund(purchase.amount)
-        if self.journal is not None and not (purchase is not None and purchase.followed):
+        if self.journal is not None and not self._is_delivered(task_id):
             await self.journal.settle(task_id, task, reason)
 
-    def follow_with(self, follow: "Callable[[Purchase], None]") -> None:
-        """Call *follow* with each task that is running from now on; it writes their ends down."""
-        self._follow = follow
+    def follow_with(self, follow: Callable[[Purchase], None], is_delivered: Callable[[int], bool]) -> None:
+        """Call *follow* with each task that runs from now on; it writes down the ends that it says it delivers."""
+        self._follow, self._is_delivered = follow, is_delivered
 
     def close(self) -> None:
         """This client follows nothing any more."""
@@ -295,6 +294,10 @@ class Books:
     def _observe(self, fate: Fate, purchase: Purchase) -> None:
         if self._observer is not None:
             self._observer.submission(fate, purchase.request, purchase.credits)
+
+
+def _nobody_delivers(_: int) -> bool:
+    return False
 
 
 def _cap_of(budget: Budget | None) -> "Cap | None":

@@ -502,7 +502,8 @@ class AsyncClient:
         """Confirm a doubt: the request that was sent under *key* has become this task.
 
         The task is looked at and compared with what was asked for; then the key is `submitted`, or settled if the task
-        has ended, and what a budget held for it is spent.
+        has ended, and what a budget held for it is spent. With *follow* a task that has ended is settled a little
+        later, behind its delivery.
 
         Args:
             key: In the state `unknown`.
@@ -531,6 +532,8 @@ class AsyncClient:
         task, reason = (None, seen.reason) if isinstance(seen, TaskFailed) else (seen, None)
         entry = await journal.adopt(key, task_id, task, force=force)
         self._books.adopted(journal, entry)
+        if self._follower is not None:
+            await self._follower.take_over()
         if task is None or task.done:
             await self._books.ended(task_id, task, reason)
             return await journal.find(key) or entry

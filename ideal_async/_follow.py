@@ -62,31 +62,38 @@ class Follower:
         self._on_end = on_end
         self._asked = asked
         self._followed: set[int] = set()
-        books.follow_with(self.follow)
+        books.follow_with(self.follow, self._delivers)
 
     def follow(self, purchase: Purchase) -> None:
         """Wait for a running task, unless it is followed already."""
         task_id = purchase.task_id
         if task_id is not None and task_id not in self._followed:
-            purchase.followed = self._asked
             self._followed.add(task_id)
             self._background.start_soon(self._follow, task_id, purchase)
+
+    def _delivers(self, task_id: int) -> bool:
+        """Tell whether a task is to be delivered, before its end is written down."""
+        return self._asked and task_id in self._followed
 
     async def run(self) -> None:
         """Take over what nobody follows, now and every so often; until cancelled."""
         while True:
-            await self.take_over()
+            try:
+                await self.take_over()
+            except Exception as error:  # noqa: BLE001 - the journal may be out of reach for a while
+                logger.warning("the journal could not be asked for tasks to follow: %s", type(error).__name__)
             await anyio.sleep(TAKE_OVER_EVERY)
 
     async def take_over(self) -> None:
-        """Follow what nobody alive follows."""
-        try:
-            for entry in await self._journal.take_over(asked=self._asked):
-                purchase = Purchase(entry.request, entry.key, entry.credits)
-                self._books.recall(purchase, entry)
-                self.follow(purchase)
-        except Exception as error:  # noqa: BLE001 - the journal may be out of reach for a while
-            logger.warning("the journal could not be asked for tasks to follow: %s", type(error).__name__)
+        """Follow what nobody alive follows.
+
+        Raises:
+            JournalFailed: It cannot be asked.
+        """
+        for entry in await self._journal.take_over(asked=self._asked):
+            purchase = Purchase(entry.request, entry.key, entry.credits)
+            self._books.recall(purchase, entry)
+            self.follow(purchase)
 
     async def let_go(self) -> None:
         """Follow nothing any more, so that another process may."""

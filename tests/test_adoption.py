@@ -4,13 +4,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import anyio.lowlevel
 import attrs
 import httpx
 import pytest
 from fakes import ID, ROOM, Service, answer, client_of, look
 
-from ideal_async import Budget, Busy, ConnectionFailed, InvalidRequest, Journal, SubmissionUnknown, Task, TaskInput
+from ideal_async import (
+    Budget,
+    Busy,
+    ConnectionFailed,
+    Entry,
+    InvalidRequest,
+    Journal,
+    SubmissionUnknown,
+    Task,
+    TaskInput,
+)
 from ideal_async._adoption import differences, missing
 
 pytestmark = pytest.mark.anyio
@@ -60,6 +71,31 @@ async def test_a_task_that_has_ended_settles_its_key(journal: Journal, status: s
         entry = await client.adopt("a", ID)
     assert entry.state == state
     assert (budget.unknown, budget.spent) == (0, spent)
+
+
+@pytest.mark.parametrize(("end", "state"), [(look("Success"), "succeeded"), (answer(code=9038), "failed")])
+async def test_a_task_that_has_ended_is_delivered_before_it_is_settled(
+    journal: Journal, end: httpx.Response, state: str
+) -> None:
+    """A crash of the delivery must not lose it: who follows hears of it, as of any other task."""
+    calls: list[str] = []
+    budget = Budget(100)
+
+    def on_end(entry: Entry) -> None:
+        calls.append(entry.state)
+        assert [entry.state for entry in journal.entries()] == ["submitted"]
+        if len(calls) == 1:
+            raise LookupError("the bucket is gone")
+
+    service = Service(submit=LOST, look=end)
+    more: dict[str, Any] = {"journal": journal, "budget": budget, "follow": True, "on_end": on_end}
+    async with client_of(service, _leave_loop=inline, **more) as client:
+        await lose(client, "a")
+        assert (await client.adopt("a", ID, force=True)).state == "submitted"
+        await anyio.sleep(200)
+    assert calls == [state] * 2
+    assert [entry.state for entry in journal.entries()] == [state]
+    assert (budget.unknown, budget.spent) == (0, 20 if state == "succeeded" else 0)
 
 
 async def test_another_process_may_confirm_it(journal: Journal) -> None:

@@ -94,6 +94,32 @@ async def test_an_end_is_written_down_behind_its_delivery(journal: Journal) -> N
     assert states(journal) == {"a": "succeeded"}
 
 
+@pytest.mark.parametrize("verb", ["fetch", "fetch twice", "wait", "generate"])
+async def test_whoever_sees_the_end_first_leaves_it_to_who_delivers(journal: Journal, verb: str) -> None:
+    """A status page sees the end before the follower: it is written down behind the delivery all the same."""
+    delivered: list[str] = []
+
+    def fail(_: Entry) -> None:
+        raise LookupError("the bucket is gone")
+
+    service = Service(submit=answer(ID), look=look("Success"))
+    more: dict[str, Any] = {"journal": journal, "follow": True, "_leave_loop": inline}
+    async with client_of(service, on_end=fail, **more) as client:
+        await client.submit(ROOM, key="a")
+        for _ in range(2 if verb == "fetch twice" else 1):
+            if verb == "generate":
+                await client.generate(ROOM, key="a")
+            else:
+                await (client.wait(ID) if verb == "wait" else client.fetch(ID))
+        await anyio.sleep(100)
+        assert (await client.fetch(ID)).succeeded
+        assert states(journal) == {"a": "submitted"}
+    async with client_of(service, on_end=lambda entry: delivered.append(entry.key), **more):
+        await anyio.sleep(100)
+    assert delivered == ["a"]
+    assert states(journal) == {"a": "succeeded"}
+
+
 @pytest.mark.parametrize(
     ("end", "refunded"),
     [(look("Failed"), True), (look("Cancelled"), None), (answer(code=9038), True), (look("Success"), None)],
