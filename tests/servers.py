@@ -18,7 +18,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from random import SystemRandom
 
@@ -146,9 +146,19 @@ def open_redis() -> Iterator[Server]:
     program = find_program("redis-server", _REDIS)
     with folder_of(None) as folder:
         options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync", "no"]
-        server = Server(lambda port: [program, "--port", str(port), "--dir", str(folder), *options], folder)
+        server = Server(
+            lambda port: [program, "--port", str(port), "--dir", str(folder), *options], folder, answers=_says_pong
+        )
         with server.serving():
             yield server
+
+
+def _says_pong(port: int) -> bool:
+    """Tell whether it has read its log: until then it accepts connections, and answers that it is loading."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+        connection.sendall(b"PING\r\n")
+        return connection.recv(100) == b"+PONG\r\n"
+    return False
 
 
 redis = shared(open_redis)
