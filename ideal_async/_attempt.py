@@ -47,6 +47,11 @@ class DiskFailed(Exception):
     def words(self) -> str:
         """What it said."""
         error = self.__cause__
+        if isinstance(error, UnicodeEncodeError):
+            return (
+                f"names of files are written in {error.encoding} here, which has no {error.object[error.start]!a}: "
+                "set PYTHONUTF8=1, or choose another name"
+            )
         return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 

@@ -147,10 +147,11 @@ class Downloads:
         try:
             await self._download(url, this, refresh)
         except DiskFailed as failed:
-            held, error = Held(), failed.__cause__
+            held, error, place = Held(), failed.__cause__, path
             with suppress(OSError, ValueError):
+                place = this.part.file  # there is none beside a name that no file can have here
                 held = await self._leave_loop(this.part.held, identity)
-            place = getattr(error, "filename", None) or this.part.file
+            place = getattr(error, "filename", None) or place
             raise this.failure(f"cannot write {place}: {failed.words}", held) from error
         finally:
             self._active.discard(path)

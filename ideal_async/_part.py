@@ -35,7 +35,7 @@ def is_result(path: str | os.PathLike[str], part: Media = "video") -> bool:
     try:
         with Path(path).open("rb") as file:
             return is_media(part, file.read(HEAD))
-    except OSError:
+    except (OSError, ValueError):  # a ValueError: a name that no file can have here
         return False
 
 

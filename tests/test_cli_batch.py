@@ -607,3 +607,19 @@ def test_what_an_interruption_left_behind(capsys: pytest.CaptureFixture[str]) ->
     assert board.counts["unknown"] == 1
     assert _tasks._report_end(board, None, interrupted=True, as_json=True) == 4
     assert json.loads(capsys.readouterr().out)["status"] == "unknown"
+
+
+def test_a_name_that_no_file_can_have_stops_no_other(service: Start) -> None:
+    """Where file names are ASCII that job is unfinished, with the fix; the others are done, also in the next run."""
+    sandbox = service()
+    lines = [f"{key},https://example.com/{number}.jpg,5,480p" for number, key in enumerate(("bad", "küche", "hall"))]
+    Path("jobs.csv").write_text("key,image_url,duration,resolution\n" + "\n".join(lines) + "\n", "utf-8")
+    ascii_only = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-m", "ideal_async", "batch", "jobs.csv", "--yes", *QUICK]
+    for _ in range(2):
+        done = subprocess.run(command, capture_output=True, env=ascii_only, timeout=60, check=False)  # noqa: S603 - ours
+        assert done.returncode == 3, done.stderr
+        assert [row["status"] for row in results()] == ["done", "unfinished", "done"]
+        assert "set PYTHONUTF8=1, or choose another name" in results()[1]["error"]
+    assert main(["batch", "jobs.csv", "--yes", *QUICK]) == 0
+    assert len(sandbox.created) == 3

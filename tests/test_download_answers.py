@@ -444,6 +444,7 @@ async def test_a_cover_is_what_its_bytes_say(tmp_path: Path, picture: bytes, goo
         ("x" * 256, "File name too long"),
         ("日" * 86, "File name too long"),
         ("a\0b.mp4", "null (byte|character in path)"),
+        ("\ud800.mp4", r"names of files are written in utf-8 here, which has no '\\ud800': .* choose another name"),
     ],
 )
 async def test_what_cannot_be_put_in_its_place_is_not_asked_for(tmp_path: Path, name: str, told: str) -> None:

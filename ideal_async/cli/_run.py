@@ -166,7 +166,7 @@ class Run:
         """Bring the video and its cover to the disk."""
         try:
             await self._bring(job, task)
-        except (IdealError, OSError) as error:
+        except (IdealError, OSError, ValueError) as error:  # a ValueError: a name that no file can have here
             job.error = str(error)
             self.board.move(job, "unfinished")
         else:
