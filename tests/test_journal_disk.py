@@ -15,6 +15,7 @@ from fakes import Service, answer
 from journal_steps import API, HALL, REACH, ROOM, Clock, ask, go, refused, submitted, succeeded
 
 from ideal_async import AsyncClient, Intent, Journal, JournalFailed
+from ideal_async._journal import place
 
 Fault = Callable[[], None]
 
@@ -448,6 +449,50 @@ def test_a_path_may_be_as_long_as_sqlite_takes_it(tmp_path: pathlib.Path) -> Non
         Journal(folder / f"{name}n")
     with pytest.raises(JournalFailed, match=r"its name 250, .* no more than 504 and 247: name a shorter path"):
         Journal(tmp_path / ("n" * 250))
+
+
+ways: list[Callable[[pathlib.Path], object]] = [
+    Journal,
+    Journal.repair,
+    lambda path: Journal.restore(path, unknown_keys="send"),
+]
+
+
+@pytest.mark.parametrize("way", ways)
+def test_a_file_with_a_second_name_is_refused(
+    journal: Journal, path: pathlib.Path, way: Callable[[pathlib.Path], object]
+) -> None:
+    """By each name there would be a log and locks of its own: what is paid by one is not known by the other."""
+    submitted(journal)
+    (path.parent / "elsewhere").mkdir()
+    other = path.parent / "elsewhere" / "orders.journal"
+    os.link(path, other)
+    with pytest.raises(JournalFailed, match=r"has another name \(a hard link\).*: delete the other name"):
+        way(other)
+    assert {file.name for file in other.parent.iterdir()} == {other.name}
+    other.unlink()
+    other.symlink_to(path)
+    with Journal(other) as same:
+        assert ask(same).state == "submitted"
+
+
+@pytest.mark.parametrize("way", ways)
+def test_a_file_that_is_mounted_is_refused(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, way: Callable[[pathlib.Path], object]
+) -> None:
+    """Its log would stay in the container; a folder that is mounted holds both."""
+    path = tmp_path / "my\\ orders\t\n"
+    Journal(path).close()
+    mounts = tmp_path / "mountinfo"
+    line = "36 35 98:0 /a {} rw,noatime master:1 - ext3 /dev/root rw\n"
+    monkeypatch.setattr(place, "_MOUNTS", mounts)
+    mounts.write_text(line.format(tmp_path))
+    Journal(path).close()
+    mounts.write_text(line.format("/") + line.format(tmp_path / r"my\134\040orders\011\012"))
+    with pytest.raises(JournalFailed, match=r"is mounted by itself.*: mount the folder, not the file"):
+        way(path)
+    mounts.unlink()
+    Journal(path).close()
 
 
 def test_a_path_has_no_nul(tmp_path: pathlib.Path) -> None:

@@ -8,6 +8,7 @@
 | the lock that tells whether a journal's owner lives | `_journal.liveness` | `test_journal_liveness.py` |
 | a journal's new name survives a power cut | `_journal.schema._SYNCS_FOLDERS` | `test_journal_schema.py` |
 | mode 0600 of a journal, its backups and locks | `_journal.schema.make_private` | `test_journal.py`, and below |
+| files that are mounted by themselves, as Linux lists them | `_journal.place._MOUNTS` | `test_journal_disk.py` |
 | a scratch folder of this user alone | `buckets.Bucket.scratch` | below |
 | names that Windows keeps for itself | `_names.safe_name` | below |
 | a pipe whose reader has left | `cli._endings._CLOSED_PIPE` | `test_cli_net.py` |

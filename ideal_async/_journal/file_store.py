@@ -17,7 +17,7 @@ from .damage import check_copy, check_log, check_pages, is_in_use
 from .failures import translate_errors
 from .group_commit import GroupCommit
 from .liveness import Owner, is_alive, remove_dead
-from .place import check_path, opening
+from .place import check_alone, check_path, opening
 from .schema import connect, create
 from .store import Store, utc_now
 
@@ -51,6 +51,7 @@ class FileStore(Store):
         self._claiming = threading.Lock()
         with translate_errors(self._path):
             create(self._path)
+            check_alone(self._path)
         with translate_errors(self._path), opening(self._path, check_copy):
             self._open()
 

@@ -33,10 +33,10 @@ class Journal(FileStore, Controlled):
     """Remembers on disk what every request became, so that no crash makes you pay twice.
 
     Give it to `AsyncClient(journal=...)`. Any number of clients, threads and processes of one user on one machine may
-    use a file at the same time. It must be on a **local disk**: the locks of network file systems cannot be trusted
-    with money. It is made with mode 0600 and holds no secret: of every URL it leaves out the query string, the
-    fragment, user and password. Prompts and your keys stand in it as they are; a key, and the name of an account, is
-    any text of at most 1,000 bytes of UTF-8 without U+0000.
+    use a file at the same time, all by one name: no hard link, no mount of the file alone. It must be on a **local
+    disk**: the locks of network file systems cannot be trusted with money. It is made with mode 0600 and holds no
+    secret: of every URL it leaves out the query string, the fragment, user and password. Prompts and your keys stand in
+    it as they are; a key, and the name of an account, is any text of at most 1,000 bytes of UTF-8 without U+0000.
 
     Close it, or use it in a `with` block, after the clients that use it. It has no thread of its own. Every method may
     be called from any thread; those that write return when it is on the disk.

@@ -4,7 +4,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ideal_async._errors import JournalFailed
@@ -13,6 +13,9 @@ from ideal_async._errors import JournalFailed
 _SUFFIXES = ("", "-wal", "-shm")
 #: SQLite's longest path on POSIX (MAX_PATHNAME in its os.h), less the longest suffix that it may add, "-journal".
 _LONGEST_PATH, _LONGEST_NAME = 512 - 8, 255 - 8
+
+#: What is mounted where (proc(5), mountinfo); the fifth field is the place.
+_MOUNTS = Path("/proc/self/mountinfo")
 
 Identity = tuple[int, int]
 
@@ -54,7 +57,37 @@ def check_file(path: str | os.PathLike[str]) -> str:
     real = check_path(path)
     if not Path(real).is_file():
         raise JournalFailed(f"there is no journal {real!r}: name one that is there")
+    check_alone(real)
     return real
+
+
+def check_alone(path: str) -> None:
+    """Refuse a file that has a second name: its log and its locks have the first one, and so are not found from there.
+
+    Two processes that do not see each other's would pay the same key. A folder may have as many names as it likes.
+
+    Raises:
+        JournalFailed: It has a hard link, or is mounted by itself (`docker run -v a.journal:/b.journal`; Linux).
+    """
+    if os.stat(path).st_nlink > 1:  # noqa: PTH116 - as in `identify`
+        raise JournalFailed(
+            f"journal {path!r} has another name (a hard link), by which its log would not be found, and keys be paid "
+            f"again: delete the other name; `find -samefile` finds it, `journal backup` makes copies"
+        )
+    # Not by the device, which an overlay gives to each of its layers.
+    with suppress(OSError):
+        mounts = {line.split(b" ")[4] for line in _MOUNTS.read_bytes().splitlines()}
+        if _in_mounts(path) in mounts:
+            raise JournalFailed(
+                f"journal {path!r} is mounted by itself, so that its log stays outside the mount, and keys are paid "
+                "again: mount the folder, not the file"
+            )
+
+
+def _in_mounts(path: str) -> bytes:
+    """Write a path as the kernel does there."""
+    name = os.fsencode(path).replace(b"\\", rb"\134")
+    return name.replace(b" ", rb"\040").replace(b"\t", rb"\011").replace(b"\n", rb"\012")
 
 
 def identify(path: str) -> Identity | None:
