@@ -28,7 +28,7 @@ from ideal_async import IdealError, JournalFailed
 from ideal_async.postgres import PostgresJournal
 from ideal_async.postgres import _database as databases
 from ideal_async.postgres import _journal as rooms
-from ideal_async.postgres._connection import OVERDUE, is_passing
+from ideal_async.postgres._connection import OVERDUE, Outage, is_passing
 from ideal_async.postgres._gate import lock_gate
 
 __all__ = ["fork_server", "server"]  # fixtures
@@ -211,6 +211,38 @@ def test_what_the_database_does_not_take_is_no_outage(postgres_dsn: str, code: s
 def test_some_errors_pass(error: psycopg.Error, passes: bool) -> None:
     """The way to the database, or who else uses it; not what it says to this statement."""
     assert is_passing(error) is passes
+
+
+def test_a_row_that_stays_locked_fails_though_others_are_answered(
+    monkeypatch: pytest.MonkeyPatch, postgres_dsn: str
+) -> None:
+    """Nothing waits for ever: somebody has left a transaction open over the row of one key."""
+    monkeypatch.setattr(rooms, "STATEMENT_TIMEOUT", 3.0)
+    monkeypatch.setattr(rooms, "RECONNECT", -1.0)
+    monkeypatch.setattr(rooms, "OUTAGE", 0.0)
+    with PostgresJournal(postgres_dsn) as journal, psycopg.connect(postgres_dsn) as somebody:
+        journal.refused(go(journal, "locked"), "no")
+        somebody.execute("SELECT 1 FROM ideal_async.entries WHERE key = 'locked' FOR UPDATE")
+        assert is_busy(journal, "locked")
+        assert go(journal, "another").key == "another"
+        with pytest.raises(JournalFailed, match=r"lock timeout.*it has been away for"):
+            is_busy(journal, "locked")
+        somebody.rollback()
+        assert go(journal, "locked").key == "locked"
+
+
+def test_an_outage_is_everybody_s_or_that_of_a_key() -> None:
+    """It lasts until the key is answered; whoever has not asked for long had given up, and begins anew."""
+    outage = Outage()
+    assert [outage.failed("a", now) for now in (10.0, 20.0)] == [0.0, 10.0]
+    assert outage.failed("b", 30.0) == 20.0  # everybody's
+    outage.ended("b")
+    assert outage.failed("b", 40.0) == 0.0
+    assert outage.failed("a", 50.0) == 40.0  # its own
+    outage.ended("a")
+    assert outage.failed("a", 60.0) == 0.0
+    outage.ended("b")
+    assert outage.failed("a", 1270.0) == 0.0
 
 
 # Databases that must not be used

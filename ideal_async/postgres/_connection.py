@@ -18,6 +18,8 @@ T = TypeVar("T")
 _PASSING = ("08", "25P03", "40", "53000", "53300", "55006", "55P03", "57", "58")
 #: Seconds after the timeout of a statement when it is the database that must be frozen, or the way to it.
 OVERDUE = 5.0
+#: Seconds after which nobody waits for a key any more: twice as long as a submit waits for a database.
+_GIVEN_UP = 1200.0
 #: Seconds for what may take long: to count ten million rows.
 _PATIENTLY = 3600.0
 #: What waiting does not mend, and what a person has to do.
@@ -67,6 +69,32 @@ class Connection(psycopg.Connection[Any]):
         except StopIteration as end:
             result: T = end.value
             return result
+
+
+class Outage:
+    """How long somebody has got no answer: as long as nobody has, or as this very key has not.
+
+    A row that somebody else keeps locked is an outage for its key only, and must not be waited for without end because
+    others are answered.
+    """
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._of_keys: dict[str | None, tuple[float, float]] = {}
+
+    def failed(self, key: str | None, now: float) -> float:
+        """No answer came; return for how many seconds that has been so."""
+        if self._since is None:
+            self._since = now
+            self._of_keys = {each: when for each, when in list(self._of_keys.items()) if now - when[1] <= _GIVEN_UP}
+        begun, _ = self._of_keys.get(key, (now, now))
+        self._of_keys[key] = begun, now
+        return now - min(begun, self._since)
+
+    def ended(self, key: str | None) -> None:
+        """An answer came."""
+        self._since = None
+        self._of_keys.pop(key, None)
 
 
 @contextmanager

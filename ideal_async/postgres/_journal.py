@@ -11,7 +11,7 @@ from ideal_async import Busy, Cap, Entry, ImageToVideo, Intent, JournalFailed
 from ideal_async._identity import origin_of
 from ideal_async._journal import Row, intend, unfollow
 
-from ._connection import first_line
+from ._connection import Outage, first_line
 from ._gate import ASK_AGAIN, ASK_AGAIN_FULL, PAUSED, Full, Limits, check_limits, lock_gate, take_turn
 from ._portable import Portable
 from ._session import Session, Unreachable
@@ -56,7 +56,7 @@ class PostgresJournal(Counted):
         self._now = now or self._session.now
         self._name = f"journal {self._session.name}"
         self._opened = False
-        self._away_since: float | None = None
+        self._outage = Outage()
         self._logged = ""
         self._gates: set[tuple[str, str]] = set()
 
@@ -128,8 +128,9 @@ class PostgresJournal(Counted):
                 self.sweep()  # the places of the dead
             return self._log_wait(full.busy)
         except Unreachable as error:
-            return self._wait_or_fail(error)
-        self._away_since, self._logged = None, ""
+            return self._wait_or_fail(error, key)
+        self._logged = ""
+        self._outage.ended(key)
         return found
 
     def confirm(self, intent: Intent) -> bool | Busy:
@@ -137,14 +138,12 @@ class PostgresJournal(Counted):
         try:
             answer: bool | Busy = self._session.write(partial(self._confirm, intent=intent), patience=RECONNECT)
         except Unreachable as error:
-            return self._wait_or_fail(error)
+            return self._wait_or_fail(error, intent.key)
+        self._outage.ended(intent.key)
         return answer if isinstance(answer, bool) else self._log_wait(answer)
 
-    def _wait_or_fail(self, error: Unreachable) -> Busy:
-        now = time.monotonic()
-        if self._away_since is None:
-            self._away_since = now
-        if now - self._away_since > OUTAGE:
+    def _wait_or_fail(self, error: Unreachable, key: str | None) -> Busy:
+        if self._outage.failed(key, time.monotonic()) > OUTAGE:
             raise JournalFailed(f"{error}; it has been away for {OUTAGE:g} s") from error
         return self._log_wait(Busy(ASK_AGAIN_FULL, f"{_AWAY} ({first_line(error.__cause__ or error)})"))
 
