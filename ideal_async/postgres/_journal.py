@@ -124,6 +124,7 @@ class PostgresJournal(Counted):
         try:
             found = super().intend(origin, key, request, credits, account=account, cap=cap)
         except Full as full:
+            self._outage.ended(key)
             if full.busy.seconds == ASK_AGAIN:
                 self.sweep()  # the places of the dead
             return self._log_wait(full.busy)
