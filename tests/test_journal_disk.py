@@ -15,7 +15,7 @@ from fakes import Service, answer
 from journal_steps import API, HALL, REACH, ROOM, Clock, ask, go, refused, submitted, succeeded
 
 from ideal_async import AsyncClient, Intent, Journal, JournalFailed
-from ideal_async._journal import place
+from ideal_async._journal import copies, place
 
 Fault = Callable[[], None]
 
@@ -424,17 +424,40 @@ def test_only_a_backup_is_restored(journal: Journal, path: pathlib.Path) -> None
 
 
 def test_a_backup_takes_the_place_of_nothing(journal: Journal, path: pathlib.Path) -> None:
-    """What stands there may be the only copy of something; a backup that was cut short is begun anew."""
+    """What stands there may be the only copy of something; so may what has a name that a half one could have."""
     with pytest.raises(FileExistsError):
         journal.backup(path)
-    path.with_name("backup.part").write_text("cut short")
+    path.with_name("backup.part").write_text("another's")
     journal.backup(path.with_name("backup"))
-    assert not path.with_name("backup.part").exists()
+    assert path.with_name("backup.part").read_text() == "another's"
+    assert {file.name for file in path.parent.glob("backup*")} == {"backup", "backup.part"}
     with pytest.raises(JournalFailed, match="check that the folder is there"):
         journal.backup(path.parent / "nowhere" / "backup")
 
 
+def test_a_backup_that_fails_leaves_nothing(
+    journal: Journal, path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a copy is none."""
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(copies, "forget_since", fail)
+    with pytest.raises(JournalFailed, match="No space left"):
+        journal.backup(path.with_name("backup"))
+    assert not list(path.parent.glob("backup*"))
+
+
 # Paths.
+
+
+def test_a_path_is_text(journal: Journal, path: pathlib.Path) -> None:
+    """SQLite's paths are; the message says how to make one of bytes."""
+    name: Any = os.fsencode(path.with_name("backup"))
+    for step in (Journal, Journal.repair, journal.backup):
+        with pytest.raises(TypeError, match=r"is a str or a pathlib.Path, not b'.*: pass os.fsdecode\(path\)"):
+            step(name)
 
 
 def test_a_path_may_be_as_long_as_sqlite_takes_it(tmp_path: pathlib.Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import shlex
 import sqlite3
+import uuid
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -82,17 +83,21 @@ def back_up(path: str, target: str, now: str, *, timeout: float) -> None:
         sqlite3.Error: It cannot be read or written.
         OSError: As above.
     """
-    part = f"{target}.part"
-    Path(part).unlink(missing_ok=True)
     if os.path.lexists(target):
         raise FileExistsError(f"{target!r} exists: name another file")
+    part = f"{target}.{uuid.uuid4().hex[:8]}.part"  # whatever has a name that can be guessed may be somebody's
     make_private(part)
-    with closing(connect(path, timeout=timeout)) as source, closing(sqlite3.connect(part)) as copy:
-        source.backup(copy)
-        with copy:
-            forget_since(copy, now)
-        copy.execute("PRAGMA journal_mode = DELETE")  # one file, complete in itself
-    Path(part).rename(target)
+    try:
+        with closing(connect(path, timeout=timeout)) as source, closing(sqlite3.connect(part)) as copy:
+            source.backup(copy)
+            with copy:
+                forget_since(copy, now)
+            copy.execute("PRAGMA journal_mode = DELETE")  # one file, complete in itself
+        Path(part).rename(target)
+    except BaseException:
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            Path(part + suffix).unlink(missing_ok=True)
+        raise
 
 
 def restore(path: str, unknown_keys: UnknownKeys, *, timeout: float) -> datetime:

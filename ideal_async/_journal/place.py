@@ -29,10 +29,13 @@ def check_path(path: str | os.PathLike[str]) -> str:
     """Return the one path that all names of a file lead to.
 
     Raises:
+        TypeError: It is no text.
         ValueError: It names no file that could outlive this process.
         JournalFailed: It is too long.
     """
     name = os.fspath(path)
+    if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+        raise TypeError(f"the path of a journal is a str or a pathlib.Path, not {name!r}: pass os.fsdecode(path)")
     if name in {"", ":memory:"}:
         raise ValueError(f"a journal must outlive its process: name a file, not {name!r}")
     if "\0" in name:
