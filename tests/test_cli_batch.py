@@ -609,6 +609,25 @@ def test_what_an_interruption_left_behind(capsys: pytest.CaptureFixture[str]) ->
     assert json.loads(capsys.readouterr().out)["status"] == "unknown"
 
 
+@pytest.mark.parametrize("name", ["results.csv", "results.jsonl", "index.html", "link.csv"])
+def test_a_file_of_jobs_is_not_written_over(name: str, service: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    """By whatever name it is given; elsewhere it may be called as it likes."""
+    sandbox = service()
+    Path("own").mkdir()
+    file = Path("own", "results.csv" if name == "link.csv" else name)
+    text = '{"key": "a", "imageUrl": "https://example.com/1.jpg", "duration": 5, "resolution": "480p"}'
+    if name.endswith("csv"):
+        text = "key,image_url,duration,resolution\na,https://example.com/1.jpg,5,480p\n"
+        Path("own/link.csv").symlink_to("results.csv")
+    file.write_text(text)
+    assert main(["batch", f"own/{name}", "--out", "own", "--yes", "--gallery", *QUICK]) == 2
+    assert f"own/{name} holds jobs, and this run would write its results over them" in capsys.readouterr().err
+    assert file.read_text() == text
+    assert main(["batch", f"own/{name}", "--out", "new", "--yes", "--gallery", *QUICK]) == 0
+    assert file.read_text() == text
+    assert len(sandbox.created) == 1
+
+
 def test_a_name_that_no_file_can_have_stops_no_other(service: Start) -> None:
     """Where file names are ASCII that job is unfinished, with the fix; the others are done, also in the next run."""
     sandbox = service()

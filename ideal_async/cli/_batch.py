@@ -10,6 +10,7 @@ import attrs
 
 from ideal_async import Budget, Entry, JournalFailed, JournalStore, Task, is_result
 
+from ._columns import Problem, Row
 from ._connection import Connection
 from ._endings import verdict
 from ._files import alone_in, tried
@@ -33,7 +34,8 @@ def make_batch(sources: Sequence[str], defaults: Mapping[str, Any], connection: 
     check_limits(wishes.journal_path, wishes.limits)
     check_fleet(wishes)
     pictures = None if wishes.uploads is None else Pictures(wishes.uploads)
-    rows = read_sources(sources, ignore=wishes.ignore_columns, uploads=pictures is not None)
+    rows = list(read_sources(sources, ignore=wishes.ignore_columns, uploads=pictures is not None))
+    _check_inputs(rows, wishes)
     jobs, problems = plan(rows, defaults, pictures)
     if problems:
         raise Refused(list_problems(problems, len(jobs)))
@@ -69,6 +71,22 @@ def make_batch(sources: Sequence[str], defaults: Mapping[str, Any], connection: 
         made_by = run_of(wishes, journal, sources, connection.base_url)
         run = made_by(client, Board(jobs, time.time()), wishes.target or wishes.out, stem=wishes.stem, known=known)
         return _make(run, wishes, books)
+
+
+def _check_inputs(rows: Iterable[Row | Problem], wishes: Wishes) -> None:
+    """Let no file of jobs be where this run writes its results.
+
+    Raises:
+        Refused: It would be written over; results of an earlier run may be, for they are written anew with all it knew.
+    """
+    results = Results(wishes.out)
+    written = [path.resolve() for path in (results.lines, results.table, wishes.page) if path is not None]
+    for source in dict.fromkeys(row.source for row in rows if isinstance(row, Row) and row.earlier is None):
+        if Path(source).resolve() in written:
+            raise Refused(
+                f"{source} holds jobs, and this run would write its results over them: give the file another name, or "
+                "choose another folder with --out"
+            )
 
 
 def _check_results(jobs: Iterable[Job], known: Mapping[str, Entry], journal: Path | Shared) -> None:

@@ -41,13 +41,14 @@ class Row:
     """One row: its fields by our names; what is empty is left out.
 
     Attributes:
-        earlier: What an earlier run paid for it, or may have paid, if that run's results are this row; else empty.
+        earlier: What an earlier run paid for it, or may have paid, if this row is of that run's results; `None`: it is
+            of a file of jobs.
     """
 
     source: str
     line: int
     fields: Mapping[str, Any]
-    earlier: str = ""
+    earlier: str | None = None
 
 
 @attrs.frozen

@@ -48,7 +48,7 @@ def plan(
         except (TypeError, ValueError) as error:
             problems.append(Problem(row.source, row.line, str(error)))
         else:
-            jobs.append(Job(len(jobs), key, request, line=row.line, earlier=row.earlier))
+            jobs.append(Job(len(jobs), key, request, line=row.line, earlier=row.earlier or ""))
     if not jobs and not problems:
         problems.append(Problem("jobs", None, "there are none"))
     return jobs, problems

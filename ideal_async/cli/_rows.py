@@ -91,7 +91,7 @@ def _read_object(source: str, line: int, content: str, known: Columns) -> Row:
         if column in fields:
             raise ValueError(f"{column} is there twice")
         fields[column] = value
-    earlier = "" if extended is known else read_result({fold(name): value for name, value in found})
+    earlier = None if extended is known else read_result({fold(name): value for name, value in found})
     return Row(source, line, {name: value for name, value in fields.items() if value is not None}, earlier)
 
 

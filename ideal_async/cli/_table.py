@@ -129,13 +129,13 @@ class _Table:
             fields[name] = text if exact else read_cell(name, text)
         return fields
 
-    def earlier(self, cells: list[str]) -> str:
-        """Read what an earlier run paid for a record.
+    def earlier(self, cells: list[str]) -> str | None:
+        """Read what an earlier run paid for a record; `None`: this is no file of results.
 
         Raises:
             ValueError: It cannot be made from its results.
         """
-        return read_result(dict(zip(self.results, cells, strict=False)))
+        return read_result(dict(zip(self.results, cells, strict=False))) if self.results else None
 
     def doubts(self, comments: Iterable[tuple[int, str]], delimiter: str) -> Iterator[tuple[int, str]]:
         """Find the comments that may be jobs whose key begins with #; a job is not left out without a word."""
