@@ -147,6 +147,8 @@ class Outcomes:
                     reports.cancel_scope.cancel()
                 if self._on_progress is not None:
                     await self._show(self._on_progress)
+        except Exception as error:  # noqa: BLE001 - a mistake of ours: the reader must not take it for the end
+            self._broken_by = self._broken_by or error
         finally:
             over.set()
 

@@ -61,6 +61,21 @@ async def run(client: AsyncClient, requests: Iterable[Any] | AsyncIterable[Any],
         return [outcome async for outcome in outcomes]
 
 
+async def test_a_mistake_of_ours_is_no_end_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who reads hears of it, instead of what looks like the last outcome; the client goes on."""
+
+    def mistaken(*_: Any) -> bool:
+        raise LookupError("nobody foresaw it")
+
+    monkeypatch.setattr(Outcomes, "_closes_the_intake", mistaken)
+    service = Service(submit=answer(code=1011, message="no"), look=look("Success"))
+    async with client_of(service) as client:
+        with pytest.raises(ExceptionGroup) as raised:
+            await run(client, Rooms(3))
+        assert raised.group_contains(LookupError, match="nobody foresaw it")
+        assert (await client.wait(ID)).succeeded
+
+
 async def test_every_request_has_an_outcome() -> None:
     """As they complete, each with its index, its request and its task."""
     sandbox = world()
