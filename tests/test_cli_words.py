@@ -179,6 +179,35 @@ def test_results_in_doubt_are_not_sent_again(state: State, capsys: Capture) -> N
         assert said is (state == "unknown")
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("folder", "folder is a folder: name a file in it"),
+        pytest.param(
+            *("pipe", "pipe is a device, a pipe or a socket: name a file"),
+            marks=pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes on this system"),
+        ),
+        ("jobs.csv", "jobs.csv is no journal: name another path"),
+    ],
+)
+def test_what_can_be_no_journal_is_a_slip(name: str, said: str, service: Start, capsys: Capture) -> None:
+    """Exit code 2, for the same command does not go on; an empty file may become one."""
+    sandbox = service()
+    Path("jobs.csv").write_text(f"key,image_url,duration,resolution\na,{ROOM},5,480p\n")
+    Path("folder").mkdir()
+    if name == "pipe":
+        os.mkfifo("pipe")
+    Path("empty").touch()
+    for command in (["batch", "jobs.csv"], ["generate", ROOM, *SMALL, "--key", "a"]):
+        assert main([*command, "--yes", "--journal", name, *QUICK]) == 2
+        err = capsys.readouterr().err
+        assert said in err
+        assert "the same command goes on" not in err
+    assert not sandbox.created
+    assert main(["batch", "jobs.csv", "--yes", "--journal", "empty", *QUICK]) == 0
+    assert Path("jobs.csv").read_text().startswith("key,")
+
+
 def test_what_was_released_is_a_job_again(service: Start, capsys: Capture) -> None:
     """The journal knows the doubt and its end: the results that tell of it may be given once more."""
     sandbox = service(faults="submit 1: drop after")

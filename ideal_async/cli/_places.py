@@ -26,6 +26,8 @@ _DATABASE = re.compile(r"postgres(ql)?(\+\w+)?://", re.IGNORECASE)
 #: What libpq takes as well: host=db.example dbname=videos.
 _WORDS = re.compile(r"\s*(service|host|hostaddr|port|dbname|user|password|sslmode)\s*=", re.IGNORECASE)
 _PASSWORD = re.compile(r"\b((?:ssl)?password)\s*=\s*('(?:[^'\\]|\\.)*'?|\S*)\s*", re.IGNORECASE)
+#: How every file of SQLite begins: https://sqlite.org/fileformat.html, 1.3.1.
+SQLITE = b"SQLite format 3\0"
 _SECRETS = {"password", "sslpassword"}
 
 
@@ -84,15 +86,35 @@ def open_journal(place: Path | Shared, limits: HostLimits | None = None) -> "Jou
     """Open either; to be closed by `with`.
 
     Raises:
-        Refused: The extra is missing.
+        Refused: The extra is missing, or the path can be none of a journal.
     """
     if isinstance(place, Path):
+        _check_path(place)
         return Journal(place)
     try:
         from ideal_async.postgres import Limits, PostgresJournal
     except ImportError as error:
         raise Refused(str(error)) from None
     return PostgresJournal(place.dsn, limits=Limits(**limits.given() if limits else {}))
+
+
+def _check_path(path: Path) -> None:
+    """Tell a slip from trouble: what is no file of SQLite is none in the next run either.
+
+    Raises:
+        Refused: It is none.
+    """
+    if path.is_dir():
+        raise Refused(f"{path} is a folder: name a file in it as the journal")
+    if path.exists() and not path.is_file():
+        raise Refused(f"{path} is a device, a pipe or a socket: name a file as the journal")
+    try:
+        with path.open("rb") as file:
+            begin = file.read(len(SQLITE))
+    except OSError:  # there is none yet; or the journal tells what is wrong with it
+        return
+    if begin and begin != SQLITE:
+        raise Refused(f"{path} is no journal: name another path, or move the file aside")
 
 
 def check_limits(place: Path | Shared, limits: HostLimits | None) -> None:
