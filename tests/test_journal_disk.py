@@ -518,6 +518,21 @@ def test_a_file_that_is_mounted_is_refused(
     Journal(path).close()
 
 
+def test_a_folder_that_became_a_file_is_told(tmp_path: pathlib.Path) -> None:
+    """Whether the journal stands in its place cannot be known: nothing is sent, and the message says what to check."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with Journal(folder / "orders.journal") as journal:
+        intent = go(journal)
+        folder.rename(tmp_path / "aside")
+        folder.write_text("a file")
+        with pytest.raises(JournalFailed, match="Not a directory: check that the folder is there"):
+            journal.confirm(intent)
+        folder.unlink()
+        (tmp_path / "aside").rename(folder)
+        assert journal.confirm(intent)
+
+
 def test_a_path_has_no_nul(tmp_path: pathlib.Path) -> None:
     """No file system can hold it: the message says so, not that a disk should be checked."""
     with pytest.raises(ValueError, match="has a NUL character in it, which no file name can have"):
