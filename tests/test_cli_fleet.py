@@ -17,6 +17,7 @@ from test_cli_batch import QUICK, Start, results, write_jobs
 import ideal_async.fleet._body as body
 from ideal_async import AsyncClient, ImageToVideo, Pacing
 from ideal_async.__main__ import main
+from ideal_async.cli import _batch as batch
 from ideal_async.cli import _engines as engines
 from ideal_async.cli import _fleet as fleet
 from ideal_async.fleet import BatchesOf, Chunks
@@ -112,6 +113,21 @@ def test_a_timeout_leaves_the_batch_to_the_workers(service: Start, postgres_dsn:
     assert {row["status"] for row in results()} <= {"unfinished", "waiting"}
     assert order(postgres_dsn, "--yes", "--timeout", "2") == 3
     assert len(sandbox.created) <= 2
+
+
+@pytest.mark.usefixtures("engine")
+def test_an_interruption_here_leaves_no_doubt_elsewhere(
+    service: Start, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a worker is sending has somebody who waits for its answer."""
+    service()
+    write_jobs(1)
+    with closing(PostgresJournal(postgres_dsn)) as journal:
+        room = ImageToVideo("https://example.com/1.jpg", duration=5, resolution="480p")
+        journal.intend(os.environ["IDEAL_HOUSE_BASE_URL"], "job 1", room, 10)
+        monkeypatch.setattr(batch, "run_unless_interrupted", lambda _: False)
+        assert order(postgres_dsn, "--yes") == 130
+        assert [row["status"] for row in results()] == ["waiting"]
 
 
 @pytest.mark.usefixtures("alone")

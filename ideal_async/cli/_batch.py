@@ -230,7 +230,8 @@ def _make(run: Run, wishes: Wishes, books: Books) -> int:
         broken_by = error
     board.listeners.clear()
     with suppress(JournalFailed):  # then these jobs are shown as this run left them
-        find_out(board, books, interrupted=interrupted)
+        # Workers elsewhere go on: what they are sending has somebody who waits for its answer.
+        find_out(board, books, interrupted=interrupted and wishes.engine is None)
     board.leave_running()
     # Each for itself: a table that is open in a spreadsheet takes neither the gallery nor the exit code with it.
     troubles = [
