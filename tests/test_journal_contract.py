@@ -268,6 +268,14 @@ def test_a_cap_that_begins_in_the_future_is_refused(journal: Store, clock: Clock
     assert journal.intend(API, "order", ROOM, 20, cap=Cap(30, clock.time))
 
 
+def test_a_cap_that_has_just_begun_by_a_fast_clock_counts_what_was_spent_just_now(journal: Store, clock: Clock) -> None:
+    """Two hosts, or a host and its database, never agree to the second: `since=datetime.now(UTC)` is no mistake."""
+    cap = Cap(30, clock.time + timedelta(minutes=4))
+    assert isinstance(journal.intend(API, "first", ROOM, 20, cap=cap), Intent)
+    with pytest.raises(BudgetExceeded):
+        journal.intend(API, "second", ROOM, 20, cap=cap)
+
+
 def test_a_withdrawn_intent_was_never_there(journal: Store) -> None:
     """Nothing left the limiter: the key is new again."""
     journal.withdraw(go(journal))

@@ -6,6 +6,7 @@ attempt.
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 
 import attrs
 
@@ -21,6 +22,8 @@ from .schema import OPEN
 IsAlive = Callable[[str, str], bool]
 #: Its row as long as no later attempt took it.
 _ATTEMPT = f"attempt = :attempt AND {KEY}"
+#: By how much the clocks of hosts and of a database may differ: Kerberos allows its hosts as much (RFC 4120, 8.2).
+_CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 def intend(db: Database, intent: Intent, cap: Cap | None, *, named: bool, owner: str, is_alive: IsAlive) -> Row | None:
@@ -191,13 +194,16 @@ def unfollow(db: Database, origin: str, account: str, owner: str) -> None:
 def _check_cap(db: Database, intent: Intent, cap: Cap | None) -> None:
     if cap is None:
         return
-    if intent.created_at < cap.since:
+    since, ahead = cap.since, cap.since - intent.created_at
+    if ahead > _CLOCKS_DIFFER:
         raise ValueError(
             f"the budget counts from {cap.since} on, but by the journal's clock it is {intent.created_at}, so that it "
             "would limit nothing: pass a since= that is past, or set the clocks right"
         )
+    if ahead > timedelta(0):  # a budget that has just begun, by a clock that is a little fast
+        since = intent.created_at - _CLOCKS_DIFFER
     needed = cap.check_price(intent.key, intent.credits)
-    left = cap.credits - sum_spending(db, intent.origin, intent.account, encode_time(cap.since))
+    left = cap.credits - sum_spending(db, intent.origin, intent.account, encode_time(since))
     if needed > left:
         raise BudgetExceeded(needed=needed, left=max(0, left))
 
