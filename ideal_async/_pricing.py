@@ -140,8 +140,8 @@ class Budget(Ledger):
         credits: At most this much is spent, reserved or unknown at any time.
         since: `None`: the limit counts what is spent by means of this object, as long as it lives. A time with a time
             zone: it counts everything that the journal of its client knows from then on, of the same API and account,
-            over restarts and processes; it is decided in the journal's own transaction. One that is yet to come by
-            the journal's clock would limit nothing, and so every `submit` is a ValueError.
+            over restarts and processes; it is decided in the journal's own transaction. One that is more than
+            five minutes to come by the journal's clock would limit nothing, and so every `submit` is a ValueError.
         prices: The price table it counts with.
 
     Raises:
