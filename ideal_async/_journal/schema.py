@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from ideal_async._errors import JournalFailed
@@ -225,13 +225,11 @@ def make_private(path: str) -> None:
 
 def leave(path: str, *connections: sqlite3.Connection) -> None:
     """Close a file that is refused as it is: the last connection folds the log into it, unless it may not write."""
-    try:
-        with closing(sqlite3.connect(f"{Path(path).as_uri()}?mode=ro", uri=True)) as last:
-            with suppress(sqlite3.Error):
-                last.execute("SELECT 1 FROM sqlite_master").fetchone()
-            for connection in connections:
-                connection.close()
-    except sqlite3.Error:  # it is gone, and so nothing is folded
+    with ExitStack() as open_:
+        # The file may be gone, and then nothing is folded; what SQLite says of damage may be no text.
+        with suppress(sqlite3.Error, UnicodeDecodeError):
+            last = open_.enter_context(closing(sqlite3.connect(f"{Path(path).as_uri()}?mode=ro", uri=True)))
+            last.execute("SELECT 1 FROM sqlite_master").fetchone()
         for connection in connections:
             connection.close()
 
