@@ -606,8 +606,12 @@ async def test_a_mistake_of_ours_ends_no_other_looks(
     async with world.poller() as poller, anyio.create_task_group() as tasks:
         for task_id in (1, 2):
             tasks.start_soon(wait, task_id)
-    own = SUCCESS if step == "next_due" else "nobody foresaw it"
-    assert sorted(map(str, ended.values())) == sorted(map(str, (own, SUCCESS)))
+    # Behind a look the loop is asked on that task's behalf: on trio either of the two may come first.
+    own = {SUCCESS, "nobody foresaw it"} if step == "next_due" else {"nobody foresaw it"}
+    ends = [*ended.values()]
+    ends.remove(SUCCESS)
+    assert len(ends) == 1
+    assert own >= {*ends}
     assert mistakes == [step]
     assert "LookupError: nobody foresaw it" in caplog.text
 
