@@ -133,7 +133,8 @@ class Attempt:
             seen: Any = getattr(error, "response", None)  # by a response hook of the user's, which raised
             status = getattr(seen, "status_code", None)
             if isinstance(status, int) and status >= BAD_REQUEST:
-                return _trouble_of(status, seen.headers, b"")
+                with suppress(Exception):  # it may be no response of HTTP at all
+                    return _trouble_of(status, seen.headers, b"")
             words = ": ".join(filter(None, (type(error).__name__, excerpt(words_of(error)))))
             return Trouble(f"the download broke off ({words})")
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import anyio
 import anyio.abc
@@ -341,6 +342,24 @@ async def test_a_response_hook_that_raises_hides_no_expired_url(tmp_path: Path) 
     async with http_client, client:
         assert (await client.download(TASK, tmp_path / "room.mp4")).read_bytes() == VIDEO
     assert (store.looks, len(store.asked)) == (1, 2)
+
+
+@pytest.mark.parametrize("headers", [None, {}, {"Retry-After": None}, [("Retry-After", "1")]])
+async def test_what_a_response_hook_raises_may_carry_anything(tmp_path: Path, headers: object) -> None:
+    """The download ends as one that broke off, not with an error of ours; the video is paid, and can be had again."""
+
+    class Odd(Exception):
+        response = SimpleNamespace(status_code=403, headers=headers)
+
+    async def refuse(_: httpx.Response) -> None:
+        raise Odd("no")
+
+    store = Answers(lambda _n, _first: say(200, VIDEO, content_length=str(SIZE)))
+    http_client = httpx.AsyncClient(transport=store, event_hooks={"response": [refuse]})
+    async with http_client, AsyncClient(KEY, base_url=BASE_URL, http_client=http_client, _leave_loop=inline) as client:
+        with pytest.raises(DownloadFailed) as caught:
+            await client.download(TASK, tmp_path / "room.mp4")
+    assert caught.value.task_id == ID
 
 
 async def test_a_response_hook_may_have_read_the_file(tmp_path: Path) -> None:
