@@ -128,7 +128,7 @@ MEASURES: dict[str, tuple[Callable[[], Any], Callable[[Any], list[Promise]]]] = 
 def versions() -> dict[str, str]:
     """Name what was measured."""
     found = {"python": platform.python_version(), "machine": platform.machine()}
-    for package in ("httpx", "httpx-aiohttp", "httpx2", "anyio", "attrs", "cattrs", *peers.PACKAGES.values()):
+    for package in ("httpx", "httpx2", "anyio", "attrs", "cattrs", *peers.PACKAGES.values()):
         try:
             found[package] = version(package)
         except ImportError:

@@ -44,9 +44,9 @@ def http_clients() -> dict[str, Callable[[], Any]]:
     limits = httpx.Limits(max_connections=20, keepalive_expiry=75.0)
     makers: dict[str, Callable[[], Any]] = {"httpx": lambda: httpx.AsyncClient(limits=limits)}
     try:
-        from httpx_aiohttp import HttpxAiohttpClient
+        from ideal_async.fast import FastTransport
 
-        makers["aiohttp"] = lambda: HttpxAiohttpClient(limits=limits)
+        makers["aiohttp"] = lambda: httpx.AsyncClient(transport=FastTransport())
     except ImportError:
         pass
     try:

@@ -207,8 +207,8 @@ PEERS: dict[str, Contender] = {
 }
 #: What has to be installed for a contender.
 PACKAGES = {
-    "ideal_async, fast": "httpx_aiohttp",
-    "ideal_async, frugal, fast": "httpx_aiohttp",
+    "ideal_async, fast": "aiohttp",
+    "ideal_async, frugal, fast": "aiohttp",
     "ideal_async, httpx2": "httpx2",
     "runwayml": "runwayml",
     "openai": "openai",

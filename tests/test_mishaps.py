@@ -144,7 +144,7 @@ async def test_a_loop_torn_down_in_a_callback_still_lands() -> None:
 
 def test_the_fast_transport_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without aiohttp the message says how to get it."""
-    monkeypatch.setitem(sys.modules, "httpx_aiohttp", None)
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
     monkeypatch.delitem(sys.modules, "ideal_async.fast", raising=False)
     with pytest.raises(ImportError, match=r"pip install 'ideal-async\[fast\]'"):
         importlib.import_module("ideal_async.fast")

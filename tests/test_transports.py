@@ -279,11 +279,11 @@ async def test_fast_sends_submits_on_connections_of_their_own() -> None:
         await client.submit(ROOM)
         await client.fetch(ID)
         submits, looks = (transport._transports[way, None, False] for way in (True, False))
+        kept = [
+            carrier.session.connector._keepalive_timeout if on_asyncio() else carrier._pool._keepalive_expiry
+            for carrier in (submits, looks)
+        ]
     assert wire.connections == 2
-    kept = [
-        carrier.limits.keepalive_expiry if on_asyncio() else carrier._pool._keepalive_expiry
-        for carrier in (submits, looks)
-    ]
     assert kept == [JUST_USED, 75.0]
 
 

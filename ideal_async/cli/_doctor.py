@@ -41,7 +41,7 @@ EXTRAS = {
     "postgres": ("psycopg",),
     "temporal": ("psycopg", "temporalio"),
     "celery": ("psycopg", "celery"),
-    "fast": ("httpx_aiohttp", "aiohttp"),
+    "fast": ("aiohttp",),
     "http2": ("h2",),
     "otel": ("opentelemetry",),
 }
