@@ -13,7 +13,7 @@ from ._credentials import ApiKey, keep_headers_out_of_logs, words_of
 from ._errors import ConnectionFailed
 from ._excerpt import readable
 from ._retry import Failure, Sent
-from ._transports import ClientSender, Sender, Trace, read_body, sent_nothing
+from ._transports import ClientSender, DirectSender, Sender, Trace, read_body, sent_nothing
 from ._wire import LARGEST_ANSWER
 
 logger = logging.getLogger("ideal_async")
@@ -41,12 +41,16 @@ class Exchange:
         headers = {**self.key.headers, "User-Agent": f"ideal-async/{getattr(package, '__version__', '')}"}
         # Caches on the way shall ask the API about looks (RFC 9111, 5.2.1.4).
         self._headers = {"POST": headers, "GET": {**headers, "Cache-Control": "no-cache"}}
+        self._look: httpx.Request | None = None  # as all are, but for their URLs
 
     def build(self, sender: Sender, method: str, url: str, **more: Any) -> httpx.Request | Failure:
         """Make a request with the key; a user's client that cannot has sent nothing."""
         if sender.is_closed:
             return Failure(Sent.NO, ConnectionFailed("the http client is closed: nothing was sent"))
         try:
+            repeats = method == "GET" and isinstance(sender, DirectSender)
+            if repeats and self._look is not None:
+                return DirectSender.repeat(self._look, url)
             request: httpx.Request = sender.build_request(method, url, **more)
             if method == "GET":
                 request.extensions.update(_PAST_CACHES)
@@ -55,6 +59,9 @@ class Exchange:
             request.headers.update(self._headers[method])
             if name and not name.startswith("python-"):  # somebody's own
                 request.headers["User-Agent"] = name
+            if repeats:
+                self._look = request
+                return DirectSender.repeat(request, url)  # what is sent may be changed on its way
         except Exception as error:  # noqa: BLE001 - a user's http_client may be of any making
             why = f"http_client cannot make this request ({self._describe(error)}); it was not sent"
             return self._failure(Sent.NO, why, error)

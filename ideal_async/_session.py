@@ -131,6 +131,7 @@ class Session:
         # Held until the body is read: httpcore 1.0.9 loses pool slots for ever when requests that queue in the pool
         # are cancelled, so the pool must never queue.
         self._slots = anyio.CapacityLimiter(requests_at_once)
+        self._queued = 0  # for one of them: the limiter's own statistics cost more than a slot does
         self._posts_at_once = min(POSTS_AT_ONCE, requests_at_once)
         #: Hold one around a submit: few are in doubt at a time, and only one until the API has answered a submit.
         self.post_slots = anyio.CapacityLimiter(1)
@@ -237,10 +238,14 @@ class Session:
     ) -> Answer | Failure:
         """Make one request: return its answer, or what became of it."""
         # Asked before, not tried: until anyio 4.15 `acquire_nowait` raises trio's own WouldBlock there.
-        if self._slots.available_tokens and not self._slots.statistics().tasks_waiting:
+        if self._slots.available_tokens and not self._queued:
             self._slots.acquire_nowait()  # saves a turn of the event loop
         else:
-            await self._slots.acquire()
+            self._queued += 1
+            try:
+                await self._slots.acquire()
+            finally:
+                self._queued -= 1
         try:
             if self._brake_until:
                 await self._heed_brake()  # it may have been put on while this waited for its slot

@@ -2,7 +2,7 @@
 
 import gzip
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -179,3 +179,43 @@ def test_no_bytes_make_it_raise_anything_else_or_exceed_its_limit(
     with suppress(ValueError):
         for start in range(0, len(content), size):
             assert len(unpacker.unpack(content[start : start + size], limit)) <= limit
+
+
+class Handed(httpx.AsyncByteStream):
+    """A body whose iterator is no generator, and has no way to be closed early."""
+
+    def __init__(self, *parts: bytes) -> None:
+        self._parts = parts
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return Parts(self._parts)
+
+
+class Parts(AsyncIterator[bytes]):
+    """Such an iterator."""
+
+    def __init__(self, parts: Iterable[bytes]) -> None:
+        self._parts = iter(parts)
+
+    async def __anext__(self) -> bytes:
+        try:
+            return next(self._parts)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("limit", "expected"), [(LIMIT, (b"half a room", True)), (3, (b"half", False))])
+async def test_a_body_of_any_making_is_read(limit: int, expected: tuple[bytes, bool]) -> None:
+    """A transport of the user's hands it over in its own way."""
+    handed = Handed(b"half ", b"a room") if limit == LIMIT else Handed(b"half", b" a room")
+    assert await read_body(httpx.Response(200, stream=handed), limit) == expected
+
+
+@pytest.mark.anyio
+async def test_a_body_that_was_closed_unread_is_missing() -> None:
+    """By a hook of the user's; an empty body would be an answer."""
+    closed = response(CONTENT)
+    await closed.aclose()
+    with pytest.raises(httpx.StreamClosed):
+        await read_body(closed, LIMIT)

@@ -896,3 +896,31 @@ async def test_a_client_over_a_transport_sends_the_pages_requests() -> None:
     assert [request.headers["APIKEY"] for request in (post, get)] == [KEY, KEY]
     assert [request.headers["Accept"] for request in (post, get)] == ["application/json"] * 2
     assert json.loads(post.content)["resolution"] == "720p"
+
+
+class Signing(Service):
+    """Changes the requests that it carries, as one that signs them does."""
+
+    found: list[tuple[bool, float, bool]]  # what was there before
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Leave traces in the request itself."""
+        times = request.extensions["timeout"]
+        self.found.append(("X-Seen" in request.headers, times["read"], "mine" in request.extensions))
+        request.headers["X-Seen"], times["read"], request.extensions["mine"] = "yes", 0.1, True
+        return await super().handle_async_request(request)
+
+
+@pytest.mark.anyio
+async def test_what_a_transport_does_to_one_look_is_not_done_to_the_next() -> None:
+    """All are made after the first one, whose own headers and timeouts stay as they were."""
+    service = Signing(look=lambda request: look(task_id=int(request.url.params["taskId"])))
+    service.found = []
+    async with AsyncClient(KEY, base_url=BASE_URL, transport=service) as client:
+        for task_id in (ID, ID + 1, ID):
+            await client.fetch(task_id)
+    assert [request.url.query for request in service.requests] == [b"taskId=%d" % (ID + more) for more in (0, 1, 0)]
+    assert service.found == [(False, 30.0, False)] * 3
+    assert [request.headers["APIKEY"] for request in service.requests] == [KEY] * 3
+    assert [request.headers["Host"] for request in service.requests] == [httpx.URL(BASE_URL).host] * 3
+    assert [request.content for request in service.requests] == [b""] * 3

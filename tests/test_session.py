@@ -658,6 +658,29 @@ async def test_an_error_that_asks_for_nothing_slows_nobody() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_slot_may_be_asked_for_in_the_moment_it_is_given_back() -> None:
+    """While others wait: until anyio 4.15 there is a free token then that nobody may take."""
+
+    async def respond(request: httpx.Request) -> httpx.Response:
+        await anyio.sleep(1)
+        return look(task_id=int(request.url.params["taskId"]))
+
+    session, seen = session_of(httpx.MockTransport(respond), requests_at_once=1), list[int]()
+
+    async def look_at(*task_ids: int) -> None:
+        for task_id in task_ids:
+            assert isinstance(await session.look(task_id), Task)
+            seen.append(task_id)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(look_at, 1, 4)
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(look_at, 2)
+        tasks.start_soon(look_at, 3)
+    assert sorted(seen) == [1, 2, 3, 4]
+
+
+@pytest.mark.anyio
 async def test_no_more_requests_at_once_than_agreed() -> None:
     """Held until the body is read, so that the pool never queues."""
     running, most = 0, 0

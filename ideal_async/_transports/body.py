@@ -2,8 +2,7 @@
 
 import zlib
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import Any, cast
+from typing import Any
 
 import httpx
 
@@ -94,15 +93,21 @@ async def read_body(response: Any, limit: int) -> tuple[bytes, bool]:
             received = len(content)  # made in memory, as mocks and replays are, where nothing was downloaded
         complete = _was_announced(response, received) or (not received and bool(content))
         return content, len(content) <= limit and complete
+    if response.is_closed:  # by such a hook
+        raise httpx.StreamClosed
     parts: list[bytes] = []
     received, room = 0, limit + 1
-    async with aclosing(cast("AsyncGenerator[bytes]", response.aiter_raw())) as chunks:
+    chunks = aiter(response.stream)  # httpx's own way to it costs as much as all else here
+    try:
         async for chunk in chunks:
             received += len(chunk)
             parts.append(unpacker.unpack(chunk, room))
             room -= len(parts[-1])
             if room <= 0 or received > limit:
                 return b"".join(parts), False
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()
     return b"".join(parts), unpacker.complete and _was_announced(response, received)
 
 

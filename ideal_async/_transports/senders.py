@@ -127,6 +127,16 @@ class DirectSender:
             request.headers.update(headers)
         return request
 
+    @staticmethod
+    def repeat(request: httpx.Request, url: str) -> httpx.Request:
+        """Make one more such request for another URL of the same host; a new one costs three times as much."""
+        extensions = {**request.extensions, "timeout": dict(request.extensions["timeout"])}  # a transport may change it
+        again = httpx.Request(
+            request.method, _parsed(url), headers=request.headers, stream=request.stream, extensions=extensions
+        )
+        again.read()
+        return again
+
     async def send(self, request: httpx.Request, *, stream: bool, follow_redirects: bool) -> httpx.Response:
         """Send it; a redirect is an answer like another.
 
