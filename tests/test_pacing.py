@@ -1,5 +1,6 @@
 """When to look next: the rules a poller relies on, and the behaviours the model was made for."""
 
+import itertools
 import math
 from collections.abc import Callable
 from random import Random
@@ -13,6 +14,7 @@ from ideal_async._forecast import Forecast, Pacing, Track, experts
 from ideal_async._forecast.experts import HISTORY, predict
 from ideal_async._forecast.history import QueuePace
 from ideal_async._forecast.pooled import NO_EVIDENCE
+from ideal_async._forecast.survival import Logistic, ParetoPrior
 from ideal_async._models import Eta
 
 Says = Callable[[float], tuple[int, int, bool]]  # share of its life -> percentage, waitNumber, processing
@@ -316,6 +318,30 @@ def test_the_prior_always_keeps_some_weight() -> None:
     assert {expert: weight for weight, expert, _ in predictions}[experts.PRIOR] >= 0.02
 
 
+def test_an_end_is_placed_finely_where_it_is_likely() -> None:
+    """To half a second around what was predicted, to two where hardly anything is; and all of it lies in between."""
+    track = Forecast(Pacing()).track("a", now=0.0, submitted_at=0.0)
+    predictions: experts.Predictions = [(0.02, experts.PRIOR, ParetoPrior(150.0)), (0.98, HISTORY, Logistic(13.0, 0.3))]
+    ends = experts.distribute_end(track, predictions, 24.0)
+    moments = [moment for moment, _ in ends]
+    gaps = [after - before for before, after in itertools.pairwise(moments)]
+    assert sum(chance for _, chance in ends) == pytest.approx(1.0)
+    assert moments == sorted(moments)
+    assert [min(gaps), max(gaps)] == pytest.approx([0.5, 2.0])
+    assert sum(chance for moment, chance in ends if abs(moment - 13.0) < 1.0) > 0.9
+    assert min(chance for _, chance in ends) > 0.0
+    assert 12.9 < sum(moment * chance for moment, chance in ends) < 13.1
+
+
+def test_an_end_that_was_seen_at_once_is_placed() -> None:
+    """Between two looks at the same moment, by a clock that stood still."""
+    forecast = Forecast(Pacing())
+    track = forecast.track("a", now=5.0, submitted_at=5.0)
+    ends = experts.distribute_end(track, predict(track, QueuePace()), 5.0)
+    assert sum(chance for _, chance in ends) == pytest.approx(1.0)
+    assert [moment for moment, _ in ends] == pytest.approx([5.0] * len(ends), abs=1e-5)
+
+
 def test_failures_teach_durations_but_no_curve() -> None:
     """Where a failed task's percentage was leading, nobody knows."""
     forecast = Forecast(Pacing())
@@ -574,6 +600,31 @@ def test_whatever_shape_percentages_have_is_known_after_some_tasks(says: Says) -
     lives = [live(forecast, duration, says) for duration in durations]
     loop = sum(duration / 5.0 / 6 + 0.5 / 6 + 2.5 for duration in durations) / len(durations)
     assert cost(lives) < 0.8 * loop
+
+
+def test_a_pattern_that_was_always_wrong_is_not_asked_until_that_fades(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the dearest expert, and no decision depends on one of so little weight."""
+    asked: list[float] = []
+    by_pattern = Track.by_pattern
+
+    def count(track: Track, age: float) -> object:
+        asked.append(age)
+        return by_pattern(track, age)
+
+    monkeypatch.setattr(Track, "by_pattern", count)
+    forecast = taught(jobs=30)
+    track = forecast.track("a", now=0.0, submitted_at=0.0)
+    see(forecast, track, 30.0, 40)
+    log_weights, before = track.history.log_weights, len(asked)
+    for odds, heard in ((-20.0, False), (20.0, True)):
+        log_weights[experts.PATTERN] = odds
+        weights = {expert: weight for weight, expert, _ in predict(track, QueuePace())}
+        assert (experts.PATTERN in weights, len(asked) > before) == (heard, heard)
+        assert sum(weights.values()) == pytest.approx(1.0)
+    log_weights[experts.PATTERN] = -20.0
+    for _ in range(100):
+        track.history.learn_evidence(NO_EVIDENCE, percentages=True)
+    assert experts.PATTERN in {expert for _, expert, _ in predict(track, QueuePace())}
 
 
 def test_percentages_of_a_kind_that_were_consistent_are_believed_sooner() -> None:

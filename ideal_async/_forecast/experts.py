@@ -20,12 +20,15 @@ _SHY = 3.0  # tasks after which history is given half of its weight; flat
 _AGREED = 1.5
 _INHERITED_COUNT = 0.5  # tasks that the history of other kinds counts for, at most; flat
 _OUTLIVED = 0.02  # of a task; history that has less left at some age says nothing about it; flat
+# Log odds against the pattern, a fifth of what predicting costs, from which on it is not asked: its weight would be
+# under 0.01, and no decision depends on that. They fade as tasks end, and then it is heard again.
+_HOPELESS = 4.6
 _TRIFLE = 0.005  # share of an end that is spread evenly, against predictions that are all wrong; flat
-_PIECES_A_SECOND, _LEAST_PIECES, _MOST_PIECES = (
-    2.0,
-    4,
-    40,
-)  # half a second is all that looks 5 s apart can tell; at most 40 for the CPU
+# Half a second is all that looks 5 s apart can tell of an end, and where it is unlikely, two seconds are enough: half
+# of the pieces, for the same cost of a job (benchmarks/pacing).
+_PIECES_A_SECOND, _LEAST_PIECES, _MOST_PIECES = 0.5, 4, 12
+_LIKELY, _FINER = 0.08, 4  # share of the end; a piece with more is cut into so many; flat
+_AN_INSTANT = 1e-6  # seconds; a divisor that is not zero
 
 
 def predict(track: Track, pace: QueuePace) -> Predictions:
@@ -42,12 +45,17 @@ def predict(track: Track, pace: QueuePace) -> Predictions:
         if by_percentage is not None:
             consistency = history.consistency if track.consistency is None else track.consistency
             said.append((consistency, PERCENTAGE, by_percentage))
-        by_pattern = track.by_pattern(age) if track.runs and history.pattern.count else None
-        if by_pattern is not None:
-            said.append((_shyness(history.pattern.count), PATTERN, by_pattern))
     own, others, log_weights = track.evidence, history.pooled.of_others(track.evidence), history.log_weights
     odds = [start + log_weights[expert] + others[expert] + own[expert] for start, expert, _ in said]
     top = max(odds)
+    if track.runs and history.pattern.count:
+        start = _shyness(history.pattern.count)
+        odd = start + log_weights[PATTERN] + others[PATTERN] + own[PATTERN]
+        by_pattern = track.by_pattern(age) if odd > top - _HOPELESS else None
+        if by_pattern is not None:
+            said.append((start, PATTERN, by_pattern))
+            odds.append(odd)
+            top = max(top, odd)
     weights = [math.exp(odd - top) for odd in odds]
     prior = _PRIOR_FLOOR + _PRIOR_START / (1.0 + history.durations.count + history.nonlinearity.seen)
     rest = (1.0 - prior) / sum(weights)
@@ -107,12 +115,21 @@ def withdraw(track: Track) -> None:
 
 def distribute_end(track: Track, predictions: Predictions, now: float) -> Ends:
     """Return when a task may have ended: moments between its last look and *now*, with their probabilities."""
-    passed = max(now - track.seen_at, 0.0)
+    passed = max(now - track.seen_at, _AN_INSTANT)
     mixture = Mixture([(weight, survival) for weight, _, survival in predictions])
     pieces = min(max(int(_PIECES_A_SECOND * passed), _LEAST_PIECES), _MOST_PIECES)
-    chances = [mixture.chance(passed * i / pieces) for i in range(pieces + 1)]
+    edges = [passed * i / pieces for i in range(pieces + 1)]
+    chances = [*map(mixture.chance, edges)]
+    ended = chances[0] - chances[-1]
+    for i in range(pieces, 0, -1):
+        if chances[i - 1] - chances[i] > _LIKELY * ended:
+            edges[i:i] = finer = [edges[i - 1] + passed * j / (pieces * _FINER) for j in range(1, _FINER)]
+            chances[i:i] = map(mixture.chance, finer)
     # A trifle is spread evenly: where all experts are wrong, the end is anywhere.
-    trifle = _TRIFLE * (chances[0] - chances[-1]) / pieces + 1e-9
-    masses = [chances[i] - chances[i + 1] + trifle for i in range(pieces)]
-    total = sum(masses)
-    return [(track.seen_at + passed * (i + 0.5) / pieces, mass / total) for i, mass in enumerate(masses)]
+    trifle = (_TRIFLE * ended + 1e-9) / passed
+    ends = [
+        (track.seen_at + (left + right) / 2.0, before - after + trifle * (right - left))
+        for left, right, before, after in zip(edges, edges[1:], chances, chances[1:], strict=False)
+    ]
+    total = sum([mass for _, mass in ends])
+    return [(moment, mass / total) for moment, mass in ends]

@@ -124,9 +124,12 @@ def next_look(
         aims = [at, min(max(at + slide, earliest), latest)]
     if spread:
         aims = [_spread(cost, at, best + spread, earliest=earliest, latest=latest, roll=roll)]
-    # The slot before or the one after, whichever costs less.
-    slots = {x for aim in aims for before in [aim - (aim - offset) % slot] for x in (before, before + slot)}
-    return min(((cost(x), x) for x in slots if earliest <= x <= latest), default=(best, aims[-1]))[1]
+    # The slot before or the one after: whichever costs less where the cost has an edge, and elsewhere the nearer one.
+    both = {x for aim in aims for before in [aim - (aim - offset) % slot] for x in (before, before + slot)}
+    slots = [x for x in both if earliest <= x <= latest]
+    if drop > _CLIFF:
+        return min(((cost(x), x) for x in slots), default=(best, aims[-1]))[1]
+    return min(slots, key=lambda x: abs(x - aims[-1]), default=aims[-1])
 
 
 def _spread(
