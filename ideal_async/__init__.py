@@ -228,6 +228,7 @@ prove that nothing was sent. With respx both look like this:
 #                fleet                      chunks of batches that many hosts do; on postgres
 #                temporal  celery           what moves them
 #     face       _client  _window  _batch   what users call
+#                _assembly                  what a client is made of, joined
 #                _looks                     what `fetch` sees
 #     money      _submissions  _flight      one key, one flight: who sends, and who waits for it
 #                _books                     what became of each request and its credits, from intent to end
@@ -279,7 +280,6 @@ from ._errors import (
     UploadFailed,
     WaitTimeout,
 )
-from ._forecast import Pacing
 from ._identity import redact_url
 from ._models import Eta, ImageToVideo, Task, TaskInput, TaskStatus, VideoOutput
 from ._names import safe_name
@@ -287,7 +287,8 @@ from ._observer import Observer
 from ._pricing import PRICES, Budget, Ledger, Prices, estimate
 from ._retry import Retry
 
-#: What a client alone does not need, and the room it comes from at its first use: the journal brings SQLite along.
+#: What is not needed before there is a client, or beside it, and the room it comes from at its first use: the journal
+#: brings SQLite along.
 _LATER = {
     "Busy": "_journal",
     "Cap": "_journal",
@@ -299,6 +300,7 @@ _LATER = {
     "Made": "_outcome",
     "Outcome": "_outcome",
     "Outcomes": "_window",
+    "Pacing": "_forecast",
     "Progress": "_progress",
     "Unsaved": "_outcome",
     "batch": "_batch",
@@ -308,6 +310,7 @@ _LATER = {
 
 if TYPE_CHECKING:
     from ._batch import batch, resume
+    from ._forecast import Pacing
     from ._journal import Busy, Cap, Entry, Intent, Journal, JournalStore
     from ._outcome import Failed, Made, Outcome, Unsaved
     from ._part import is_result

@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import anyio
 
-from ._forecast import Pacing
 from ._pricing import Budget, Prices
 from ._retry import Retry
 
@@ -20,6 +19,8 @@ def check_settings(
         TypeError: Something is of another kind; the message names the fix.
         ValueError: The budget has nobody to count with.
     """
+    from ._forecast import Pacing  # with the first client, as all that it is made of
+
     for name, value, kind in (
         ("retry", retry, Retry),
         ("pacing", pacing, Pacing),

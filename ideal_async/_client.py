@@ -2,10 +2,8 @@
 
 import math
 import os
-import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast, overload
@@ -15,41 +13,31 @@ import attrs
 import httpx
 
 from ._arguments import check_callbacks, check_count, check_seconds, check_settings, deadline_of
-from ._background import Background
-from ._books import Books
 from ._callbacks import OnProgress, OnSubmit, run_callback
-from ._credentials import check_api_key, check_base_url
 from ._errors import ConnectionFailed, TaskFailed
-from ._flight import Flight
-from ._follow import OnEnd, follower_of
-from ._forecast import Forecast, Pacing
 from ._identity import check_id, check_key, find_too_long, origin_of
 from ._media import Media
 from ._models import ImageToVideo, Task
-from ._observer import Call, Guarded, Observer, ignore
-from ._photographs import LeaveLoop, Photographs, Uploads
-from ._poller import Poller
+from ._observer import Call, Observer, ignore
 from ._pricing import Budget, Ledger, Prices
 from ._retry import Retry
-from ._session import Session
-from ._submissions import Submissions
-from ._transports import DOWNLOADS_AT_ONCE, Transports
 from ._waiter import Waiter
 
 if TYPE_CHECKING:
+    from ._background import Background
     from ._client_journal import ClientJournal
     from ._delivery import Deliveries, Target
+    from ._flight import Flight
+    from ._follow import OnEnd
+    from ._forecast import Pacing
     from ._journal import Entry, JournalStore
+    from ._photographs import LeaveLoop, Uploads
 
-BASE_URL = "https://api.ideal.house"
 #: API requests in flight. A look takes a tenth of a second, so ten of them serve hundreds of tasks.
 REQUESTS_AT_ONCE = 10
-#: Blocking calls in flight: journal writes, which share a commit, and chunks of downloads on their way to the disk.
-THREADS_AT_ONCE = 16
 
 _UNOBSERVED = nullcontext(ignore)
 
-T = TypeVar("T")
 Place = TypeVar("Place", bound="Target")
 
 
@@ -110,17 +98,17 @@ class AsyncClient:
         transport: httpx.AsyncBaseTransport | None = None,
         max_requests_at_once: int = REQUESTS_AT_ONCE,
         retry: Retry | None = None,
-        pacing: Pacing | None = None,
+        pacing: "Pacing | None" = None,
         journal: "JournalStore | None" = None,
         account: str | None = None,
         budget: Budget | None = None,
         prices: Prices | None = None,
         follow: bool = False,
-        on_end: OnEnd | None = None,
+        on_end: "OnEnd | None" = None,
         observer: Observer | None = None,
-        uploads: Uploads | None = None,
+        uploads: "Uploads | None" = None,
         through_httpx: bool = False,
-        _leave_loop: LeaveLoop | None = None,
+        _leave_loop: "LeaveLoop | None" = None,
     ) -> None:
         if http_client is not None and transport is not None:
             raise ValueError("pass http_client or transport, not both")
@@ -136,59 +124,43 @@ class AsyncClient:
             uploads=uploads,
         )
         check_callbacks(on_end=on_end)
-        retry = retry or Retry()
-        api_key = check_api_key(api_key if api_key is not None else os.environ.get("IDEAL_HOUSE_API_KEY"))
-        self._base_url = check_base_url(base_url or os.environ.get("IDEAL_HOUSE_BASE_URL") or BASE_URL)
-        self._observer = None if observer is None else Guarded(observer)
-        if http_client is not None:
-            self._transports = Transports.of_client(http_client)
-        elif transport is not None:
-            self._transports = Transports.of_transport(transport, through_httpx=through_httpx)
-        else:
-            self._transports = Transports.of_our_own(self._base_url, through_httpx=through_httpx)
+        from ._assembly import assemble  # at the top, who only imports this package would pay for all the rooms
+
         self._account = account or ""
-        self._session = session = Session(
-            api_key=api_key,
-            base_url=self._base_url,
-            transports=self._transports,
+        made = assemble(
+            api_key,
+            base_url,
+            http_client=http_client,
+            transport=transport,
+            through_httpx=through_httpx,
             requests_at_once=max_requests_at_once,
-            retry=retry,
-            observer=self._observer,
+            retry=retry or Retry(),
+            pacing=pacing,
+            journal=journal,
+            account=self._account,
+            budget=budget,
+            prices=prices,
+            follow=follow,
+            on_end=on_end,
+            observer=observer,
+            uploads=uploads,
+            fetch=self.fetch,
+            leave_loop=_leave_loop,
         )
-        # Threads of our own number: the default limiter belongs to the application.
-        threads = anyio.CapacityLimiter(THREADS_AT_ONCE)
-        leave_loop = _leave_loop or partial(_in_thread, threads)
-        self._journal = _journal_of(journal, origin=self.origin, account=self._account, leave_loop=leave_loop)
-        self._books = Books(budget=budget, prices=prices, journal=self._journal, observer=self._observer)
-        self._poller = Poller(
-            session.look,
-            forecast=Forecast(pacing or Pacing(), phase=random.random()),
-            retry=retry,
-            looks_at_once=max_requests_at_once,
-            start_soon=self._start_soon,
-            on_end=self._books.ended,
-            observer=self._observer,
-        )
-        self._background = Background(self._poller.run, on_end=self._on_end)
-        if self._journal is not None:
-            self._background.add(self._journal.run)
-        self._photographs = Photographs(uploads, leave_loop=leave_loop)
-        self._submissions = Submissions(session, self._background, self._books, write=self._photographs.write)
-        self._follower = follower_of(
-            self._books, self._journal, self._poller, self._background, follow=follow, on_end=on_end
-        )
-        if self._follower is not None:
-            self._background.add(self._follower.run)
-        from ._delivery import Deliveries
-        from ._download import Downloads
-        from ._looks import Looks  # at the top, who only imports this package would pay for them
-
-        self._looks = Looks(session, self._background, self._poller, self._books)
-        self._downloads = Downloads(self._transports.web, at_once=DOWNLOADS_AT_ONCE, retry=retry, leave_loop=leave_loop)
-        self._deliveries = Deliveries(self._downloads, fetch=self.fetch, origin=self.origin, leave_loop=leave_loop)
-
-    def _start_soon(self, function: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
-        self._background.start_soon(function, *args)
+        self._base_url = made.base_url
+        self._observer = made.observer
+        self._transports = made.transports
+        self._session = made.session
+        self._journal = made.journal
+        self._books = made.books
+        self._poller = made.poller
+        self._background = made.background
+        self._photographs = made.photographs
+        self._submissions = made.submissions
+        self._follower = made.follower
+        self._looks = made.looks
+        self._downloads = made.downloads
+        self._deliveries = made.deliveries
 
     def __repr__(self) -> str:
         state = "closed" if self._background.closed else f"{len(self._poller)} tasks waited for"
@@ -211,14 +183,6 @@ class AsyncClient:
         if self._journal is not None:
             self._journal.hurry()
         await self._background.aclose()
-
-    async def _on_end(self) -> None:
-        """Runs in the event loop of the client, whoever closes it from where."""
-        self._poller.fail_all()
-        self._books.close()
-        if self._follower is not None:
-            await self._follower.let_go()
-        await self._transports.aclose()
 
     @property
     def origin(self) -> str:
@@ -284,7 +248,7 @@ class AsyncClient:
 
     async def _submit(
         self, request: ImageToVideo, *, key: str | None, on_submit: OnSubmit | None, deadline: float | None
-    ) -> Flight:
+    ) -> "Flight":
         if not isinstance(request, ImageToVideo):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
             raise TypeError(f"an ImageToVideo is submitted, not {type(request).__name__}")
         check_callbacks(on_submit=on_submit)
@@ -595,27 +559,7 @@ class AsyncClient:
         return target
 
 
-def _journal_of(
-    store: "JournalStore | None", *, origin: str, account: str, leave_loop: LeaveLoop
-) -> "ClientJournal | None":
-    if store is None:
-        return None
-    from ._client_journal import ClientJournal
-
-    return ClientJournal(store, origin=origin, account=account, leave_loop=leave_loop)
-
-
-async def _in_thread(threads: anyio.CapacityLimiter, function: Callable[..., T], *args: object) -> T:
-    """Leave the event loop for a function that blocks."""
-    try:
-        return await anyio.to_thread.run_sync(partial(function, *args), limiter=threads)
-    except RuntimeError as error:
-        if "start new thread" not in str(error):
-            raise
-        raise OSError("no thread can be started: raise this process's limit of threads (ulimit -u)") from error
-
-
-def background_of(client: AsyncClient) -> Background:
+def background_of(client: AsyncClient) -> "Background":
     """Return the client's own task, for what else must outlive its caller."""
     return client._background  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # the face has two halves
 
@@ -631,5 +575,5 @@ def last_look_at(client: AsyncClient, task_id: int) -> Task | None:
     return None if seen is None else seen[1]
 
 
-def _id_of(flight: Flight) -> int:
+def _id_of(flight: "Flight") -> int:
     return cast("int", flight.purchase.task_id)  # a flight without one ended with an error

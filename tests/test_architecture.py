@@ -24,6 +24,7 @@ FLOORS: list[set[str]] = [
     {"_books"},
     {"_flight", "_looks"},
     {"_submissions", "_photographs", "_delivery", "_follow"},
+    {"_assembly"},
     {"_client"},
     {"_window"},
     {"_batch"},

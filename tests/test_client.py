@@ -54,7 +54,7 @@ from ideal_async import (
     Unauthorized,
     UnexpectedAnswer,
     WaitTimeout,
-    _client,
+    _assembly,
     batch,
 )
 from ideal_async._transports import LaneTransport, RenewedTransport
@@ -581,9 +581,9 @@ async def test_what_breaks_in_a_thread_comes_out_as_it_is(real_time: None) -> No
 
     threads = anyio.CapacityLimiter(1)
     with pytest.raises(RuntimeError, match=r"^ours$"):
-        await _client._in_thread(threads, fail, "ours")
+        await _assembly._in_thread(threads, fail, "ours")
     with pytest.raises(OSError, match="raise this process's limit of threads"):
-        await _client._in_thread(threads, fail, "can't start new thread")
+        await _assembly._in_thread(threads, fail, "can't start new thread")
 
 
 async def test_cancelled_before_the_post_left_nothing_is_sent() -> None:

@@ -126,8 +126,7 @@ HEAVY = """
 importlib.metadata asyncio sqlite3 numpy av PIL aiohttp uvicorn starlette trio rich cyclopts jinja2 opentelemetry pytest
 ideal_async.sandbox ideal_async.cli ideal_async.webdemo ideal_async.fast ideal_async.opentelemetry
 ideal_async.pytest_plugin ideal_async.typing
-ideal_async._journal ideal_async._entries ideal_async._rows ideal_async._commits
-ideal_async._batch ideal_async._download ideal_async._ranges
+ideal_async._journal ideal_async._batch ideal_async._assembly ideal_async._forecast ideal_async._transports
 """
 
 
