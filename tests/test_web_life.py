@@ -153,13 +153,13 @@ async def test_three_hundred_at_once_and_a_third_walks_away(
             if scope.cancelled_caught:
                 gone.add(number)
 
-        pings: list[float] = []
+        pings = 0
 
         async def neighbour() -> None:
+            nonlocal pings
             while True:
-                began = time.perf_counter()
                 await browser.get("/ping")
-                pings.append(time.perf_counter() - began)
+                pings += 1
                 await anyio.sleep(0.02)
 
         async with anyio.create_task_group() as neighbours:
@@ -174,7 +174,7 @@ async def test_three_hundred_at_once_and_a_third_walks_away(
     with Journal(tmp_path / "journal.db") as journal:
         assert {entry.task_id for entry in journal.entries()} == {receipt.id for receipt in ideal_sandbox.created}
     assert {receipt.status for receipt in ideal_sandbox.created} == {"Success"}
-    assert sorted(pings)[len(pings) // 2] < 0.5  # a stuck event loop would answer none of them meanwhile
+    assert pings >= 10  # a stuck event loop would answer none of them meanwhile; how fast is up to the machine
 
     def settled() -> bool:
         busy = httpx.get(f"{server.url}/internals").json()
