@@ -249,9 +249,8 @@ prove that nothing was sent. With respx both look like this:
 # Its words: a *purchase* is one request and its money. A *flight* is one request on its way, with all its *claims*,
 # the callers that wait for it. An *intent* is the journal's permission to send once; a *doubt* (state `unknown`) is
 # what was sent and not answered. A *look* is one GET, a *brake* slows every request, an *outage* is trouble that ends
-# by itself. The *agenda* says what is due when, an *expert* predicts the end of a task, a *scout* is a task of a burst
-# that is looked at early for the others. *Not sent*, *maybe sent* and *answered* are all that the rules know of a
-# POST.
+# by itself. The *agenda* says what is due when, an *expert* predicts the end of a task. *Not sent*, *maybe sent* and
+# *answered* are all that the rules know of a POST.
 
 import importlib
 import sys

@@ -426,20 +426,6 @@ def see(forecast: Forecast, track: Track, now: float, percentage: int) -> float:
     return forecast.after(track, percentage=percentage, wait_number=0, processing=True, now=now, roll=0.5)
 
 
-def test_a_scout_is_not_left_alone_for_long_until_percentages_have_led_to_ends() -> None:
-    """For half of its age; the others trust in it. After three ends the forecast alone decides."""
-    forecast = Forecast(Pacing())
-    tracks = [forecast.track("a", now=0.0, submitted_at=0.0) for _ in range(9)]
-    assert [track.scout for track in tracks] == [True, *[False] * 8]
-    for now in (10.0, 20.0, 30.0, 40.0):
-        gaps = [see(forecast, track, now, int(now / 2)) for track in tracks]
-        assert gaps[0] <= max(now / 2, 5.25)
-    assert max(gaps) > 25.0
-    for _ in range(3):
-        live(forecast, 200.0)
-    assert see(forecast, tracks[0], 50.0, 25) > 25.0
-
-
 def test_an_end_long_before_its_percentage_said_is_a_surprise_until_three_have_ended() -> None:
     """Later ones are learned from quietly, and so are failures and ends that were foretold."""
     forecast = Forecast(Pacing())
@@ -480,18 +466,17 @@ def test_who_is_not_waited_for_any_more_says_nothing() -> None:
 
 
 def test_what_the_first_ones_show_puts_off_the_first_looks_at_the_others() -> None:
-    """Scouts are seen at 60 % after 45 s: nobody else needs a look so early, and is told so when it is due."""
+    """They are seen at 60 % after 45 s: nobody else needs a look so early, and is told so when it is due."""
     forecast = Forecast(Pacing())
     tracks = [forecast.track("a", now=0.0, submitted_at=0.0) for _ in range(31)]
-    scout, other, late = tracks[0], tracks[1], forecast.track("a", now=0.0, submitted_at=0.0)
-    due = [forecast.first(track, now=0.0, roll=0.5) for track in (scout, other)]
-    assert due[0] == 5.0
+    first, other, late = tracks[0], tracks[1], forecast.track("a", now=0.0, submitted_at=0.0)
+    due = [forecast.first(track, now=0.0, roll=0.5) for track in (first, other)]
+    assert due[0] == due[1]
     assert forecast.reconsider(other, now=due[1], roll=0.5) == 0.0  # nothing new
     for now, percentage in [(5.0, 6), (10.0, 13), (15.0, 20), (22.5, 30), (33.0, 44), (45.0, 60)]:
         for track in tracks[::10]:
             see(forecast, track, now, percentage)
     assert forecast.reconsider(other, now=due[1], roll=0.5) > 2.0
-    assert forecast.reconsider(scout, now=due[1], roll=0.5) == 0.0
     assert forecast.first(late, now=0.0, roll=0.5) > due[1]
     resumed = forecast.track("a", now=15.0, submitted_at=None)
     assert forecast.reconsider(resumed, now=15.0, roll=0.5) == 0.0
@@ -530,7 +515,6 @@ def test_first_looks_that_are_due_together_are_put_off_together() -> None:
 
     def reconsidered(kind: str, submitted_at: float, now: float) -> float:
         track = forecast.track(kind, now=submitted_at, submitted_at=submitted_at)
-        assert not track.scout
         forecast.first(track, now=submitted_at, roll=0.5)
         run(kind, 10)
         return forecast.reconsider(track, now=now, roll=0.5)
@@ -572,13 +556,6 @@ def test_many_that_run_and_agree_are_believed_by_a_task_that_shows_nothing_yet()
     assert weight_of_others(1, 0) < 0.6
     assert weight_of_others(40, 0) > 0.7
     assert weight_of_others(40, 10) < 0.55
-
-
-def test_scouts_become_rarer_in_a_crowd() -> None:
-    """Every tenth at first; of hundreds one in fifty is enough."""
-    forecast = Forecast(Pacing())
-    scouts = [forecast.track("a", now=0.0, submitted_at=0.0).scout for _ in range(300)]
-    assert [number for number, scout in enumerate(scouts) if scout] == [*range(0, 80, 10), 100, 150, 200, 250]
 
 
 # --- patterns

@@ -242,12 +242,6 @@ def test_the_evidence_of_one_task_is_limited() -> None:
     assert clip((-300.0, 150.0, 0.0, 0.0, 0.0)) == pytest.approx((-3.0, 1.5, 0.0, 0.0, 0.0))
 
 
-def test_every_tenth_task_is_a_scout() -> None:
-    """The first one too: it may be the only one."""
-    pooled = PooledEvidence()
-    assert [number for number in range(25) if pooled.join()] == [0, 10, 20]
-
-
 def test_a_wrong_prior_leaves_doubt() -> None:
     """Where the first observations contradict what was believed, neither is quite believed."""
     agreeing, contradicting = Residuals(), Residuals()

@@ -56,7 +56,6 @@ def _zero(*_: Any, **__: Any) -> float:
 
 IDEAS: dict[str, Patch] = {
     "evidence of others that run": ("pooled", "_MOST_TASKS", 0.0),
-    "scouts": ("pooled", "PooledEvidence.join", _no),
     "new plans after a surprise": ("forecast", "Forecast._is_surprise", _no),
     "first looks put off": ("forecast", "Forecast.reconsider", _zero),
     "durations that running tasks predict": ("track", "Track.by_running", _nothing),

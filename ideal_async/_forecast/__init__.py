@@ -38,9 +38,8 @@ Many at once
     Hundreds of tasks submitted at once need not each find out alone which expert to believe. The evidence of the tasks
     that run now counts for the others of their kind before any of them has ended, and so do how straight their
     percentages are, and how long they say they will take (`pooled`). When a first look is due, it is reconsidered in
-    view of that. What nobody can know yet is where percentages lead that have led to no end so far. Some tasks are
-    therefore scouts: until three have ended they are never left alone for longer than half of their age, and when one
-    ends long before its percentage predicted it, all others are replanned.
+    view of that. What nobody can know yet is where percentages lead that have led to no end so far: when one of the
+    first three ends long before its percentage predicted it, all others are replanned.
 
     An end is only known to lie between two looks. Where, the mixture of all experts says, and everything is learned
     from that distribution (the E and M steps of the EM algorithm), so that looks far apart teach too. Old evidence

@@ -43,10 +43,9 @@ _NEGLIGIBLE = 0.01  # weight of an expert that no decision depends on; flat
 # The rarest are shorter still: an end behind a queue is found 14 s late at worst on benchmarks/pacing, held out 22 s.
 _UNNOTICED = 10.0
 
-# However steadily percentages rise, nobody knows where they lead before some have led to an end. Until then, the gap
-# between two looks at a scout stays under this share of its age.
-_SCOUTING = 0.5  # flat
-_PROVEN = 3  # tasks that showed percentages and ended; flat
+# However steadily percentages rise, nobody knows where they lead before some have led to an end: that many tasks of the
+# kind that showed them; flat.
+_PROVEN = 3
 _UNFORESEEN = 0.1  # chance, by its percentage, that a task has ended by now: if less, its end is a surprise; flat
 
 
@@ -96,8 +95,7 @@ class Forecast:
         if submitted_at is None:
             return Track(history, None, seen_at=now, after=-math.inf, before=now)
         submitted_at *= self._speed
-        scout = history.pooled.join()
-        return Track(history, submitted_at, seen_at=submitted_at, after=submitted_at, before=submitted_at, scout=scout)
+        return Track(history, submitted_at, seen_at=submitted_at, after=submitted_at, before=submitted_at)
 
     def first(self, track: Track, *, now: float, roll: float) -> float:
         """Return the delay to the first look: `Pacing.min_interval` after submission or later; soon if that is past."""
@@ -106,13 +104,13 @@ class Forecast:
         if track.submitted_at is None:
             return soon / self._speed
         passed = max(now - track.seen_at, 0.0)
-        least, spread = max(self._settings.min_interval - passed, soon), 0.0 if track.scout else _SPREAD
+        least = max(self._settings.min_interval - passed, soon)
         track.planned_with = math.inf if track.history.durations.count else track.history.expected.count
-        return self._decide(track, least, passed=passed, spread=spread, roll=roll)
+        return self._decide(track, least, passed=passed, spread=_SPREAD, roll=roll)
 
     def reconsider(self, track: Track, *, now: float, roll: float) -> float:
         """Return the delay to the first look at a task that is due now, in view of what others have shown since."""
-        if track.planned_with in (math.inf, track.history.expected.count) or track.scout or track.submitted_at is None:
+        if track.planned_with in (math.inf, track.history.expected.count) or track.submitted_at is None:
             return 0.0
         # Those that were submitted together are due together, and the answer is the same for all.
         at, passed = now * self._speed, now * self._speed - track.seen_at
@@ -206,16 +204,11 @@ class Forecast:
             return None
         return Eta(median(survival, max(now * self._speed - track.seen_at, 0.0)) / self._speed, _SOURCES[expert])
 
-    def _most(self, track: Track, passed: float) -> float:
-        """Return the longest delay to the next look, *passed* seconds after the task was last seen."""
+    def _most(self, track: Track) -> float:
+        """Return the longest delay to the next look at a task, from when it was last seen."""
         most = self._settings.max_interval
         soonest = track.soonest_end(self._queue_pace)
-        if soonest is not None:
-            most = min(most, max(soonest, 0.0) + _UNNOTICED)
-        if not track.scout or track.history.ended_with_percentage >= _PROVEN or not track.percentage:
-            return most
-        age = track.seen_at + passed - (track.submitted_at or 0.0)
-        return min(max(self._settings.min_interval + self._slot, _SCOUTING * age), most)
+        return most if soonest is None else min(most, max(soonest, 0.0) + _UNNOTICED)
 
     def _decide(self, track: Track, least: float, *, passed: float, spread: float, roll: float) -> float:
         """Return the delay to the next look, at *least* so long, *passed* seconds after the task was last seen."""
@@ -232,7 +225,7 @@ class Forecast:
         moment = next_look(
             mixture,
             earliest=passed + least,
-            latest=max(passed + least, min(passed + self._most(track, passed), self._settings.max_interval)),
+            latest=max(passed + least, self._most(track)),
             interval=self._settings.min_interval,
             pace=self._pace,
             look_cost=self._settings.look_cost,

@@ -7,9 +7,6 @@ NO_EVIDENCE: Evidence = (0.0, 0.0, 0.0, 0.0, 0.0)
 
 _MOST_PER_TASK = 3.0  # log odds that a single task can move; flat
 _MOST_TASKS = 10.0  # tasks that run at the same time have much in common: together they count as ten at most; flat
-# One task in ten is a scout, of those after eighty one in fifty. With one in twenty services cost 2 % more (ablation);
-# with one in ten to the end bursts of 300 cost 4 % more.
-_SCOUT_EVERY, _MANY, _SCOUT_LATER = 10, 80, 50
 
 
 def clip(evidence: Evidence) -> Evidence:
@@ -28,17 +25,11 @@ class PooledEvidence:
     Without it, each of three hundred tasks submitted together would have to find out alone which expert to believe.
     """
 
-    __slots__ = ("_joined", "_sums", "_tasks")
+    __slots__ = ("_sums", "_tasks")
 
     def __init__(self) -> None:
         self._sums = NO_EVIDENCE
         self._tasks = 0
-        self._joined = 0
-
-    def join(self) -> bool:
-        """Count one more task, and return whether it is to be a scout."""
-        self._joined += 1
-        return self._joined % (_SCOUT_EVERY if self._joined < _MANY else _SCOUT_LATER) == 1
 
     def replace(self, before: Evidence | None, after: Evidence | None) -> None:
         """Replace what one task contributed *before* by *after*; `None` for a task that contributes nothing."""

@@ -57,7 +57,6 @@ class Track:
     evidence: Evidence = NO_EVIDENCE  # log odds that the experts have earned
     pooled: bool = False  # whether its evidence counts for the others
     planned_with: float = 0.0  # what running tasks had shown when its first look was planned; inf: some had ended
-    scout: bool = False  # is looked at more often as long as no task of its kind has ended
 
     # --- looks that found it running
 
