@@ -106,12 +106,41 @@ def test_what_is_not_refunded_counts_in_all_runs(service: Start, capsys: pytest.
     for _ in range(2):
         assert main(["batch", write_jobs(1), "--yes", "--gallery", "--budget", "10", *QUICK]) == 1
         out, _ = capsys.readouterr()
-        assert "credits  10 charged, 0 refunded; 10 of failed jobs are not refunded as far as known" in out
+        assert "credits  10 charged, 0 refunded; 10 of failed tasks are not refunded as far as known" in out
         assert [row["credits"] for row in results()] == [10]
         assert "not refunded as far as known" in Path("videos/index.html").read_text("utf-8")
     assert main(["batch", "jobs.csv", "--yes", "--retry-failed", "--budget", "15", *QUICK]) == 3
     assert "10 credits needed, 5 left in the budget: nothing was sent" in capsys.readouterr().err
     assert len(sandbox.created) == 1
+
+
+def test_what_earlier_attempts_cost_stands_in_the_sums(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    """Eight tasks for five jobs, one lost and two refunded, then a released key: each sum is that of the account."""
+    sandbox = service(faults="task 1: fail as Cancelled\ntask 2: fail\ntask 6: fail")
+    again = ["batch", "jobs.csv", "--yes", "--retry-failed", *QUICK]
+    assert main(["batch", write_jobs(5), "--yes", *QUICK]) == 1
+    assert main(again) == 1
+    assert main([*again, "--gallery"]) == 0
+    assert (len(sandbox.created), sandbox.credits) == (8, 10_000 - 60)
+    out, _ = capsys.readouterr()
+    assert out.count("; 10 of failed tasks are not refunded as far as known") == 3
+    assert "credits  80 charged, 20 refunded; 10 of failed tasks are" in out
+    assert sum(row["credits"] for row in results()) == 60
+    assert "and 10 credits for earlier tasks, not refunded" in Path("videos/index.html").read_text("utf-8")
+    assert main([*again, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["credits"] == {"charged": 80, "refunded": 20}
+
+
+def test_a_released_task_stands_in_the_sums(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    """The journal keeps one entry for a key that was released and paid again: both tasks count."""
+    sandbox = service(faults="task 1: fail as Cancelled")
+    assert main(["batch", write_jobs(1), "--yes", *QUICK]) == 1
+    task = str(results()[0]["task_id"])
+    assert main(["journal", "release", "videos", "job 1", "--task-id", task]) == 0
+    capsys.readouterr()
+    assert main(["batch", "jobs.csv", "--yes", *QUICK]) == 0
+    assert sandbox.credits == 10_000 - 20
+    assert "credits  20 charged, 0 refunded; 10 of failed tasks are not" in capsys.readouterr().out
 
 
 def test_the_budget_counts_all_runs(service: Start, capsys: pytest.CaptureFixture[str]) -> None:

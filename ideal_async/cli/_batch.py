@@ -153,8 +153,25 @@ def _recall(
         left = _take_over(job, entry, wishes)
         if left is not None:
             open_jobs[job] = left
+    for job in jobs:
+        _count_earlier(job, entries)
     recall_times(jobs, Results(wishes.out).lines)
     return open_jobs
+
+
+def _count_earlier(job: Job, entries: Mapping[str, Entry]) -> None:
+    """Note what the tasks of a job have cost that are not its latest: released ones, and those that were repeated."""
+    for key in _attempts(job):
+        entry = entries.get(key)
+        if entry is None:
+            continue
+        job.sunk += entry.sunk
+        if key == job.flight_key or entry.state != "failed":  # a released one stands in `sunk`
+            continue
+        if entry.refunded:
+            job.returned += entry.credits or 0
+        else:
+            job.sunk += entry.credits or 0
 
 
 def _read_attempts(jobs: Sequence[Job], journal: JournalStore, origin: str) -> dict[str, Entry]:

@@ -153,6 +153,11 @@ STATES = {"unknown": "in doubt", "waiting": "not sent"}
 
 def _price(job: Job) -> str:
     """Say what a job has cost, as far as anybody knows."""
+    earlier = f", and {counted(job.sunk, 'credit')} for earlier tasks, not refunded as far as known" if job.sunk else ""
+    return f"{_price_of_latest(job)}{earlier}"
+
+
+def _price_of_latest(job: Job) -> str:
     credits = counted(job.credits, "credit")
     if job.state == "unknown":
         return f"{credits}, perhaps charged: look into your account"

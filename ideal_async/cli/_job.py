@@ -61,6 +61,8 @@ class Job:
         height: Pixels.
         error: Why there is no video.
         refunded: It failed, and the service promises its credits back.
+        sunk: Credits of its earlier tasks, which failed without that promise.
+        returned: Credits of its earlier tasks, which came back.
     """
 
     index: int
@@ -88,6 +90,8 @@ class Job:
     height: int | None = None
     error: str | None = None
     refunded: bool = False
+    sunk: int = 0
+    returned: int = 0
 
     @property
     def credits(self) -> int:
@@ -96,8 +100,13 @@ class Job:
 
     @property
     def charged(self) -> int:
-        """What it has cost: nothing before it is paid, nothing once it is refunded."""
-        return self.credits if self.task_id is not None and not self.refunded else 0
+        """What it has cost, earlier tasks too: nothing before it is paid, nothing once it is refunded."""
+        return self.sunk + (self.credits if self.task_id is not None and not self.refunded else 0)
+
+    @property
+    def lost(self) -> int:
+        """What it has cost without a video, as far as is known."""
+        return self.charged if self.state == "failed" else self.sunk
 
     def seconds_left(self, now: float) -> float | None:
         """Forecast the end; what is late is expected to be late by as much again. `None`: nobody knows."""
@@ -151,6 +160,9 @@ class Board:
         self.running = {job for job in self.jobs if job.state in RUNNING}
         self.charged = sum(job.credits for job in self.jobs if job.task_id is not None)
         self.refunded = sum(job.credits for job in self.jobs if job.refunded)
+        returned = sum(job.returned for job in self.jobs)
+        self.charged += returned + sum(job.sunk for job in self.jobs)
+        self.refunded += returned
         self.ended_before = frozenset(job for job in self.jobs if job.state in ENDED)
 
     def pay(self, job: Job, task_id: int, now: float) -> None:

@@ -227,8 +227,8 @@ def sum_up(board: Board, wishes: Wishes, ending: Ending) -> None:
         for state, words in WITHOUT.items():
             if board.counts[state]:
                 put(f"{words:<8} {board.counts[state]:,}")
-        kept = sum(job.charged for job in board.jobs if job.state == "failed")
-        unsure = f"; {kept:,} of failed jobs are not refunded as far as known" if kept else ""
+        lost = sum(job.lost for job in board.jobs)
+        unsure = f"; {lost:,} of failed tasks are not refunded as far as known" if lost else ""
         put(f"credits  {board.charged:,} charged, {board.refunded:,} refunded{unsure}")
         put(f"time     {clock(time.time() - board.started_at)}")
         put(f"results  {results.lines} and {results.table.name}")
