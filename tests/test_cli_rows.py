@@ -201,11 +201,39 @@ def test_file_names_of_hostile_keys(key: str, name: str) -> None:
 
 
 def test_patterns_of_urls() -> None:
-    """Ranges keep their zeros, lists their order, and what is no pattern is itself."""
+    """Ranges keep their zeros, lists their order, and what is no pattern is itself: an IPv6 host has its brackets."""
     assert list(expand_urls("https://x.example/{a,b}-[08-10].jpg")) == [
         f"https://x.example/{letter}-{number}.jpg" for letter in "ab" for number in ("08", "09", "10")
     ]
-    assert list(expand_urls("https://x.example/[a]{b}.jpg")) == ["https://x.example/[a]{b}.jpg"]
+    for url in ("https://x.example/%5Ba%5D.jpg", "http://[::1]/x.jpg", "HTTP://me@[fe80::1%25eth0]:8000"):
+        assert list(expand_urls(url)) == [url]
+    assert list(expand_urls("http://[::1]:8000/[1-2].jpg")) == ["http://[::1]:8000/1.jpg", "http://[::1]:8000/2.jpg"]
+    rows = read_rows("urls", b"https://x.example/{a,b}.jpg\nhttps://x.example/c\n")
+    named = [(row.line, row.fields["image_url"].rpartition("/")[2]) for row in rows if isinstance(row, Row)]
+    assert named == [(1, "a.jpg"), (1, "b.jpg"), (2, "c")]
+
+
+@pytest.mark.parametrize(
+    ("rest", "left"),
+    [
+        ("r-[001-3.jpg", "[001-3.jpg"),
+        ("r-{a,b.jpg", "{a,b.jpg"),
+        ("r-001-3].jpg", "].jpg"),
+        ("r-{a,{b,c}}.jpg", "{a,b,c}.jpg"),
+        ("[a-z]{b}.jpg", "[a-z]{b}.jpg"),
+        ("[1-9:2].jpg", "[1-9:2].jpg"),
+        ("{a[1,b}-[1-2].jpg", "[1,b-.jpg"),
+        ("[::1]/x.jpg", "[::1]/x.jpg"),
+        ("a.jpg?w[0]=1", "[0]=1"),
+    ],
+)
+def test_a_slip_in_a_pattern_is_no_url(rest: str, left: str) -> None:
+    """It would be one job that fails, and it may have been meant to be four hundred: as an argument, and in a list."""
+    words = re.escape(f"the {left[0]} in {left!r} neither counts nor lists: write [001-400] or {{day,night}}, or %")
+    with pytest.raises(ValueError, match=f"^{words}{ord(left[0]):02X} for a real bracket$"):
+        expand_urls(f"https://x.example/{rest}")
+    (problem,) = read_rows("urls", f"https://x.example/{rest}".encode())
+    assert str(problem).startswith(f"urls:1: the {left[0]} in ")
 
 
 @pytest.mark.parametrize("pattern", ["x[5-1]", "x[1-99999999]", "x[1-200000]", "x[1-1000][1-1000]"])

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import Any, Literal, cast
 
 from ._columns import LONGEST_ROW, Columns, Problem, Row, fold, read_result, split_lines
+from ._patterns import expand_urls
 from ._table import read_csv
 
 Form = Literal["csv", "jsonl", "urls"]
@@ -105,4 +106,7 @@ def _read_urls(source: str, text: str) -> Iterator[Row | Problem]:
         if len(url) > LONGEST_ROW:
             yield Problem(source, line, f"longer than {LONGEST_ROW:,} characters")
         elif url and not url.startswith("#"):
-            yield Row(source, line, {"image_url": url})
+            try:
+                yield from (Row(source, line, {"image_url": each}) for each in expand_urls(url))
+            except ValueError as error:
+                yield Problem(source, line, str(error))
