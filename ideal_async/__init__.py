@@ -28,6 +28,7 @@ before anything is spent, from the vendor's table (`PRICES`; another one is a `P
 client or several, also over restarts: `Budget(500, since)`; `client.ledger` is a `Ledger` of what was reserved, spent,
 given back, and what nobody knows of.
 
+    >>> from ideal_async import Budget, Ledger, Prices
     >>> estimate(room, prices=Prices(date="2027-01-01", credits={("Flash", False, "480p", 5): 8}))
     8
     >>> async def spend(sandbox: Sandbox) -> Ledger:
@@ -45,7 +46,7 @@ and with a `Journal` across crashes, restarts and processes:
 |---|---|
 | nothing, or a refusal | is sent |
 | a task that runs, or has succeeded | waits for it, or gives it back; pays nothing |
-| a task that failed | raises `TaskFailed`; `journal.release(key)` allows another |
+| a task that failed | raises `TaskFailed`; `journal.release(key, task_id=error.task_id)` allows another |
 | a doubt | raises `SubmissionUnknown`, until `client.adopt(key, task_id)` or `journal.release(key)` |
 
 Look into the account before you end a doubt; in a shell `ideal-async journal adopt` and `release` do the same. A task
@@ -55,6 +56,7 @@ back.
 `client.lookup(key)` asks the journal only, and gives an `Entry`. A journal of your own making fulfils `JournalStore`:
 it answers a request to send with an `Intent`, a `Busy` or an `Entry`, within a `Cap` in credits.
 
+    >>> from ideal_async import Busy, Cap, Entry, Intent, Journal, JournalStore
     >>> def in_doubt(journal: JournalStore) -> list[Entry]:
     ...     return list(journal.entries("unknown"))
     >>> with Journal("orders.journal") as journal:
@@ -75,6 +77,7 @@ end, and looks just after, never more often than `Pacing.min_interval`; `Retry` 
 Each look is a `Task`: its `TaskStatus`, `TaskInput`, and in the end its `VideoOutput`; its `Eta` is a forecast. Any
 number of callers may wait for one id, and a cancelled one leaves: the task goes on, and can be waited for again.
 
+    >>> from ideal_async import Eta, Task, TaskInput, TaskStatus, VideoOutput
     >>> task = Task(7, TaskStatus.PROCESSING, percentage=40, input=TaskInput(duration=5), eta=Eta(30.0, "percentage"))
     >>> task.done, task.eta.seconds
     (False, 30.0)
@@ -92,6 +95,7 @@ further job could survive closes the intake (`outcomes.stopped_by`). `on_submit`
 is paid, and `on_progress` a `Progress`. With a journal the same batch again goes on where it was, and `resume` takes up
 whatever the journal has not seen the end of.
 
+    >>> from ideal_async import Failed, Made, Outcomes, Progress, Submission, Unsaved, batch
     >>> def tell(progress: Progress) -> None:
     ...     print(progress.done, "made,", progress.failed, "failed,", progress.credits, "credits")
     >>> def keep(submission: Submission) -> None:
@@ -115,6 +119,8 @@ process of those that share the journal. Here with FastAPI, before a sandbox:
 
     >>> from contextlib import asynccontextmanager
     >>> from fastapi import FastAPI, Request
+    >>> from ideal_async import AsyncClient, Entry, ImageToVideo, Journal
+    >>> from ideal_async.sandbox import Sandbox
     >>> service = Sandbox(render=False).transport
     >>> async def deliver(entry: Entry) -> None:  # at least once a task
     ...     print(entry.key, entry.state, entry.task and entry.task.output)
@@ -177,6 +183,7 @@ something was paid:
 
 Misuse is a `TypeError`, `ValueError` or `RuntimeError` with the fix in the message.
 
+    >>> from ideal_async import *
     >>> def retry_later(error: IdealError) -> bool:
     ...     match error:
     ...         case NotTheApi() | Unauthorized() | InvalidRequest() | ContentRejected() | UnexpectedAnswer():
@@ -204,7 +211,8 @@ A cassette keeps what it records: `filter_headers=["APIKEY"]`. Against a mocked 
 not wait for anybody. A mocked `httpx.ConnectError` is a doubt (`SubmissionUnknown`), for only a real transport can
 prove that nothing was sent. With respx both look like this:
 
-    >>> import httpx, respx
+    >>> import anyio, httpx, respx
+    >>> from ideal_async import AsyncClient, Pacing, SubmissionUnknown
     >>> video = {"id": 7, "status": "Success", "output": {"resultUrl": "https://cdn.example/7.mp4"}}
     >>> @respx.mock
     ... async def try_it() -> None:

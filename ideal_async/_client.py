@@ -233,7 +233,7 @@ class AsyncClient:
             ValueError: *key* was used for a different request, or can be no key; or a picture is on this machine, and
                 there is no `uploads`.
             UploadFailed: A picture could not be published; nothing was sent.
-            TaskFailed: The task under the key has failed: `journal.release(key)` allows another.
+            TaskFailed: The task under the key has failed: `journal.release(key, task_id=error.task_id)` allows another.
             JournalFailed: The journal cannot be written: nothing was sent, unless there is a `.task_id`.
 
         Example:

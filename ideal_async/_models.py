@@ -107,7 +107,8 @@ def _check_url(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     except ValueError:
         absolute = False
     if not absolute or any(character <= " " or character == "\x7f" for character in value) or not _is_text(value):
-        raise ValueError(f"{attribute.name} must be an http(s) URL, not {shorten(value)!r}: {_URLS_ONLY}")
+        space = f", and a space in one is %20 (after {shorten(value.partition(' ')[0])!r})" if " " in value else ""
+        raise ValueError(f"{attribute.name} must be an http(s) URL{space}, not {shorten(value)!r}: {_URLS_ONLY}")
 
 
 _URLS_ONLY = (

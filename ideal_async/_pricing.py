@@ -53,6 +53,7 @@ def estimate(request: ImageToVideo, *, prices: Prices = PRICES) -> int:
     """Tell what a request costs, in credits, before anything is spent.
 
     Raises:
+        TypeError: It is no request.
         ValueError: The price table has no price for it.
 
     Example:
@@ -61,6 +62,8 @@ def estimate(request: ImageToVideo, *, prices: Prices = PRICES) -> int:
 
     Source: vendor's page, Credits Deduction.
     """
+    if not isinstance(request, ImageToVideo):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+        raise TypeError(f"the price of an ImageToVideo is told, not of a {type(request).__name__}")
     credits_ = price(request, prices)
     if credits_ is None:
         raise ValueError(f"the price table of {prices.date} has no price for {request.kind}")

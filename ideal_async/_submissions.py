@@ -294,19 +294,21 @@ class Submissions:
         return flight.doubt(why, has_journal=self._books.journal is not None)
 
     def _count_silence(self, outcome: int | Failure) -> None:
-        """Halt when several requests in a row brought no word of the API."""
-        if not isinstance(outcome, Failure) or isinstance(outcome.error, ApiError):
+        """Halt when several requests in a row brought no word of the API that tells whether they were paid."""
+        if not isinstance(outcome, Failure):
             self._silence, self.halted_by = 0, None
-        elif outcome.sent is Sent.MAYBE or isinstance(outcome.error, NotTheApi):
+        elif outcome.sent is Sent.MAYBE or isinstance(outcome.error, NotTheApi):  # a 502 of a gateway, too
             self._silence += 1
             if self._silence >= SILENCE:
                 self.halted_by = outcome.error
                 self._halted_until = anyio.current_time() + HALT
+        elif isinstance(outcome.error, ApiError):
+            self._silence, self.halted_by = 0, None
 
     def _halted(self) -> ConnectionFailed:
         error = ConnectionFailed(
-            f"{self._silence} requests in a row brought no word of the API (last: {self.halted_by}): this one was not "
-            "sent, and nothing was spent for it. Mend the network, the proxy or the base URL; "
+            f"{self._silence} requests in a row brought no usable word of the API (last: {self.halted_by}): this one "
+            "was not sent, and nothing was spent for it. Mend the network, the proxy or the base URL; "
             f"after {HALT:g} s the next one is tried again"
         )
         error.__cause__ = self.halted_by

@@ -30,20 +30,23 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from hashlib import sha256
 
-from opentelemetry.context import Context
-from opentelemetry.metrics import MeterProvider, get_meter
-from opentelemetry.trace import (
-    Link,
-    NonRecordingSpan,
-    SpanContext,
-    SpanKind,
-    Status,
-    StatusCode,
-    TraceFlags,
-    TracerProvider,
-    get_tracer,
-    set_span_in_context,
-)
+try:
+    from opentelemetry.context import Context
+    from opentelemetry.metrics import MeterProvider, get_meter
+    from opentelemetry.trace import (
+        Link,
+        NonRecordingSpan,
+        SpanContext,
+        SpanKind,
+        Status,
+        StatusCode,
+        TraceFlags,
+        TracerProvider,
+        get_tracer,
+        set_span_in_context,
+    )
+except ImportError as error:
+    raise ImportError("the observer needs opentelemetry: pip install 'ideal-async[otel]'") from error
 
 from ideal_async import IdealError, ImageToVideo, Observer, Task, TaskStatus, __version__
 

@@ -265,8 +265,19 @@ async def test_closing_a_client_in_a_hook_is_refused() -> None:
 # No word of the API
 
 
-@pytest.mark.parametrize("silence", [LOST, PORTAL], ids=["lost", "portal"])
-async def test_three_requests_without_a_word_of_the_api_are_enough(silence: Any) -> None:
+@pytest.mark.parametrize(
+    ("silence", "doubts"),
+    [
+        (LOST, 3),
+        (PORTAL, 0),
+        (httpx.Response(502, text="<html>nginx</html>"), 3),
+        (httpx.Response(501, text="<html>Unsupported method</html>"), 3),
+        (answer(None, 500, "Internal Server Error", status=500), 3),
+        (answer({"taskId": "sent under a new name"}), 3),
+    ],
+    ids=["lost", "portal", "502", "501", "500 in JSON", "another form"],
+)
+async def test_three_requests_without_a_word_of_the_api_are_enough(silence: Any, doubts: int) -> None:
     """A wrong base URL puts three keys in doubt at most, not three hundred, and the batch says why it stopped."""
     service = Service(submit=silence)
     budget = Budget(10_000)
@@ -282,7 +293,7 @@ async def test_three_requests_without_a_word_of_the_api_are_enough(silence: Any)
     assert all(isinstance(error, SubmissionUnknown | NotTheApi) for error in tried)
     assert rest
     assert all(isinstance(error, ConnectionFailed) and "3 requests in a row" in str(error) for error in rest)
-    assert budget.left == (10_000 - 60 if silence is LOST else 10_000)
+    assert budget.left == 10_000 - 20 * doubts
 
 
 async def test_a_client_that_was_silenced_tries_again() -> None:

@@ -142,9 +142,13 @@ async def test_a_loop_torn_down_in_a_callback_still_lands() -> None:
     await client.aclose()
 
 
-def test_the_fast_transport_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without aiohttp the message says how to get it."""
-    monkeypatch.setitem(sys.modules, "aiohttp", None)
-    monkeypatch.delitem(sys.modules, "ideal_async.fast", raising=False)
-    with pytest.raises(ImportError, match=r"pip install 'ideal-async\[fast\]'"):
-        importlib.import_module("ideal_async.fast")
+@pytest.mark.parametrize(
+    ("room", "missing", "extra"),
+    [("fast", "aiohttp", "fast"), ("opentelemetry", "opentelemetry.context", "otel")],
+)
+def test_a_room_names_its_extra(monkeypatch: pytest.MonkeyPatch, room: str, missing: str, extra: str) -> None:
+    """Without its package the message says how to get it."""
+    monkeypatch.setitem(sys.modules, missing, None)
+    monkeypatch.delitem(sys.modules, f"ideal_async.{room}", raising=False)
+    with pytest.raises(ImportError, match=rf"pip install 'ideal-async\[{extra}\]'"):
+        importlib.import_module(f"ideal_async.{room}")

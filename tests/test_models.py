@@ -119,6 +119,14 @@ def test_a_local_file_or_a_broken_url_is_refused_with_the_fix(name: str, url: st
         ask(**{name: url})
 
 
+def test_a_space_in_a_url_is_named_and_what_it_should_be() -> None:
+    """Also where it stands in a signature, of which nothing is repeated."""
+    for url in ("https://example.com/my room.jpg", "https://example.com/my?sig=secret room"):
+        with pytest.raises(ValueError, match=r"a space in one is %20 \(after 'https://example.com/my'\)") as caught:
+            ask(image_url=url)
+        assert "secret" not in str(caught.value)
+
+
 def test_a_path_is_a_picture_of_this_machine() -> None:
     """A client with `uploads` publishes it. It has to be a path: a string may come from a stranger."""
     room = ask(Path("my room.jpg"), last_image_url=Path("/photos/night.jpg"))

@@ -51,6 +51,13 @@ def test_the_price_table_is_data_that_can_be_replaced() -> None:
     assert "480p" not in repr(prices)
 
 
+def test_only_a_request_has_a_price() -> None:
+    """Said in words, to callers without types."""
+    other: Any = "room.jpg"
+    with pytest.raises(TypeError, match="the price of an ImageToVideo is told, not of a str"):
+        estimate(other)
+
+
 def test_a_ledger_follows_every_credit() -> None:
     """Reserved, then spent, released or unknown; a failed task's credits come back."""
     ledger = Ledger()

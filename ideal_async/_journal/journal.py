@@ -37,6 +37,8 @@ class Journal(FileStore, Controlled):
     disk**: the locks of network file systems cannot be trusted with money. It is made with mode 0600 and holds no
     secret: of every URL it leaves out the query string, the fragment, user and password. Prompts and your keys stand in
     it as they are; a key, and the name of an account, is any text of at most 1,000 bytes of UTF-8 without U+0000.
+    Copies are made by `backup`, which marks them; of a plain copy (`cp`, a snapshot of the disk) nothing tells that it
+    has forgotten what was paid since, and that would be paid again.
 
     Close it, or use it in a `with` block, after the clients that use it. It has no thread of its own. Every method may
     be called from any thread; those that write return when it is on the disk.
