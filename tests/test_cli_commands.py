@@ -111,13 +111,13 @@ def test_what_the_library_warns_of_is_told(service: Start, capsys: Capture) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([ROOM], "duration is missing"),
+        ([ROOM], "duration and resolution are missing: add --duration 5 --resolution 720p"),
         (["room.jpg", *SMALL], "image_url must be an http(s) URL, not 'room.jpg': the API fetches the picture itself"),
         ([ROOM, *SMALL, "--key", "a"], "--key works across runs only with a journal"),
         ([ROOM, *SMALL, "--out", "/dev/null/nowhere"], "the folder /dev/null/nowhere cannot be used: Not a directory"),
         (
             ["https://x.example/a b.jpg", *SMALL],
-            "image_url holds a space (U+0020) after 'https://x.example/a': remove it",
+            "image_url holds a space (U+0020) after 'https://x.example/a': write %20 for it",
         ),
         ([ROOM, *SMALL, "--generate-audio"], 'generate_audio needs model_type="Base"'),
     ],
@@ -274,7 +274,45 @@ def test_the_price_of_jobs(capsys: Capture) -> None:
     assert main(["estimate", *jobs, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["credits"] == 120
     assert main(["estimate", "https://example.com/1.jpg"]) == 2
-    assert "argument:1: duration is missing" in capsys.readouterr().err
+    assert (
+        "argument:1: duration and resolution are missing: add --duration 5 --resolution 720p, or"
+        in capsys.readouterr().err
+    )
+
+
+def test_what_a_file_names_itself_is_not_overruled_silently(service: Start, capsys: Capture) -> None:
+    """A line for each option that rows do not use, in a price and in a batch; none where both name the same."""
+    service()
+    rows = [
+        '{"imageUrl": "https://x.example/1", "resolution": "720p", "generateAudio": true, "modelType": "Base"}',
+        '{"imageUrl": "https://x.example/2", "resolution": "480p", "prompt": "Zoom"}',
+        '{"imageUrl": "https://x.example/3", "resolution": "1080p"}',
+    ]
+    Path("rooms.jsonl").write_text("\n".join(rows))
+    given = [
+        "--duration",
+        "5",
+        "--resolution",
+        "480p",
+        "--no-generate-audio",
+        "--prompt",
+        "Pan",
+        "--model-type",
+        "Base",
+    ]
+    told = [
+        "rooms.jsonl names its own resolution: --resolution 480p is not used for 2 rows",
+        "rooms.jsonl names its own generate_audio: --no-generate-audio is not used for 1 row",
+        "rooms.jsonl names its own prompt: --prompt is not used for 1 row",
+    ]
+    assert main(["estimate", "rooms.jsonl", *given]) == 0
+    assert capsys.readouterr().err.splitlines() == told
+    assert main(["batch", "rooms.jsonl", *given, "--dry-run"]) == 0
+    assert capsys.readouterr().err.splitlines() == told
+    assert main(["batch", "rooms.jsonl", *given, "--dry-run", "--quiet"]) == 0
+    assert not capsys.readouterr().err
+    assert main(["estimate", "--help"]) == 0
+    assert "for the rows that name none" in capsys.readouterr().out
 
 
 # journal

@@ -78,7 +78,9 @@ def test_a_quoted_cell_may_have_lines() -> None:
         (f"image_url,prompt\n{ROOM},{'x' * 110_000}\n", "jobs:2: longer than 100,000 characters"),
         ("", "jobs: there are no jobs in it"),
         ("\ufeff \r\n", "jobs: there are no jobs in it"),
-        ("image_url\n", "jobs: there are none"),
+        ("image_url\n", "jobs: there are no jobs in it"),
+        ("# nothing yet\n", "jobs: there are no jobs in it"),
+        ("# nothing yet\n{}\n", "jobs:2: image_url is missing"),
         (b"image_url\n\nhttps://x.example/\xff.jpg\n", "jobs:3: this is no UTF-8"),
         (b"\xff\xfe\x00\xd8x\x00", "jobs: this is no UTF-8 text"),
         (b"\x89PNG\x00\x00", "jobs:1: this is no UTF-8 text"),
@@ -122,11 +124,45 @@ def test_all_mistakes_are_found_at_once() -> None:
     assert [problem.line for problem in problems] == [2, 4]
 
 
+def test_what_no_row_names_is_told_once() -> None:
+    """With the options that mend it; other mistakes are told beside it, and a row that names it alone tells of all."""
+    text = f"key,image_url,duration\na,{ROOM},\nb,{ROOM},\nc,c.jpg,\n"
+    jobs, problems = plan(read_rows("jobs", text.encode()), {})
+    assert not jobs
+    assert [str(problem).partition(", not ")[0] for problem in problems] == [
+        "jobs: duration and resolution are missing in all rows: add --duration 5 --resolution 720p",
+        "jobs:4: image_url must be an http(s) URL",
+    ]
+    problems = plan(read_rows("jobs", f"image_url,duration\n{ROOM},\n{ROOM}?2,5\n".encode()), {})[1]
+    assert [str(problem) for problem in problems] == [
+        "jobs: resolution is missing in all rows: add --resolution 720p",
+        "jobs:2: duration is missing: add --duration 5, or name it in the row",
+    ]
+    assert plan(read_rows("jobs", f"{ROOM}\n{ROOM}2\n".encode()), {"duration": 5, "resolution": "480p"})[1] == []
+
+
+@pytest.mark.parametrize(
+    ("url", "fix"),
+    [
+        ("https://x.example/wohn zimmer.jpg", "after 'https://x.example/wohn': write %20 for it"),
+        ("https://x.example/wohn\u00a0zimmer.jpg", "write %C2%A0 for it, or remove it"),
+        ("https://x.example/wohn\u200bzimmer.jpg", "remove it"),
+        ("https://x.example/wohn\\tzimmer.jpg", "remove it"),
+        (" https://x.example/a.jpg", "after '': remove it"),
+        ("https://x.example/a.jpg ", "/a.jpg': remove it"),
+    ],
+)
+def test_a_blank_in_a_url_is_mended_where_it_belongs_there(url: str, fix: str) -> None:
+    """Removing the space in a name would make another name of it."""
+    (problem,) = problems_of(f'{{"imageUrl": "{url}"}}')
+    assert problem.endswith(fix)
+
+
 def test_what_a_row_leaves_out_may_be_given_for_all() -> None:
     """Without a default a missing field names its option; with one, the row's own value wins."""
     rows = list(read_rows("jobs", f"image_url,duration\n{ROOM},10\n".encode()))
     assert [str(problem) for problem in plan(rows, {})[1]] == [
-        "jobs:2: resolution is missing: add it, or pass --resolution for all"
+        "jobs:2: resolution is missing: add --resolution 720p, or name it in the row"
     ]
     ((job,), _) = plan(rows, DEFAULTS)
     assert (job.request.duration, job.request.resolution) == (10, "480p")

@@ -25,8 +25,8 @@ from ._progress import show
 from ._results import Results, recall_times
 from ._run import Run, leave_in_doubt, run_unless_interrupted, suffix_of
 from ._sources import read_sources
-from ._summary import Ending, Wishes, announce, exit_code, list_problems, sum_up
-from ._terminal import DONE, INTERRUPTED, Refused, ask_to_spend, somebody_watches
+from ._summary import Ending, Wishes, announce, exit_code, find_overruled, list_problems, sum_up
+from ._terminal import DONE, INTERRUPTED, Refused, ask_to_spend, say, somebody_watches
 
 
 def make_batch(sources: Sequence[str], defaults: Mapping[str, Any], connection: Connection, wishes: Wishes) -> int:
@@ -39,6 +39,8 @@ def make_batch(sources: Sequence[str], defaults: Mapping[str, Any], connection: 
     jobs, problems = plan(rows, defaults, pictures)
     if problems:
         raise Refused(list_problems(problems, len(jobs)))
+    for line in () if wishes.quiet else find_overruled(rows, defaults):
+        say(line)
     origin = connection.origin
     if isinstance(wishes.journal, Path) and not wishes.journal.parent.is_dir():
         raise Refused(f"{wishes.journal.parent} is no folder: the journal needs one")

@@ -18,7 +18,7 @@ def _as_written(_: object, tokens: Sequence[Token]) -> Any:
 #: Where jobs are. It is called a path so that a shell completes the names of files.
 Source = Annotated[Path, Parameter(converter=_as_written)]
 
-VIDEO = Group("The video", sort_key=1)
+VIDEO = Group("The video", help="Of a batch: for the rows that name none of their own.", sort_key=1)
 MONEY = Group("Money", sort_key=2)
 FILES = Group("Files", sort_key=3)
 PACE = Group("Pace", sort_key=4)

@@ -3,10 +3,10 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import attrs
 
@@ -20,6 +20,8 @@ from ._pictures import Pictures
 LONGEST_KEY = 200
 #: What no URL holds, and nobody sees: blanks, zero-width characters, a byte order mark in the middle.
 _BLANK = re.compile("[\\s\x00-\x1f\x7f\u00ad\u180e\u200b-\u200f\u2060\ufeff]")
+#: What every request needs, and what people choose most; options give it to all rows at once.
+CHOICES = {"duration": 5, "resolution": "720p"}
 #: Ends the keys of repeated jobs: see `attempt_of`.
 AGAIN = re.compile(r"~\d+$", re.ASCII)
 
@@ -37,21 +39,51 @@ def plan(
     jobs: list[Job] = []
     problems: list[Problem] = []
     seen = _Seen()
+    rows = list(rows)
+    lacking = _find_lacking([row for row in rows if isinstance(row, Row)], defaults)
+    for source, names in lacking.items():
+        if names:
+            problems.append(Problem(source, None, f"{say_missing(names)} in all rows: add {write_options(names)}"))
     for row in rows:
         if isinstance(row, Problem):
             problems.append(row)
             continue
+        told = {name: CHOICES[name] for name in lacking[row.source]}  # once is enough; what else is wrong is told, too
         try:
-            fields = {**defaults, **{k: v for k, v in row.fields.items() if k != "key"}}
+            fields = {**told, **defaults, **{k: v for k, v in row.fields.items() if k != "key"}}
             request = make_request(fields if pictures is None else pictures.find(fields, row.source))
             key = seen.name(row, request, None if pictures is None else pictures.by_content(request))
         except (TypeError, ValueError) as error:
             problems.append(Problem(row.source, row.line, str(error)))
         else:
-            jobs.append(Job(len(jobs), key, request, line=row.line, earlier=row.earlier or ""))
-    if not jobs and not problems:
-        problems.append(Problem("jobs", None, "there are none"))
+            if not told:
+                jobs.append(Job(len(jobs), key, request, line=row.line, earlier=row.earlier or ""))
     return jobs, problems
+
+
+def _find_lacking(rows: Iterable[Row], defaults: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Find what no row of a source names, source by source; a row alone tells that itself."""
+    named: dict[str, Counter[str]] = {}
+    for row in rows:
+        named.setdefault(row.source, Counter()).update(["", *row.fields])
+    return {
+        source: [name for name in CHOICES if counts[""] > 1 and name not in defaults and not counts[name]]
+        for source, counts in named.items()
+    }
+
+
+def say_missing(names: Collection[str]) -> str:
+    """Say that something is missing."""
+    return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing"
+
+
+def write_options(names: Iterable[str]) -> str:
+    """Write options that give a value to all rows.
+
+    >>> write_options(["duration", "resolution"])
+    '--duration 5 --resolution 720p'
+    """
+    return " ".join(f"--{name} {CHOICES[name]}" for name in names)
 
 
 def make_request(fields: Mapping[str, Any]) -> ImageToVideo:
@@ -61,19 +93,28 @@ def make_request(fields: Mapping[str, Any]) -> ImageToVideo:
         TypeError: A value is of the wrong type.
         ValueError: A value is missing or not allowed; the message names the fix.
     """
-    for name in ("image_url", "duration", "resolution"):
-        if name not in fields:
-            option = "" if name == "image_url" else f", or pass --{name} for all"
-            raise ValueError(f"{name} is missing: add it{option}")
+    if "image_url" not in fields:
+        raise ValueError("image_url is missing: add it")
+    missing = [name for name in CHOICES if name not in fields]
+    if missing:
+        raise ValueError(f"{say_missing(missing)}: add {write_options(missing)}, or name it in the row")
     for name, value in fields.items():
         if isinstance(value, str) and not _is_text(value):
             raise ValueError(f"{name} holds half a character: it cannot be sent")
         if name.endswith("_url") and isinstance(value, str) and (found := _BLANK.search(value)):
             what = unicodedata.name(found[0], f"control character {ord(found[0])}").lower()
             raise ValueError(
-                f"{name} holds a {what} (U+{ord(found[0]):04X}) after {value[: found.start()][-30:]!r}: remove it"
+                f"{name} holds a {what} (U+{ord(found[0]):04X}) after {value[: found.start()][-30:]!r}: "
+                f"{_mend_blank(value, found)}"
             )
     return ImageToVideo(**fields)
+
+
+def _mend_blank(url: str, found: re.Match[str]) -> str:
+    """Tell what to do about a blank in a URL: between words it is part of a name, elsewhere a slip."""
+    if unicodedata.category(found[0]) != "Zs" or not url[: found.start()].strip() or not url[found.end() :].strip():
+        return "remove it"
+    return f"write {quote(found[0])} for it" + ("" if found[0] == " " else ", or remove it")
 
 
 def _is_text(text: str) -> bool:

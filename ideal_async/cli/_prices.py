@@ -8,8 +8,8 @@ from ideal_async import PRICES
 from ._pictures import Pictures
 from ._plan import plan
 from ._sources import read_sources
-from ._summary import count_kinds, list_problems
-from ._terminal import DONE, Refused, put, put_json, put_table
+from ._summary import count_kinds, find_overruled, list_problems
+from ._terminal import DONE, Refused, put, put_json, put_table, say
 
 
 def show_prices(*, as_json: bool) -> int:
@@ -30,9 +30,12 @@ def show_prices(*, as_json: bool) -> int:
 
 def show_estimate(sources: Sequence[str], defaults: Mapping[str, Any], *, as_json: bool) -> int:
     """Write what the jobs of *sources* cost, kind by kind."""
-    jobs, problems = plan(read_sources(sources, uploads=True), defaults, Pictures(None))
+    rows = list(read_sources(sources, uploads=True))
+    jobs, problems = plan(rows, defaults, Pictures(None))
     if problems:
         raise Refused(list_problems(problems, len(jobs)))
+    for line in find_overruled(rows, defaults):
+        say(line)
     kinds = count_kinds([job.request for job in jobs])
     total = sum(cost for _, _, cost in kinds)
     if as_json:

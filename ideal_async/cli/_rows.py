@@ -29,16 +29,16 @@ def read_rows(
         line = None if error.encoding.startswith("utf-16") else data.count(b"\n", 0, error.start) + 1
         yield Problem(source, line, "this is no UTF-8 text: save the file as CSV UTF-8, or as JSON Lines")
         return
-    if not text.strip():
-        yield Problem(source, None, "there are no jobs in it")
-        return
-    columns = Columns(frozenset(map(fold, ignore)))
-    form = form or guess(text)
+    rows = _read(source, text, Columns(frozenset(map(fold, ignore))), form or guess(text)) if text.strip() else iter(())
+    first = next(rows, None)
+    yield first or Problem(source, None, "there are no jobs in it")
+    yield from rows
+
+
+def _read(source: str, text: str, known: Columns, form: Form) -> Iterator[Row | Problem]:
     if form == "urls":
-        yield from _read_urls(source, text)
-    else:
-        read = read_csv if form == "csv" else _read_json_lines
-        yield from read(source, text, columns)
+        return _read_urls(source, text)
+    return (read_csv if form == "csv" else _read_json_lines)(source, text, known)
 
 
 def _decode(data: bytes) -> str:

@@ -3,15 +3,15 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ideal_async import BudgetExceeded, ImageToVideo, OutOfCredits, Unauthorized, estimate
 
-from ._columns import Problem
+from ._columns import Problem, Row
 from ._endings import refused_key
 from ._files import JOURNAL
 from ._job import Board, Job, State
@@ -169,6 +169,29 @@ def announce(jobs: Sequence[Job], wishes: Wishes) -> None:
     same = len(to_make) - len(set(to_make))
     if same:
         tell(f"  {same:,} of them ask for the same as another")
+
+
+def find_overruled(rows: Iterable[Row | Problem], given: Mapping[str, Any]) -> list[str]:
+    """Say which of the fields given for all are not used, because rows name another value."""
+    counts = Counter(
+        (row.source, name)
+        for row in rows
+        if isinstance(row, Row)
+        for name, value in given.items()
+        if row.fields.get(name, value) != value
+    )
+    return [
+        f"{source} names its own {name}: {_write_option(name, given[name])} is not used for {counted(count, 'row')}"
+        for (source, name), count in counts.items()
+    ]
+
+
+def _write_option(name: str, value: object) -> str:
+    """Write an option as it was given; of one that may be long, or a secret, only its name."""
+    option = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{'' if value else 'no-'}{option}"
+    return f"--{option}" if name in ("prompt", "last_image_url") else f"--{option} {value}"
 
 
 def exit_code(board: Board, stopped_by: Exception | None = None) -> int:
