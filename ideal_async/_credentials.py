@@ -74,6 +74,7 @@ class ApiKey:
 
     def _stand_in(self, error: BaseException) -> BaseException:
         """Return another exception that says the same, for one that keeps the key where it cannot be taken out."""
+        traceback.clear_frames(error.__traceback__)
         stand_in = Exception(self.redact(f"{type(error).__name__}: {words_of(error)}"))
         return stand_in.with_traceback(error.__traceback__)
 

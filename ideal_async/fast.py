@@ -5,7 +5,8 @@ saves on your machine `python -m benchmarks overhead` says, in a checkout.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from base64 import b64encode
+from collections.abc import AsyncIterable, AsyncIterator
 from functools import lru_cache
 from ssl import SSLContext
 
@@ -25,6 +26,7 @@ from ._transports import (
 try:
     import aiohttp
     import yarl
+    from multidict import CIMultiDict, CIMultiDictProxy
 except ImportError as error:
     raise ImportError("the fast transport needs aiohttp: pip install 'ideal-async[fast]'") from error
 
@@ -45,13 +47,31 @@ _FAILURES = (aiohttp.ClientError, asyncio.TimeoutError)
 
 
 def _translate(error: Exception) -> httpx.TransportError:
+    if isinstance(error, aiohttp.ClientResponseError):  # its repr shows what was sent: the key, a proxy's password
+        error.request_info = error.request_info._replace(headers=CIMultiDictProxy(CIMultiDict[str]()))
+        error.args = (error.request_info, error.history)
     name = next(ours for theirs, ours in _NAMES.items() if isinstance(error, theirs))
     return name(str(error))
 
 
 #: A put-together timeout is as good for the next request; there are two or three of them.
 _timeout = lru_cache(maxsize=16)(aiohttp.ClientTimeout)
-_url = lru_cache(maxsize=1000)(yarl.URL)
+
+
+@lru_cache(maxsize=1000)
+def _url(url: str) -> yarl.URL:
+    """Read a URL as it was given: aiohttp would write `%2F` and `%27` anew, and a signature covers them.
+
+    Raises:
+        httpx.ConnectError: Nobody can have such a host or port. Its cause is a `ValueError`, as of no other.
+    """
+    try:
+        parts = yarl.URL(url, encoded=True)
+        _ = parts.port  # is looked at only now
+        (parts.raw_host or "").encode("idna")  # as the resolver does it
+    except ValueError as error:
+        raise httpx.ConnectError(f"no host is called {httpx.URL(url).netloc.decode()} ({error}): correct it") from error
+    return parts
 
 
 class FastTransport(httpx.AsyncBaseTransport):
@@ -87,6 +107,7 @@ class FastTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Carry one request: those that may cost money on a fresh or just used connection."""
+        _url(str(request.url))  # one that leads nowhere, before anything is sent
         way = request.method == "POST", self._proxies.for_url(request.url), is_transport_patched()
         if way not in self._transports:
             self._transports[way] = self._open(JUST_USED if way[0] else KEEP_ALIVE, proxy=way[1], by_httpx=way[2])
@@ -95,19 +116,23 @@ class FastTransport(httpx.AsyncBaseTransport):
     @staticmethod
     def sent_nothing(error: BaseException) -> bool:
         """Tell whether a request that ended in *error* certainly never left."""
-        return aiohttp_sent_nothing(error) or httpcore_sent_nothing(error)
+        nowhere = isinstance(error, httpx.ConnectError) and isinstance(error.__cause__, ValueError)
+        return nowhere or aiohttp_sent_nothing(error) or httpcore_sent_nothing(error)
 
     def _open(self, keep_alive: float, *, proxy: str | None, by_httpx: bool) -> httpx.AsyncBaseTransport:
+        through = None if proxy is None else httpx.Proxy(proxy)
+        if through is not None:
+            _url(str(through.url))
         loop = anyio.lowlevel.current_token().native_token
         if by_httpx or not isinstance(loop, asyncio.AbstractEventLoop):
             limits = httpx.Limits(
                 max_connections=self._max_connections, max_keepalive_connections=None, keepalive_expiry=keep_alive
             )
-            return httpx.AsyncHTTPTransport(verify=self._verify, limits=limits, proxy=proxy)
+            return httpx.AsyncHTTPTransport(verify=self._verify, limits=limits, proxy=through)
         connector = aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=keep_alive, ssl=self._verify)
         jar = aiohttp.DummyCookieJar()  # httpx's transports keep no cookies either
         session = aiohttp.ClientSession(connector=connector, cookie_jar=jar, auto_decompress=False)
-        return _SessionTransport(session, proxy=proxy)
+        return _SessionTransport(session, proxy=through)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -124,24 +149,31 @@ class _SessionTransport(httpx.AsyncBaseTransport):
         proxy: With its password, if it asks for one.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, *, proxy: str | None) -> None:
+    def __init__(self, session: aiohttp.ClientSession, *, proxy: httpx.Proxy | None) -> None:
         self.session = session
-        self._proxy = proxy
+        # The password is not in the URL, which aiohttp shows in its errors, and it may be of any characters.
+        self._proxy = None if proxy is None else _url(str(proxy.url))
+        self._password: dict[str, str] = {}
+        if proxy is not None and proxy.raw_auth is not None:
+            self._password["Proxy-Authorization"] = f"Basic {b64encode(b':'.join(proxy.raw_auth)).decode()}"
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Carry one request; a redirect is an answer like another."""
         times = request.extensions.get("timeout", {})
-        try:
-            content: bytes | AsyncIterator[bytes] | None = request.content or None
-        except httpx.RequestNotRead:
-            content = aiter(request.stream)  # type: ignore[arg-type]  # the request of an asynchronous client
-            request.headers.pop("Transfer-Encoding", None)  # aiohttp writes it
+        headers = dict(request.headers)
+        if request.url.scheme == "http":
+            headers |= self._password  # aiohttp shows `proxy_headers` only to a proxy that makes a tunnel
+        content: bytes | AsyncIterable[bytes] | None
+        if isinstance(request.stream, httpx.ByteStream):
+            content = request.read() or None  # httpx has not read that of a redirected request
+        else:
+            content = request.stream  # type: ignore[assignment]  # the request of an asynchronous client
+            headers.pop("transfer-encoding", None)  # aiohttp writes it
         try:
             answer = await self.session.request(
                 request.method,
-                # As it was given: aiohttp would write `%2F` and `%27` anew, and a signature covers them.
-                _url(str(request.url), encoded=True),
-                headers=request.headers,
+                _url(str(request.url)),
+                headers=headers,
                 data=content,
                 allow_redirects=False,
                 timeout=_timeout(
@@ -149,6 +181,7 @@ class _SessionTransport(httpx.AsyncBaseTransport):
                 ),
                 server_hostname=request.extensions.get("sni_hostname"),
                 proxy=self._proxy,
+                proxy_headers=self._password,
             )
         except _FAILURES as error:
             raise _translate(error) from error
@@ -175,6 +208,9 @@ class _Stream(httpx.AsyncByteStream):
             async for chunk in self._answer.content.iter_any():
                 yield chunk
         except _FAILURES as error:
+            # aiohttp raises ahead of what it has received; no public way leads there.
+            for chunk in tuple(getattr(self._answer.content, "_buffer", ())):
+                yield chunk
             raise _translate(error) from error
 
     async def aclose(self) -> None:

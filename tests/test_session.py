@@ -991,15 +991,23 @@ async def test_the_key_is_in_no_answer_that_is_kept(caplog: pytest.LogCaptureFix
 
 
 @pytest.mark.anyio
-async def test_the_key_is_in_no_variable_of_a_traceback() -> None:
-    """Error trackers show them, those of a transport too; aiohttp's have the headers. The lines stay."""
+@pytest.mark.parametrize("cause", [OSError("reset"), Stubborn()])
+async def test_the_key_is_in_no_variable_of_a_traceback(cause: Exception) -> None:
+    """Error trackers show them, those of a transport too; aiohttp's have the headers. The lines stay.
+
+    So do those of an exception that is shown in another's place, because its words say the key.
+    """
+
+    def write(headers: dict[str, str]) -> None:
+        assert headers
+        raise cause
 
     def lose(request: httpx.Request) -> httpx.Response:
-        headers = dict(request.headers)
         try:
-            raise OSError("reset")  # noqa: TRY301 - as a transport's layers do it
-        except OSError as error:
-            raise httpx.ReadError(f"lost with {len(headers)} headers") from error
+            write(dict(request.headers))
+        except (OSError, Stubborn) as error:
+            raise httpx.ReadError("lost") from error
+        raise AssertionError
 
     session = session_of(Service(submit=lose, look=lose))
     for outcome in (await submit(session), await session.look(ID)):
@@ -1007,6 +1015,7 @@ async def test_the_key_is_in_no_variable_of_a_traceback() -> None:
         shown = traceback.TracebackException.from_exception(outcome.error, capture_locals=True)
         text = "".join(shown.format())
         assert "in lose" in text
+        assert "in write" in text
         assert "_exchange" in text
         assert KEY not in text
 
