@@ -32,9 +32,9 @@ _LEAST_TOOK = 0.1  # seconds; no task takes none; flat
 # less. A wake-up of a cold process costs as much as a look (200 tasks of 75 s: 4.8 ms of CPU each without slots, 3.0 ms
 # with these, 2.8 ms with slots of half a second).
 _SLOT = 0.25
-# Seconds by which a first look is put off, or not at all. A burst of 200 takes 3.5 looks a job with 2, 3.2 with a half,
-# and 3.1 with a quarter, found later for it.
-_WORTH_WAITING = 0.5
+# Seconds by which a first look is put off, or not at all. A burst of 200 takes 3.5 looks a job with 2 and 3.2 with 1;
+# with a half it takes 3.1, and bursts whose percentages mislead cost more: by the clock a tenth (benchmarks/pacing).
+_WORTH_WAITING = 1.0
 _ALIKE = 0.5  # seconds between two first looks, and between the ages of two tasks, that are put off alike; flat
 _TAIL = 0.05  # share of the likely ends of a task, on either side, that its percentages learn nothing from; flat
 _NEGLIGIBLE = 0.01  # weight of an expert that no decision depends on; flat
