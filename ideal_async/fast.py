@@ -26,6 +26,7 @@ from ._transports import (
 try:
     import aiohttp
     import yarl
+    from aiohttp import hdrs
     from multidict import CIMultiDict, CIMultiDictProxy
 except ImportError as error:
     raise ImportError("the fast transport needs aiohttp: pip install 'ideal-async[fast]'") from error
@@ -116,7 +117,10 @@ class FastTransport(httpx.AsyncBaseTransport):
     @staticmethod
     def sent_nothing(error: BaseException) -> bool:
         """Tell whether a request that ended in *error* certainly never left."""
-        nowhere = isinstance(error, httpx.ConnectError) and isinstance(error.__cause__, ValueError)
+        cause = error.__cause__
+        if isinstance(cause, aiohttp.ClientResponseError) and cause.request_info.method == hdrs.METH_CONNECT:
+            return True  # what a proxy said instead of opening the tunnel
+        nowhere = isinstance(error, httpx.ConnectError) and isinstance(cause, ValueError)
         return nowhere or aiohttp_sent_nothing(error) or httpcore_sent_nothing(error)
 
     def _open(self, keep_alive: float, *, proxy: str | None, by_httpx: bool) -> httpx.AsyncBaseTransport:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fakes import HALF_READ, ID, KEY, ROOM, http, loopback, read_request
 
-from ideal_async import AsyncClient, ConnectionFailed, Retry
+from ideal_async import AsyncClient, ConnectionFailed, Retry, SubmissionUnknown
 
 fast = pytest.importorskip("ideal_async.fast", exc_type=ImportError)
 
@@ -271,6 +271,22 @@ async def test_a_proxy_without_a_tunnel_is_shown_it_too(monkeypatch: pytest.Monk
     (request,) = asked
     assert request.startswith(b"GET http://cdn.example/v.mp4 HTTP/1.1\r\n")
     assert request.lower().count(b"proxy-authorization") == request.count(SHOWN.encode()) == bool(password)
+
+
+@HALF_READ
+@pytest.mark.parametrize("scheme", ["https", "http"])
+async def test_what_a_proxy_says_instead_of_a_tunnel_proves_that_nothing_was_sent(
+    monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    """Garbage as well; where there is no tunnel, it may be the API that answered it."""
+    async with loopback(say(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")) as url:
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        base_url = "https://api.example" if scheme == "https" else url
+        transport, retry = fast.FastTransport(), Retry(attempts=1)
+        async with AsyncClient(KEY, base_url=base_url, transport=transport, retry=retry) as client:
+            with pytest.raises(ConnectionFailed if scheme == "https" else SubmissionUnknown):
+                await client.submit(ROOM)
+            assert client.ledger.unknown == (0 if scheme == "https" else 20)
 
 
 @HALF_READ
