@@ -45,7 +45,10 @@ def check_adoption(asked: ImageToVideo, task: Task | None, task_id: int, *, forc
         ValueError: It is something else, or cannot be compared without *force*.
     """
     if task is not None and (wrong := differences(asked, task)):
-        raise ValueError(f"task {task_id} is not what was asked for: {', '.join(wrong)} differ. Look for another task")
+        differ = "differs" if len(wrong) == 1 else "differ"
+        raise ValueError(
+            f"task {task_id} is not what was asked for: {', '.join(wrong)} {differ}. Look for another task"
+        )
     lacking = ["the whole input"] if task is None else missing(asked, task)
     if lacking and not force:
         raise ValueError(

@@ -143,6 +143,27 @@ def test_a_released_task_stands_in_the_sums(service: Start, capsys: pytest.Captu
     assert "credits  20 charged, 0 refunded; 10 of failed tasks are not" in capsys.readouterr().out
 
 
+def test_a_batch_that_doubts_stop_advises_in_commands(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    """Several requests without an answer close the intake; what a program would do about it is not said to a person."""
+    sandbox = service(faults="submit: drop after")
+    assert main(["batch", write_jobs(12), "--yes", "--max-in-flight", "1", *QUICK]) == 4
+    err = capsys.readouterr().err
+    assert "Stopped: " in err
+    assert "ideal-async journal adopt videos/batch.journal" in err
+    assert "await client" not in err
+    assert len(sandbox.created) < 12
+    assert main(["batch", "jobs.csv", "--yes", "--max-in-flight", "1", "--json", *QUICK]) == 4
+    assert "await client" not in "".join(capsys.readouterr())
+
+
+def test_one_of_them_asks(capsys: pytest.CaptureFixture[str]) -> None:
+    """And two ask."""
+    room = "https://example.com/a.jpg"
+    for more, words in ((2, "1 of them asks for the same as another"), (3, "2 of them ask for the same as another")):
+        assert main(["batch", *[room] * more, "--duration", "5", "--resolution", "480p", "--dry-run"]) == 0
+        assert words in capsys.readouterr().out
+
+
 def test_the_budget_counts_all_runs(service: Start, capsys: pytest.CaptureFixture[str]) -> None:
     """Jobs beyond it wait; raising it goes on; what was paid before is not paid again and needs no room in it."""
     sandbox = service()
@@ -213,7 +234,7 @@ def test_a_dry_run_only_tells(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["batch", *urls, "--dry-run"]) == 0
     out = capsys.readouterr().out
     assert "2 x Flash 1080p 10 s: 160 credits" in out
-    assert "1 of them ask for the same as another" in out
+    assert "1 of them asks for the same as another" in out
     assert main(["batch", "jobs.csv", "--dry-run", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["credits"] == 20

@@ -1,6 +1,7 @@
 """`ideal-async batch` from pictures of this computer into a bucket; a bucket is asked nothing before it is needed."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,8 @@ def test_an_estimate_needs_no_bucket(capsys: pytest.CaptureFixture[str]) -> None
         (["photos"], "--upload-to s3://bucket/folder"),
         (["photos/room 0.JPG"], "--upload-to s3://bucket/folder"),
         (["photos", "--upload-to", "photos"], "use s3://, gs:// or az://"),
-        (["photos", "--upload-to", "file:///srv"], "needs url="),
+        (["photos", "--upload-to", "file:///srv"], "the service cannot fetch: use s3://, gs:// or az://"),
+        (["photos", "--upload-to", "s3://b?secret=x"], "no secrets and no query: use the environment"),
         (["photos", "--out", "ftp://videos"], "use s3://"),
         (["photos", *BUCKETS, "--gallery"], "leave it out"),
         (["photos", "--prepare"], "name --upload-to too"),
@@ -133,7 +135,9 @@ def test_what_cannot_be_is_told_before_anything_is_spent(
     Path("missing.csv").write_text("image_url\nphotos/missing.jpg\n")
     Path("text.csv").write_text("image_url\nphotos/notes.txt\n")
     assert main(["batch", *options, *FILM, "--yes"]) == 2
-    assert told in " ".join(capsys.readouterr().err.split())
+    err = " ".join(capsys.readouterr().err.split())
+    assert told in err
+    assert not re.search(r"url=|profile=|config=|pathlib", err)
     assert sandbox.created == []
 
 

@@ -22,7 +22,7 @@ import pytest
 
 from ideal_async import PRICES, ImageToVideo, Intent, Journal
 from ideal_async.__main__ import main
-from ideal_async.cli import _app, _demo, _run
+from ideal_async.cli import _app, _demo, _run, _tasks
 from ideal_async.cli._demo import MOVES, Picture, drawn_rooms, linked, mean_delay, mix, photographs
 from ideal_async.cli._job import Board, Job
 from ideal_async.sandbox import Sandbox
@@ -86,6 +86,40 @@ def test_generate_with_a_key_pays_once(service: Start, capsys: Capture, monkeypa
     assert paid == []
 
 
+def test_a_key_that_is_paid_is_not_asked_about(
+    service: Start, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever would say no to the price gets the video; a key of another request is refused before any price."""
+    sandbox = service(faults="task 2: fail")
+    asked = list[int]()
+    monkeypatch.setattr(_tasks, "somebody_watches", lambda: True)
+    monkeypatch.setattr(_tasks, "ask_to_spend", asked.append)
+    order = ["generate", ROOM, *SMALL, "--journal", "orders.journal", *QUICK, "--key"]
+    assert main([*order, "a"]) == 0
+    assert "10 credits" in capsys.readouterr().err
+    assert asked == [10]
+    (video,) = Path().glob("a-*.mp4")
+    video.unlink()
+    assert main([*order, "a"]) == 0
+    assert video.exists()
+    err = capsys.readouterr().err
+    assert "paid in an earlier run, 0 credits" in err
+    assert "10 credits" not in err
+    assert main([*order, "a", "--prompt", "Zoom"]) == 2
+    err = capsys.readouterr().err
+    assert "key 'a' was used for another request" in err
+    assert "credits" not in err
+    assert main([*order, "b"]) == 1
+    assert asked == [10, 10]
+    assert main([*order, "b"]) == 1
+    assert "failed in an earlier run, 0 credits; another --key makes it anew" in capsys.readouterr().err
+    task = str(sandbox.created[1].id)
+    assert main(["journal", "release", "orders.journal", "b", "--task-id", task]) == 0
+    assert main([*order, "b"]) == 0
+    assert asked == [10, 10, 10]
+    assert len(sandbox.created) == 3
+
+
 def test_generate_in_doubt(service: Start, capsys: Capture) -> None:
     """The commands that end it, where a journal knows of it; else what to look for."""
     sandbox = service(faults="submit: drop after")
@@ -113,6 +147,8 @@ def test_what_the_library_warns_of_is_told(service: Start, capsys: Capture) -> N
     [
         ([ROOM], "duration and resolution are missing: add --duration 5 --resolution 720p"),
         (["room.jpg", *SMALL], "image_url must be an http(s) URL, not 'room.jpg': the API fetches the picture itself"),
+        (["my room.jpg", *SMALL], "let `ideal-async batch 'my room.jpg' --upload-to s3://bucket/folder` do that"),
+        ([ROOM, *SMALL, "--last-image-url", "b.jpg"], "--upload-to s3://bucket/folder` do that"),
         ([ROOM, *SMALL, "--key", "a"], "--key works across runs only with a journal"),
         ([ROOM, *SMALL, "--out", "/dev/null/nowhere"], "the folder /dev/null/nowhere cannot be used: Not a directory"),
         (
@@ -126,7 +162,9 @@ def test_generate_refuses_before_spending(service: Start, capsys: Capture, argum
     """What cannot work is told, with the fix; nothing is sent."""
     sandbox = service()
     assert main(["generate", *arguments]) == 2
-    assert message in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert message in err
+    assert "pathlib" not in err
     assert not sandbox.created
 
 
@@ -136,6 +174,15 @@ def test_generate_tells_how_to_go_on(service: Start, capsys: Capture) -> None:
     assert main(["generate", ROOM, *SMALL, "--timeout", "0.3", *QUICK]) == 3
     (task,) = sandbox.created
     assert f"Go on with: ideal-async status {task.id} --out ." in capsys.readouterr().err
+
+
+def test_status_of_a_task_that_nobody_knows(service: Start, capsys: Capture) -> None:
+    """The error is all there is: no table without rows."""
+    service()
+    assert main(["status", "99"]) != 0
+    out, err = capsys.readouterr()
+    assert err.startswith("99: ")
+    assert not out
 
 
 @pytest.mark.usefixtures("main_thread")
@@ -380,7 +427,7 @@ def test_what_is_settled_is_pruned(journal: Path, capsys: Capture) -> None:
     assert main(["journal", "prune", "videos", "--older-than", "1d"]) == 0
     assert "0 entries deleted" in capsys.readouterr().out
     assert main(["journal", "prune", "videos", "--older-than", "0s"]) == 0
-    assert "1 entries deleted" in capsys.readouterr().out
+    assert "1 entry deleted" in capsys.readouterr().out
     assert main(["journal", "prune", "videos", "--older-than", "soon"]) == 2
     assert "such as 90d or 12h, not 'soon'" in capsys.readouterr().err
     with Journal(journal / "batch.journal") as kept:
@@ -412,14 +459,16 @@ def test_the_key_comes_from_a_file(service: Start, monkeypatch: pytest.MonkeyPat
     assert re.search("5002.*: set IDEAL_HOUSE_API_KEY to a key of your account", capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe", b"k" * 20_000, b"two\nlines"])
+@pytest.mark.parametrize(
+    "content", [None, b"", b" \n", b"\xff\xfe", b"k" * 20_000, b"two\nlines", "two\u00e9".encode()]
+)
 def test_a_file_without_a_key(content: bytes | None, capsys: Capture) -> None:
     """Told by its name, never by what it holds."""
     if content is not None:
-        Path("key").write_bytes(content)
-    assert main(["status", "1", "--api-key-file", "key"]) == 2
+        Path("orders.txt").write_bytes(content)
+    assert main(["status", "1", "--api-key-file", "orders.txt"]) == 2
     err = capsys.readouterr().err
-    assert "key" in err
+    assert "orders.txt" in err
     assert "two" not in err
     assert "kkk" not in err
 

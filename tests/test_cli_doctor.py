@@ -142,6 +142,15 @@ def test_a_service_with_trouble(
     assert ("key" in found) == (code == 0)
 
 
+def test_a_portal_is_told_once(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What to look at, in the words of the command line."""
+    monkeypatch.setenv("IDEAL_HOUSE_API_KEY", "sandbox")
+    with serving(Answer(403, b"<html>Log in</html>")) as url:
+        words = examined(capsys, "--base-url", url, code=3)["service"][1]
+    assert "is not reached: somebody in between" in words
+    assert words.endswith("; check --base-url, the proxy and the network")
+
+
 def test_nobody_there(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """A closed port is told at once, one that never answers after a while; it does not hang."""
     monkeypatch.setenv("IDEAL_HOUSE_API_KEY", "k")

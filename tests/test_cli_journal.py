@@ -177,12 +177,16 @@ def test_a_journal_is_repaired(capsys: Capture, harm: str | None, code: int) -> 
         db.close()
     assert main(["journal", "repair", "videos"]) == code
     error = capsys.readouterr().err
-    assert "batch.journal-damaged-1" in error
+    kept = {path.name for path in Path("videos").iterdir() if "damaged" in path.name}
     if code:
+        assert "batch.journal-damaged-1" in error
+        assert "batch.journal-damaged-1" in kept
         assert "4 entries" in error
         assert "To go on: ideal-async journal restore videos --unknown-keys doubt" in error
     else:
-        assert "there was nothing to repair: 5 entries" in error
+        assert error == "there was nothing to repair: 5 entries\n"
+        assert not kept
+        assert main(["journal", "list", "videos"]) == 0
 
 
 def test_every_command_of_the_journal_has_help(capsys: Capture) -> None:

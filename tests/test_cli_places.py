@@ -114,6 +114,11 @@ def test_what_hosts_share_a_file_has_not(alone: Path, capsys: Capture, verb: str
     Journal(alone / "orders.journal").close()
     assert main(["journal", verb, "orders.journal"]) == 2
     assert "orders.journal is a file, which one host has for itself" in capsys.readouterr().err
+    for place, what in (("there is none", "file"), (".", "folder")):
+        assert main(["journal", verb, place]) == 2
+        told = f"{place} is a {what}, which one host has for itself: this is for postgresql://... only\n"
+        assert capsys.readouterr().err == told
+    assert [path.name for path in alone.iterdir()] == ["orders.journal"]
     assert main(["batch", *ROOMS, "--limit-posts", "3", "--yes"]) == 2
     assert "limits over all hosts need the journal that they share" in capsys.readouterr().err
 
@@ -175,7 +180,7 @@ def test_what_was_lost_is_listed(service: Start, dsn: str, capsys: Capture) -> N
         journal.open()
         db.execute("UPDATE ideal_async.spending SET credits = 7")
     assert main(["journal", "recount", dsn]) == 0
-    assert "1 totals were wrong" in capsys.readouterr().out
+    assert "1 total was wrong" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -71,7 +71,7 @@ def test_a_quoted_cell_may_have_lines() -> None:
         ("imageurl,resolutoin\nx,y\n", "jobs:1: unknown column 'resolutoin': did you mean resolution?"),
         ("imageUrl,image_url\nx,y\n", "jobs:1: the column image_url is there twice"),
         ("key,prompt\na,b\n", "jobs:1: there is no column image_url"),
-        (f"image_url\n{ROOM},5\n", "jobs:2: 2 cells, but the header names 1 columns"),
+        (f"image_url\n{ROOM},5\n", "jobs:2: 2 cells, but the header names 1 column"),
         (f'image_url\n"{ROOM}\n', "jobs:2: this is no CSV (unexpected end of data)"),
         (f'image_url,prompt\n"{ROOM}"x,y\n', "jobs:2: this is no CSV"),
         (f"image_url,prompt\n{ROOM},{'x' * 10_000_000}\n", "jobs:2: this is no CSV (field larger than field limit"),

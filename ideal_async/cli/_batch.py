@@ -25,7 +25,7 @@ from ._progress import show
 from ._results import Results, recall_times
 from ._run import Run, leave_in_doubt, run_unless_interrupted, suffix_of
 from ._sources import read_sources
-from ._summary import Ending, Wishes, announce, exit_code, find_overruled, list_problems, sum_up
+from ._summary import Ending, Wishes, announce, check_same, exit_code, find_overruled, list_problems, sum_up
 from ._terminal import DONE, INTERRUPTED, Refused, ask_to_spend, say, somebody_watches
 
 
@@ -145,10 +145,7 @@ def _recall(
         if entry is None or entry.state in ("refused", "intended"):
             continue
         request = job.request if pictures is None else pictures.as_sent(job.request, entry.request)
-        if entry.fingerprint != request.fingerprint:
-            raise Refused(
-                f"key {job.key!r} was used for another request ({entry.created_at:%Y-%m-%d}): give this one another key"
-            )
+        check_same(job.key, entry, request)
         if entry.state == "failed" and wishes.retry_failed:
             job.flight_key = f"{job.key}~{attempt + 1}"
             continue

@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 LARGEST_KEY_FILE = 10_000
 
 
+def _checked(key: str, otherwise: str) -> str:
+    """Return what can be a key; another text than that is named by its place, and not repeated.
+
+    Raises:
+        Refused: It cannot.
+    """
+    if not (key.isascii() and key.isprintable()):
+        raise Refused(f"{otherwise}: it has characters that cannot be in a header")
+    return key
+
+
 SERVICE = Group("Service", sort_key=6)
 
 
@@ -82,11 +93,11 @@ class Connection:
                 key = ""
             if not key:
                 raise Refused(f"{self.api_key_file} holds no API key")
-            return key
+            return _checked(key, f"{self.api_key_file} holds no API key")
         key = os.environ.get("IDEAL_HOUSE_API_KEY", "").strip()
         if not key:
             raise Refused("no API key: set IDEAL_HOUSE_API_KEY, or pass --api-key-file FILE")
-        return key
+        return _checked(key, "IDEAL_HOUSE_API_KEY is no API key")
 
     @property
     def origin(self) -> str:

@@ -19,8 +19,8 @@ from ._progress import clock, show
 from ._results import Results
 from ._run import Run, run_unless_interrupted
 from ._sources import PICTURES
-from ._summary import counted, exit_code
-from ._terminal import INTERRUPTED, UNFINISHED, Refused, put, put_json, say
+from ._summary import exit_code
+from ._terminal import INTERRUPTED, UNFINISHED, Refused, counted, put, put_json, say
 
 Resolution = Literal["480p", "720p", "1080p"]
 

@@ -15,10 +15,10 @@ import anyio
 import attrs
 import httpx
 
-from ideal_async import ApiError, AsyncClient, IdealError, Unauthorized, redact_url
+from ideal_async import ApiError, AsyncClient, IdealError, NotTheApi, Unauthorized, redact_url
 
 from ._connection import Connection
-from ._endings import refused_key
+from ._endings import refused_key, words_of
 from ._run import run_unless_interrupted
 from ._terminal import DONE, FAILED, INTERRUPTED, MISUSED, UNFINISHED, Refused, put_json, put_table
 
@@ -127,6 +127,8 @@ async def _knock(client: AsyncClient) -> list[Finding]:
         return [reached, Finding("key", "bad", refused_key(error), MISUSED)]
     except ApiError:
         pass
+    except NotTheApi as error:  # tells itself what to look at
+        return [Finding("service", "bad", f"{client.origin} is not reached: {words_of(error)}", UNFINISHED)]
     except IdealError as error:
         return [_unreached(client.origin, str(error))]
     return [reached, Finding("key", "good", "not refused; only making a video shows that it is accepted")]

@@ -108,9 +108,17 @@ def _explain(error: BaseException) -> str:
 
 
 def _explain_ours(error: Exception) -> str:
+    words = words_of(error)
+    return f"{words}. Nothing is lost: the same command goes on" if isinstance(error, _GOES_ON) else words
+
+
+def words_of(error: BaseException) -> str:
+    """Say what went wrong in the words of the command line; the ways out of a doubt are commands, and come later."""
     if isinstance(error, Unauthorized):
         return refused_key(error)
-    return f"{error}. Nothing is lost: the same command goes on" if isinstance(error, _GOES_ON) else str(error)
+    if isinstance(error, SubmissionUnknown):
+        return str(error).partition(". If there is one:")[0]
+    return str(error).replace("check base_url", "check --base-url")
 
 
 def refused_key(error: BaseException) -> str:

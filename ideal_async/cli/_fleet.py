@@ -107,7 +107,8 @@ class FleetRun(Run):
         async def wait() -> None:
             report = await batch.result()
             if report.not_tried:
-                self.stopped_by = NotTried(f"{report.reason} ({report.not_tried} jobs were not tried)")
+                many = "job was" if report.not_tried == 1 else "jobs were"
+                self.stopped_by = NotTried(f"{report.reason} ({report.not_tried:,} {many} not tried)")
             over.set()
 
         bringing.start_soon(wait)

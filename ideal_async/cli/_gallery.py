@@ -18,8 +18,7 @@ from ._chart import draw
 from ._files import anew
 from ._job import Board, Job
 from ._progress import clock, left_in_words
-from ._summary import counted
-from ._terminal import printable
+from ._terminal import counted, printable
 
 #: Characters of an error that are read at a glance; the rest is folded away.
 GLANCE = 140

@@ -13,7 +13,7 @@ from ._entries import Json, put_entries, record_of, request_of
 from ._journal_files import backup, repair, restore
 from ._journal_shared import pause, progress, recount, stale, unpause
 from ._places import opened
-from ._terminal import DONE, Refused, people, put, put_json, put_table, refused, say
+from ._terminal import DONE, Refused, counted, people, put, put_json, put_table, refused, say
 
 State = Literal["intended", "submitted", "succeeded", "failed", "refused", "unknown"]
 
@@ -167,14 +167,14 @@ def prune(path: str, *, older_than: str, dry_run: DryRun = False, yes: Yes = Fal
     with opened(path) as journal:
         counts = journal.prune(before=before, dry_run=True)
         paid = counts.get("succeeded", 0)
-        words = f"{sum(counts.values()):,} entries"
+        words = counted(sum(counts.values()), "entry", "entries")
         if dry_run:
             put(f"{words} would be deleted, {paid:,} of them paid")
             return DONE
         if paid and not yes:
             _ask(paid)
         deleted = sum(journal.prune(before=before).values())
-    put(f"{deleted:,} entries deleted; their keys are forgotten, so using one again pays again")
+    put(f"{counted(deleted, 'entry', 'entries')} deleted; their keys are forgotten, so using one again pays again")
     return DONE
 
 
@@ -190,8 +190,8 @@ def _before(older_than: str) -> datetime:
 
 def _ask(paid: int) -> None:
     if not sys.stdin.isatty():
-        raise Refused(f"pass --yes to forget {paid:,} paid keys without being asked")
-    people().print(f"Forget {paid:,} paid keys? Using one again pays again. [y/N] ", end="")
+        raise Refused(f"pass --yes to forget {counted(paid, 'paid key')} without being asked")
+    people().print(f"Forget {counted(paid, 'paid key')}? Using one again pays again. [y/N] ", end="")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise Refused("nothing was forgotten")
 

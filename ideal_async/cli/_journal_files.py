@@ -7,8 +7,10 @@ from typing import Literal, cast
 from ideal_async import Journal
 
 from ._places import find, place_of
-from ._terminal import DONE, IN_DOUBT, Refused, refused, say
+from ._terminal import DONE, IN_DOUBT, Refused, counted, refused, say
 
+#: What the library says of a journal that is in order; the copy it made of it is not needed.
+_SOUND = "there was nothing to repair"
 UnknownKeys = Literal["doubt", "send"]
 
 
@@ -49,7 +51,13 @@ def repair(path: str) -> int:
         path: A journal, or the folder of a batch.
     """
     repaired = Journal.repair(_file_of(path, "its own tools"))
-    say(f"{repaired.how}: {repaired.entries:,} entries; the file as it was is {repaired.kept}")
+    said = f"{repaired.how}: {counted(repaired.entries, 'entry', 'entries')}"
+    if repaired.how == _SOUND:
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{repaired.kept}{suffix}").unlink(missing_ok=True)
+        say(said)
+        return DONE
+    say(f"{said}; the file as it was is {repaired.kept}")
     if repaired.missing_since is None:
         return DONE
     say(

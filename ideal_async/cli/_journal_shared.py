@@ -5,7 +5,7 @@ from typing import Literal
 from ._connection import Connection
 from ._entries import Json, put_entries
 from ._places import open_shared, place_of, shared
-from ._terminal import DONE, put, put_json, put_table, say
+from ._terminal import DONE, counted, put, put_json, put_table, say
 
 
 def pause(path: str) -> int:
@@ -85,5 +85,5 @@ def recount(path: str) -> int:
     """
     with shared(path) as journal:
         wrong = journal.recount()
-    put(f"{wrong:,} totals were wrong" if wrong else "all totals were right")
+    put(f"{counted(wrong, 'total')} {'was' if wrong == 1 else 'were'} wrong" if wrong else "all totals were right")
     return DONE

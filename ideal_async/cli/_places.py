@@ -4,7 +4,7 @@ import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 from urllib.parse import parse_qsl, urlencode
 
 import attrs
@@ -149,11 +149,19 @@ def open_shared(place: Path | Shared) -> "PostgresJournal":
     Raises:
         Refused: It is a file, or the extra is missing.
     """
-    journal = open_journal(place)
-    if isinstance(journal, Journal):
-        journal.close()
-        raise Refused(f"{place} is a file, which one host has for itself: this is for postgresql://... only")
-    return journal
+    _check_shared(place)
+    return cast("PostgresJournal", open_journal(place))
+
+
+def _check_shared(place: Path | Shared) -> None:
+    """Say what a file cannot do before it is looked for: nothing is made.
+
+    Raises:
+        Refused: It is one, or a folder.
+    """
+    if isinstance(place, Path):
+        what = "folder" if place.is_dir() else "file"
+        raise Refused(f"{place} is a {what}, which one host has for itself: this is for postgresql://... only")
 
 
 @contextmanager
@@ -174,7 +182,9 @@ def shared(text: str) -> Generator["PostgresJournal"]:
     Raises:
         Refused: It is not, or it is a file.
     """
-    with open_shared(find(place_of(text))) as journal:
+    place = place_of(text)
+    _check_shared(place)
+    with open_shared(find(place)) as journal:
         yield journal
 
 
@@ -200,9 +210,15 @@ def open_bucket(place: str, *, prepare: bool = False) -> "Bucket":
     try:
         from ideal_async.buckets import Bucket
 
-        return Bucket(place, prepare=prepare)
-    except (ValueError, ImportError) as error:
+    except ImportError as error:
         raise Refused(str(error)) from None
+    if place.lower().startswith("file:"):
+        raise Refused(f"{place} is a folder, from which the service cannot fetch: use s3://, gs:// or az://")
+    try:
+        return Bucket(place, prepare=prepare)
+    except (ValueError, ImportError) as error:  # the store's extra may be there, and that of --prepare not
+        words = str(error).replace(", or file:// with url=", "")  # which is said to a program
+        raise Refused(words.replace("environment, profile= or config=", "environment")) from None
 
 
 def without_password(word: str) -> str:

@@ -22,6 +22,9 @@ LONGEST_KEY = 200
 _BLANK = re.compile("[\\s\x00-\x1f\x7f\u00ad\u180e\u200b-\u200f\u2060\ufeff]")
 #: What every request needs, and what people choose most; options give it to all rows at once.
 CHOICES = {"duration": 5, "resolution": "720p"}
+#: Publishes pictures of this computer; and what the library says of that.
+PUBLISH = "`ideal-async batch ... --upload-to s3://bucket/folder`"
+_IN_A_PROGRAM = "or pass a pathlib.Path to a client that publishes it, AsyncClient(uploads=...)"
 #: Ends the keys of repeated jobs: see `attempt_of`.
 AGAIN = re.compile(r"~\d+$", re.ASCII)
 
@@ -86,8 +89,8 @@ def write_options(names: Iterable[str]) -> str:
     return " ".join(f"--{name} {CHOICES[name]}" for name in names)
 
 
-def make_request(fields: Mapping[str, Any]) -> ImageToVideo:
-    """Check the fields of one request.
+def make_request(fields: Mapping[str, Any], publish: str = PUBLISH) -> ImageToVideo:
+    """Check the fields of one request; *publish* is the command for a picture of this computer.
 
     Raises:
         TypeError: A value is of the wrong type.
@@ -101,13 +104,16 @@ def make_request(fields: Mapping[str, Any]) -> ImageToVideo:
     for name, value in fields.items():
         if isinstance(value, str) and not _is_text(value):
             raise ValueError(f"{name} holds half a character: it cannot be sent")
-        if name.endswith("_url") and isinstance(value, str) and (found := _BLANK.search(value)):
+        if name.endswith("_url") and isinstance(value, str) and "://" in value and (found := _BLANK.search(value)):
             what = unicodedata.name(found[0], f"control character {ord(found[0])}").lower()
             raise ValueError(
                 f"{name} holds a {what} (U+{ord(found[0]):04X}) after {value[: found.start()][-30:]!r}: "
                 f"{_mend_blank(value, found)}"
             )
-    return ImageToVideo(**fields)
+    try:
+        return ImageToVideo(**fields)
+    except ValueError as error:
+        raise ValueError(str(error).replace(_IN_A_PROGRAM, f"or let {publish} do that")) from None
 
 
 def _mend_blank(url: str, found: re.Match[str]) -> str:

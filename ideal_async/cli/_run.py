@@ -29,6 +29,7 @@ from ideal_async import (
     batch,
 )
 
+from ._endings import words_of
 from ._job import Board, Job, State
 from ._terminal import say
 
@@ -100,7 +101,7 @@ class Run:
                     on_submit=begin,
                 ) as outcomes:
                     async for outcome in outcomes:
-                        await self._settle(new[outcome.index], outcome.task or outcome.error, rest)
+                        await self._settle(new[outcome.index], outcome.task or cast("Exception", outcome.error), rest)
                 self.stopped_by = outcomes.stopped_by or self.stopped_by
             followers.cancel_scope.cancel()
 
@@ -134,7 +135,7 @@ class Run:
         else:
             job.waited_at = time.time()
 
-    async def _settle(self, job: Job, end: Task | Exception | None, downloads: anyio.abc.TaskGroup) -> None:
+    async def _settle(self, job: Job, end: Task | Exception, downloads: anyio.abc.TaskGroup) -> None:
         """A job is over for the service: what is left is to fetch its files, or to say why there are none."""
         job.expected_at = None
         if isinstance(end, Task):
@@ -147,9 +148,7 @@ class Run:
         if isinstance(end, STOPS):
             self.stopped_by = self.stopped_by or end
         else:
-            job.error = end.reason if isinstance(end, TaskFailed) else str(end)
-            if isinstance(end, SubmissionUnknown):  # the ways out of a program; those of a person come at the end
-                job.error = job.error.partition(". If there is one:")[0]
+            job.error = end.reason if isinstance(end, TaskFailed) else words_of(end)
         if state == "waiting":
             self.board.trouble = str(end)
         if isinstance(end, TaskFailed):

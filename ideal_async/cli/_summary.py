@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ideal_async import BudgetExceeded, ImageToVideo, OutOfCredits, Unauthorized, estimate
+from ideal_async import BudgetExceeded, Entry, ImageToVideo, OutOfCredits, Unauthorized, estimate
 
 from ._columns import Problem, Row
-from ._endings import refused_key
+from ._endings import words_of
 from ._files import JOURNAL
 from ._job import Board, Job, State
 from ._names import NAME, name_files
@@ -26,6 +26,8 @@ from ._terminal import (
     INTERRUPTED,
     MISUSED,
     UNFINISHED,
+    Refused,
+    counted,
     invocation,
     put,
     put_json,
@@ -119,15 +121,6 @@ class Wishes:
         return self.journal or self.out / JOURNAL
 
 
-def counted(number: int, noun: str) -> str:
-    """Write a number of things.
-
-    >>> counted(1, "job"), counted(1000, "job")
-    ('1 job', '1,000 jobs')
-    """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def list_problems(problems: Sequence[Problem], good: int) -> str:
     """Write what is wrong, line by line."""
     lines = [str(problem) for problem in problems[:MOST_SHOWN]]
@@ -168,7 +161,7 @@ def announce(jobs: Sequence[Job], wishes: Wishes) -> None:
             tell(f"  {counts[state]:>7,} {words}")
     same = len(to_make) - len(set(to_make))
     if same:
-        tell(f"  {same:,} of them ask for the same as another")
+        tell(f"  {same:,} of them {'asks' if same == 1 else 'ask'} for the same as another")
 
 
 def find_overruled(rows: Iterable[Row | Problem], given: Mapping[str, Any]) -> list[str]:
@@ -192,6 +185,18 @@ def _write_option(name: str, value: object) -> str:
     if isinstance(value, bool):
         return f"--{'' if value else 'no-'}{option}"
     return f"--{option}" if name in ("prompt", "last_image_url") else f"--{option} {value}"
+
+
+def check_same(key: str, entry: Entry, request: ImageToVideo) -> None:
+    """Let a key be for one request only.
+
+    Raises:
+        Refused: *entry* is of another one.
+    """
+    if entry.fingerprint != request.fingerprint:
+        raise Refused(
+            f"key {key!r} was used for another request ({entry.created_at:%Y-%m-%d}): give this one another key"
+        )
 
 
 def exit_code(board: Board, stopped_by: Exception | None = None) -> int:
@@ -237,7 +242,7 @@ def sum_up(board: Board, wishes: Wishes, ending: Ending) -> None:
                 "jobs": len(board.jobs),
                 "counts": {state: count for state, count in board.counts.items() if count},
                 "credits": {"charged": board.charged, "refunded": board.refunded},
-                "stopped_by": ending.stopped_by and str(ending.stopped_by),
+                "stopped_by": ending.stopped_by and words_of(ending.stopped_by),
                 "seconds": round(time.time() - board.started_at, 3),
                 "results": str(results.lines),
                 "gallery": wishes.page and str(wishes.page),
@@ -266,10 +271,8 @@ def sum_up(board: Board, wishes: Wishes, ending: Ending) -> None:
 
 def _stops(board: Board, stopped_by: Exception | None) -> Iterable[str]:
     """Say why not everything was sent."""
-    if isinstance(stopped_by, Unauthorized):
-        yield f"Stopped: {refused_key(stopped_by)}"
-    elif stopped_by is not None:
-        yield f"Stopped: {stopped_by}"
+    if stopped_by is not None:
+        yield f"Stopped: {words_of(stopped_by)}"
     else:
         reasons = Counter(job.error for job in board.jobs if job.state == "waiting" and job.error)
         yield from (f"Not sent: {reason}" for reason, _ in reasons.most_common(1))

@@ -123,7 +123,8 @@ class _Table:
                 continue
             if not name:
                 named = sum(map(bool, self.columns))
-                raise ValueError(f"{_filled(cells)} cells, but the header names {named} columns")
+                columns = "1 column" if named == 1 else f"{named} columns"
+                raise ValueError(f"{_filled(cells)} cells, but the header names {columns}")
             # Our own results have a ' before what a spreadsheet might take for something else.
             text = cell if not self.results else cell.removeprefix("'")
             fields[name] = text if exact else read_cell(name, text)

@@ -8,18 +8,18 @@ from typing import Any
 
 import anyio
 
-from ideal_async import AsyncClient, IdealError, Ledger, Task, TaskStatus, Unauthorized, estimate
+from ideal_async import AsyncClient, IdealError, ImageToVideo, Ledger, Task, TaskStatus, estimate
 
 from ._connection import Connection
-from ._endings import code_of, refused_key
+from ._endings import code_of, words_of
 from ._job import Board, Job
 from ._names import NAME, name_files
-from ._places import Shared, open_journal
+from ._places import Shared, exists, open_journal
 from ._plan import make_request, stem_of
 from ._progress import clock, show
 from ._results import record_of
 from ._run import Run, leave_in_doubt, run_unless_interrupted, save
-from ._summary import doubts, exit_code
+from ._summary import check_same, doubts, exit_code
 from ._terminal import (
     DONE,
     FAILED,
@@ -28,6 +28,7 @@ from ._terminal import (
     UNFINISHED,
     Refused,
     ask_to_spend,
+    counted,
     put,
     put_json,
     put_table,
@@ -36,6 +37,13 @@ from ._terminal import (
     somebody_watches,
 )
 
+#: What an earlier run made of a key, by the state of its entry; the others are to be paid.
+EARLIER = {
+    "submitted": "paid in an earlier run, 0 credits",
+    "succeeded": "paid in an earlier run, 0 credits",
+    "failed": "failed in an earlier run, 0 credits; another --key makes it anew",
+    "unknown": "may have been paid in an earlier run, so it is not sent again",
+}
 #: Digits of the largest number of 64 bits.
 LONGEST_ID = 20
 
@@ -53,18 +61,20 @@ def generate(
 ) -> int:
     """Make one video and save it with its cover; return the exit code."""
     try:
-        request = make_request(fields)
+        own = shell(["ideal-async", "batch", str(fields["image_url"]), "--upload-to", "s3://bucket/folder"])
+        request = make_request(fields, f"`{own}`")
     except (TypeError, ValueError) as error:
         raise Refused(str(error)) from None
     if key is not None and journal is None:
         raise Refused("--key works across runs only with a journal: pass --journal FILE as well")
+    known = None if key is None or journal is None else _recall(key, request, journal, connection.origin)
     connection.client()
     job = Job(0, key or stem_of(request.image_url) or "video", request)
     if key is None:
         job.flight_key = None
     if not as_json:
-        say(f"{estimate(request)} credits")
-    if not yes and somebody_watches():
+        say(known or counted(estimate(request), "credit"))
+    if known is None and not yes and somebody_watches():
         ask_to_spend(estimate(request))
     make_folder(out)
     board = Board([job], time.time())
@@ -91,6 +101,22 @@ def generate(
     return code
 
 
+def _recall(key: str, request: ImageToVideo, journal: Path | Shared, origin: str) -> str | None:
+    """Say what an earlier run made of *key*; `None`: nothing that was paid.
+
+    Raises:
+        Refused: It is the key of another request.
+    """
+    if not exists(journal):
+        return None
+    with open_journal(journal) as kept:
+        entry = next(iter(kept.entries(keys=[key], origin=origin, account="")), None)
+    if entry is None or entry.state not in EARLIER:
+        return None
+    check_same(key, entry, request)
+    return EARLIER[entry.state]
+
+
 def find_doubt(board: Board, ledger: Ledger) -> None:
     """Say that a job which was interrupted on its way may have been paid: *ledger* knows what its client sent."""
     for job in board.jobs:
@@ -104,10 +130,8 @@ def _report_end(board: Board, stopped_by: Exception | None, *, interrupted: bool
         put_json(record_of(job))
     elif job.video is not None:
         put(str(job.video))
-    if isinstance(stopped_by, Unauthorized):
-        say(refused_key(stopped_by), style="red")
-    elif stopped_by is not None:
-        say(str(stopped_by), style="red")
+    if stopped_by is not None:
+        say(words_of(stopped_by), style="red")
     return INTERRUPTED if interrupted and job.state != "unknown" else exit_code(board, stopped_by)
 
 
@@ -178,8 +202,7 @@ class _Looks:
         try:
             await self._look_at(task_id)
         except (IdealError, OSError, ValueError) as error:
-            why = refused_key(error) if isinstance(error, Unauthorized) else str(error)
-            say(f"{task_id}: {why}", style="red")
+            say(f"{task_id}: {words_of(error)}", style="red")
             self.codes[task_id] = MISUSED if isinstance(error, ValueError) else code_of(error)
 
     async def _look_at(self, task_id: int) -> None:
@@ -218,7 +241,7 @@ def _put_tasks(tasks: Sequence[Task], *, as_json: bool) -> None:
     if as_json:
         for task in tasks:
             put_json(record_of_look(task))
-    else:
+    elif tasks:
         rows = (
             (
                 task.id,

@@ -163,6 +163,15 @@ def put(text: str) -> None:
     sys.stdout.write(f"{printable(text) if sys.stdout.isatty() else text}\n")
 
 
+def counted(number: int, noun: str, nouns: str = "") -> str:
+    """Write a number of things.
+
+    >>> counted(1, "job"), counted(1000, "job"), counted(0, "entry", "entries")
+    ('1 job', '1,000 jobs', '0 entries')
+    """
+    return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
+
+
 def put_json(value: Any) -> None:
     """Write a result for a script: one line of JSON, in ASCII, whatever the terminal can show."""
     sys.stdout.write(f"{json.dumps(value)}\n")
