@@ -172,14 +172,25 @@ def _read_fault(number: int, line: str) -> Fault:
         when = When(
             _read_ranges(found["ranges"]), every=int(found["every"] or 1), chance=float(found["chance"] or 100) / 100
         )
-        return Fault(call, _read_effect(words), when, _number(found["of_task"]))
+        return Fault(call, _read_effect(words), when, _check_count(_number(found["of_task"])))
     except ValueError as error:
         raise ValueError(f"line {number}: {line!r}: {error}") from None
 
 
 def _read_ranges(text: str | None) -> tuple[tuple[int, int | None], ...]:
     parts = [part.partition("-") for part in (text or "1-").split(",")]
-    return tuple((int(first), int(last) if last else None if dash else int(first)) for first, dash, last in parts)
+    ranges = tuple((int(first), int(last) if last else None if dash else int(first)) for first, dash, last in parts)
+    for first, last in ranges:
+        _check_count(first)
+        if last is not None and last < first:
+            raise ValueError(f"{first}-{last} counts backwards and never comes: write {last}-{first}")
+    return ranges
+
+
+def _check_count(count: int | None) -> int | None:
+    if count == 0:
+        raise ValueError("calls and tasks are counted from 1: a 0th never comes")
+    return count
 
 
 def _read_effect(text: str) -> Effect:
