@@ -18,7 +18,7 @@ import pytest
 
 from ideal_async import ImageToVideo, Journal, Ledger
 from ideal_async.__main__ import main
-from ideal_async.cli import _batch, _run, _summary, _tasks
+from ideal_async.cli import _batch, _outage, _progress, _run, _summary, _tasks
 from ideal_async.cli._files import alone_in, anew
 from ideal_async.cli._job import Board, Job
 from ideal_async.cli._terminal import Refused
@@ -30,6 +30,7 @@ Start = Callable[..., Sandbox]
 
 #: Looks come quickly, because the sandbox is quick.
 QUICK = ["--min-interval", "0.01"]
+GENERATE = ["generate", "https://example.com/1.jpg", "--duration", "5", "--resolution", "480p", "--yes"]
 
 
 def write_jobs(count: int, name: str = "jobs.csv") -> str:
@@ -154,6 +155,19 @@ def test_a_batch_that_doubts_stop_advises_in_commands(service: Start, capsys: py
     assert len(sandbox.created) < 12
     assert main(["batch", "jobs.csv", "--yes", "--max-in-flight", "1", "--json", *QUICK]) == 4
     assert "await client" not in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("order", [["batch", "jobs.csv", "--yes"], GENERATE])
+def test_an_outage_is_told_while_it_lasts(
+    order: list[str], service: Start, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tasks are paid and the API stops answering: a line says that nothing is lost, and then it goes on."""
+    service(faults="look 1: 503")
+    write_jobs(1)
+    monkeypatch.setattr(_outage, "PATIENCE", 0.0)
+    monkeypatch.setattr(_progress, "REPORT", 0.02)
+    assert main([*order, *QUICK]) == 0
+    assert "no answer for 0:00; nothing is lost, it is tried for 10 minutes: " in capsys.readouterr().err
 
 
 def test_one_of_them_asks(capsys: pytest.CaptureFixture[str]) -> None:
@@ -587,9 +601,6 @@ def test_why_nothing_was_sent_is_said_once(capsys: pytest.CaptureFixture[str]) -
     assert "not sent 5" in out
     assert err.startswith("Not sent: no way\nGo on with: ideal-async")
     assert err.count("Not sent") == 1
-
-
-GENERATE = ["generate", "https://example.com/1.jpg", "--duration", "5", "--resolution", "480p", "--yes"]
 
 
 @pytest.mark.parametrize(

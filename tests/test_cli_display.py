@@ -6,10 +6,11 @@ from typing import Any
 
 import anyio
 import pytest
+from journal_steps import MADE
 from rich.cells import cell_len
 from rich.console import Console
 
-from ideal_async import ImageToVideo
+from ideal_async import ApiError, ConnectionFailed, ImageToVideo, ServerError
 from ideal_async.cli import _progress
 from ideal_async.cli._job import Board, Job, State
 from ideal_async.cli._progress import clock, picture, show
@@ -236,6 +237,41 @@ async def test_what_keeps_jobs_from_being_sent_is_shown() -> None:
     assert first.endswith("not sent: no network\N{REPLACEMENT CHARACTER}[31m")
     assert "not sent" not in second
     assert not any("not sent" in line for line in drawn(board, 80))
+
+
+def test_an_outage_is_shown_when_it_lasts() -> None:
+    """From ten seconds on, with what is done about it first, until a look is answered."""
+    board = Board([job(0, "rendering")], START)
+    board.outage.looked(1, ConnectionFailed("the API could not be reached (\N{ESCAPE}[31m)"), 0.0)
+    began = board.outage.since
+    assert began is not None
+    board.outage.looked(2, ServerError(503, "Busy", http_status=503), 0.0)
+    assert board.outage.since == began
+    assert not any("no answer" in line for line in drawn(board, 120, began + 9))
+    told = "no answer for 0:12; nothing is lost, it is tried for 10 minutes: Busy (code 503, HTTP 503)"
+    assert told in drawn(board, 120, began + 12)
+    assert "nothing is lost, it is tried for 10 minutes" in "".join(drawn(board, 72, began + 12))
+    for answer in (ApiError(1001, "FAILED", http_status=200), MADE):
+        board.outage.since = began
+        board.outage.looked(1, answer, 0.0)
+        assert not any("no answer" in line for line in drawn(board, 120, began + 600))
+
+
+@pytest.mark.anyio
+async def test_a_log_hears_of_each_outage_once() -> None:
+    """However long it lasts; the next one is another."""
+    board = Board([job(0, "rendering")], START)
+    console = Console(file=io.StringIO(), width=40)
+    async with show(board, console):
+        for why in ("first", "second"):
+            board.outage.looked(1, ConnectionFailed(why), 0.0)
+            assert board.outage.since is not None
+            board.outage.since -= 12
+            await anyio.sleep(25)
+            board.outage.since = None
+            await anyio.sleep(10)
+    lines = [line for line in written(console).splitlines() if line.startswith("no answer for 0:1")]
+    assert [line.rpartition(" ")[2] for line in lines] == ["first", "second"]
 
 
 @pytest.mark.anyio

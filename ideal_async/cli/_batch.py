@@ -68,10 +68,11 @@ def make_batch(sources: Sequence[str], defaults: Mapping[str, Any], connection: 
         budget = None
         if wishes.budget is not None:
             budget = Budget(max(0, wishes.budget - journal.spent(origin, keys)))
-        client = connection.client(journal=journal, budget=budget, uploads=wishes.uploads)
+        board = Board(jobs, time.time())
+        client = connection.client(journal=journal, budget=budget, uploads=wishes.uploads, observer=board.outage)
         books = Books(lambda: journal.spent(origin, keys), lambda waiting: _read_attempts(waiting, journal, origin))
         made_by = run_of(wishes, journal, sources, connection.base_url)
-        run = made_by(client, Board(jobs, time.time()), wishes.target or wishes.out, stem=wishes.stem, known=known)
+        run = made_by(client, board, wishes.target or wishes.out, stem=wishes.stem, known=known)
         return _make(run, wishes, books)
 
 

@@ -8,7 +8,7 @@ import attrs
 import httpx
 from cyclopts import Group, Parameter
 
-from ideal_async import AsyncClient, Budget, JournalStore, Pacing
+from ideal_async import AsyncClient, Budget, JournalStore, Observer, Pacing
 
 from ._terminal import Refused
 
@@ -59,6 +59,7 @@ class Connection:
         budget: Budget | None = None,
         http_client: httpx.AsyncClient | None = None,
         uploads: "Bucket | None" = None,
+        observer: Observer | None = None,
     ) -> AsyncClient:
         """Make a client; only opening it needs an event loop.
 
@@ -77,6 +78,7 @@ class Connection:
                 budget=budget,
                 http_client=http_client,
                 uploads=uploads,
+                observer=observer,
             )
         except ValueError as error:
             raise Refused(str(error)) from None

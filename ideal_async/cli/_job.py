@@ -9,6 +9,8 @@ import attrs
 
 from ideal_async import ImageToVideo, estimate
 
+from ._outage import Outage
+
 if TYPE_CHECKING:
     from ideal_async.buckets import BucketPath
 
@@ -140,6 +142,7 @@ class Board:
         charged: Credits of the tasks that were paid, in this run or an earlier one.
         refunded: Credits of those of them that come back.
         trouble: Why the latest job was not sent, until one is.
+        outage: Hears whether the API answers looks.
     """
 
     jobs: Sequence[Job]
@@ -151,6 +154,7 @@ class Board:
     refunded: int = attrs.field(init=False)
     ended_before: frozenset[Job] = attrs.field(init=False)
     trouble: str = attrs.field(init=False, default="")
+    outage: Outage = attrs.field(init=False, factory=Outage)
     _longest: dict[tuple[object, ...], float] = attrs.field(init=False, factory=dict[tuple[object, ...], float])
     _first_paid: float | None = attrs.field(init=False, default=None)
     _paid_elsewhere: set[Job] = attrs.field(init=False, factory=set[Job])

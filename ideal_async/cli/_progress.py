@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from ._job import Board, Job, State
+from ._outage import TRIED
 from ._terminal import people, printable
 
 #: Seconds between two pictures; faster is not seen, slower looks stuck.
@@ -92,6 +93,12 @@ def credits_of(board: Board) -> str:
     return f"{line}, {board.refunded:,} refunded" if board.refunded else line
 
 
+def outage_of(board: Board, now: float) -> str:
+    """Say that the API has not answered for a while; empty if it has."""
+    seconds = board.outage.seconds(now)
+    return "" if seconds is None else f"no answer for {clock(seconds)}; {TRIED}: {printable(board.outage.why)}"
+
+
 def picture(board: Board, now: float, *, width: int, ascii_only: bool = False) -> RenderableType:
     """Draw the board for a terminal of *width* columns."""
     between = ", " if ascii_only else " · "
@@ -112,6 +119,8 @@ def picture(board: Board, now: float, *, width: int, ascii_only: bool = False) -
     lines.append(Text(credits_of(board)))
     if board.trouble:
         lines.append(Text(f"not sent: {printable(board.trouble)}", "yellow"))
+    if outage := outage_of(board, now):
+        lines.append(Text(outage, "yellow"))
     lines += [_row(job, now) for job in _nearest(board)]
     for line in lines:
         _fit(line, width, "..." if ascii_only else "…")
@@ -245,9 +254,13 @@ async def _redraw(board: Board, live: Live) -> None:
 
 async def _report(board: Board, console: Console) -> None:
     between = ", " if console.options.ascii_only else " · "
+    told: float | None = None
     while True:
         await anyio.sleep(REPORT)
         now = time.time()
+        if (outage := outage_of(board, now)) and board.outage.since != told:  # a log hears of each once
+            told = board.outage.since
+            console.print(outage, soft_wrap=True, highlight=False)
         words = [words for _, words in counts_of(board)]
         line = [
             f"{board.ended:,} of {len(board.jobs):,}",

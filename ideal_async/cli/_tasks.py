@@ -79,7 +79,7 @@ def generate(
     make_folder(out)
     board = Board([job], time.time())
     with nullcontext() if journal is None else open_journal(journal) as kept:
-        client = connection.client(journal=kept)
+        client = connection.client(journal=kept, observer=board.outage)
         run = Run(client, board, out, stem=lambda job: name_files(NAME, job.key, job.task_id, job.request))
 
         async def work() -> None:
