@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -187,6 +188,21 @@ def test_a_journal_is_repaired(capsys: Capture, harm: str | None, code: int) -> 
         assert error == "there was nothing to repair: 5 entries\n"
         assert not kept
         assert main(["journal", "list", "videos"]) == 0
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_log_with_a_wrong_sum_is_repaired_whole(capsys: Capture) -> None:
+    """Nothing is missing, but the file was not in order: it is kept."""
+    with Journal("orders.journal") as journal:
+        go(journal)
+        shutil.copy("orders.journal", "copy")
+        log = bytearray(Path("orders.journal-wal").read_bytes())
+    log[32 + 16] ^= 1  # the first sum of the first frame: https://sqlite.org/fileformat2.html, 4.1
+    Path("copy-wal").write_bytes(log)
+    assert main(["journal", "repair", "copy"]) == 0
+    told = "the sums of its log were wrong, but all that they stand for is in order: 1 entry; the file as it was is "
+    assert told in capsys.readouterr().err
+    assert [*Path().glob("copy-damaged-1")]
 
 
 def test_every_command_of_the_journal_has_help(capsys: Capture) -> None:

@@ -207,16 +207,13 @@ def open_bucket(place: str, *, prepare: bool = False) -> "Bucket":
     Raises:
         Refused: It is no place of a bucket, or an extra is missing.
     """
-    try:
-        from ideal_async.buckets import Bucket
-
-    except ImportError as error:
-        raise Refused(str(error)) from None
     if place.lower().startswith("file:"):
         raise Refused(f"{place} is a folder, from which the service cannot fetch: use s3://, gs:// or az://")
     try:
+        from ideal_async.buckets import Bucket
+
         return Bucket(place, prepare=prepare)
-    except (ValueError, ImportError) as error:  # the store's extra may be there, and that of --prepare not
+    except (ValueError, ImportError) as error:
         words = str(error).replace(", or file:// with url=", "")  # which is said to a program
         raise Refused(words.replace("environment, profile= or config=", "environment")) from None
 
