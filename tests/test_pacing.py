@@ -759,6 +759,20 @@ def test_where_nobody_is_told_the_place_no_end_is_the_soonest() -> None:
     assert other.begin() == (0.0, 0.0)
 
 
+def test_a_first_look_that_will_show_a_percentage_does_not_wait_for_the_usual_end() -> None:
+    """It tells as much at half of the time, and the task may be one of the shortest: 10 s after those would be over."""
+    showing, silent_ones = taught(linear), taught(silent)
+    for forecast, capped in ((showing, True), (silent_ones, False)):
+        track = forecast.track("a", now=0.0, submitted_at=0.0)
+        shortest = track.history.durations.shortest(75.0)
+        assert track.soonest_end(QueuePace()) == (pytest.approx(shortest) if capped else None)
+        assert (forecast.first(track, now=0.0, roll=0.99) <= shortest + 10.0) is capped
+    track = showing.track("a", now=0.0, submitted_at=0.0)
+    see(showing, track, 20.0, 25)
+    assert track.soonest_end(QueuePace()) is None, "now it tells itself"
+    assert showing.track("a", now=0.0, submitted_at=None).soonest_end(QueuePace()) is None
+
+
 def test_work_that_began_at_submission_has_no_soonest_end() -> None:
     """Its percentage says all there is to know."""
     track = Forecast(Pacing()).track("a", now=0.0, submitted_at=0.0)

@@ -47,7 +47,8 @@ Many at once
 
 Behind a queue
     Of a task that waited nobody knows when its work began, until two percentages tell. However long it is expected to
-    take, it may have begun at once and be one of the shortest: it is looked at 10 s after those would be over.
+    take, it may have begun at once and be one of the shortest: it is looked at 10 s after those would be over. So is a
+    task for the first time where percentages are usual: they tell as much then as later.
 
 Without any evidence
     The first look comes 5 to 6 s after submission, and the next ones about every 5 s, slowly stretching as the task

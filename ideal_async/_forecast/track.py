@@ -28,6 +28,7 @@ _CONSISTENCY_STEP = 0.1
 _RUNS = 12  # percentages of a task are enough to learn from, and bound its memory; flat
 _LATEST_RUNS = 3  # of them say nearly all that the earlier ones do; flat
 _SHOWN = 0.05  # share of tasks; a kind that shows fewer percentages has no pattern worth the effort; flat
+_MOSTLY = 0.5  # share of tasks that showed percentages; flat
 _BUSY = 0.05  # share of tasks seen waiting; beyond it, one that was not seen to wait may have done so unseen; flat
 # Standard deviations of a Poisson process by which the queue may move faster than usual. Half of it costs the same,
 # twice 4 % more behind a queue (benchmarks/pacing).
@@ -145,8 +146,15 @@ class Track:
         """Return the seconds from when it was last seen to its end, should it be one of the shortest.
 
         `None` where percentages or submission tell when its work began, so that nothing but its duration is uncertain,
-        and where nobody is told how long the queue is.
+        and where nobody is told how long the queue is. Only a task that nobody has looked at, of a kind whose first
+        look will show a percentage, may be one of the shortest for all that.
         """
+        if (
+            self.seen_at == self.submitted_at
+            and self.history.durations.count
+            and self.history.shows_percentages > _MOSTLY
+        ):
+            return self.history.durations.shortest(USUAL)
         if pace.waited_at == -math.inf:
             return None
         if self.place:
