@@ -341,7 +341,7 @@ def _read_task(data: Any, answer: Answer, task_id: int) -> Task | Failure:
     if task.output is not None and is_absolute(task.output.result_url):
         return task
     if not task.succeeded:
-        return attrs.evolve(task, output=None)
+        return task if task.output is None else attrs.evolve(task, output=None)
     problem = "required field missing" if task.output is None else "no absolute http(s) URL"
     late = _unexpected(f"{problem} @ $.data.output.resultUrl", answer)
     return Failure(Sent.ANSWERED, late.about(task_id), passes=True, limit=LATE_RESULT)

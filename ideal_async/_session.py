@@ -261,8 +261,9 @@ class Session:
             if on_wire is not None:
                 await anyio.lowlevel.checkpoint_if_cancelled()  # the last moment to withdraw
                 on_wire(True)
-            trace = Trace(request.extensions.get("trace"), None if confirmed is None else confirmed.keep)
+            trace = None
             if on_wire is not None:
+                trace = Trace(request.extensions.get("trace"), None if confirmed is None else confirmed.keep)
                 request.extensions["trace"] = trace
             try:
                 # Shielded: whoever asked may go, a submit on its way is never torn in two.
@@ -271,10 +272,10 @@ class Session:
                     return await self._exchange.send(sender, request)
                 raise TimeoutError(f"no answer within {limit:g} seconds")  # noqa: TRY301 - as a transport would
             except Exception as error:  # noqa: BLE001 - transports raise what they like; all of it means: no answer
-                if trace.refused is not None and on_wire is not None:
+                if trace is not None and trace.refused is not None and on_wire is not None:
                     on_wire(False)
                     raise trace.refused from None
-                return self._exchange.after_error(error, sender, request, trace)
+                return self._exchange.after_error(error, sender, request, trace or Trace())
         finally:
             self._slots.release()
 

@@ -6,7 +6,7 @@ saves on your machine `python -m benchmarks overhead` says, in a checkout.
 
 import asyncio
 from base64 import b64encode
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from functools import lru_cache
 from ssl import SSLContext
 
@@ -108,11 +108,14 @@ class FastTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Carry one request: those that may cost money on a fresh or just used connection."""
-        _url(str(request.url))  # one that leads nowhere, before anything is sent
         way = request.method == "POST", self._proxies.for_url(request.url), is_transport_patched()
-        if way not in self._transports:
-            self._transports[way] = self._open(JUST_USED if way[0] else KEEP_ALIVE, proxy=way[1], by_httpx=way[2])
-        return await self._transports[way].handle_async_request(request)
+        transport = self._transports.get(way)
+        if transport is None:
+            transport = self._open(JUST_USED if way[0] else KEEP_ALIVE, proxy=way[1], by_httpx=way[2])
+            self._transports[way] = transport
+        if not isinstance(transport, _SessionTransport):  # that one does so itself
+            _url(str(request.url))  # one that leads nowhere, before anything is sent
+        return await transport.handle_async_request(request)
 
     @staticmethod
     def sent_nothing(error: BaseException) -> bool:
@@ -164,15 +167,17 @@ class _SessionTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Carry one request; a redirect is an answer like another."""
         times = request.extensions.get("timeout", {})
-        headers = dict(request.headers)
-        if request.url.scheme == "http":
-            headers |= self._password  # aiohttp shows `proxy_headers` only to a proxy that makes a tunnel
+        headers: Mapping[str, str] = request.headers
+        if self._password and request.url.scheme == "http":
+            headers = {**headers, **self._password}  # aiohttp shows `proxy_headers` only to a proxy that makes a tunnel
         content: bytes | AsyncIterable[bytes] | None
         if isinstance(request.stream, httpx.ByteStream):
             content = request.read() or None  # httpx has not read that of a redirected request
         else:
             content = request.stream  # type: ignore[assignment]  # the request of an asynchronous client
-            headers.pop("transfer-encoding", None)  # aiohttp writes it
+            headers = {
+                name: value for name, value in headers.items() if name != "transfer-encoding"
+            }  # aiohttp's to write
         try:
             answer = await self.session.request(
                 request.method,
