@@ -41,7 +41,7 @@ class Exchange:
         headers = {**self.key.headers, "User-Agent": f"ideal-async/{getattr(package, '__version__', '')}"}
         # Caches on the way shall ask the API about looks (RFC 9111, 5.2.1.4).
         self._headers = {"POST": headers, "GET": {**headers, "Cache-Control": "no-cache"}}
-        self._look: httpx.Request | None = None  # as all are, but for their URLs
+        self._look: httpx.Request | None = None  # all are alike but for their URLs, timeouts included
 
     def build(self, sender: Sender, method: str, url: str, **more: Any) -> httpx.Request | Failure:
         """Make a request with the key; a user's client that cannot has sent nothing."""

@@ -1,4 +1,4 @@
-"""httpx over aiohttp: the same client for a third less CPU (extra `fast`).
+"""httpx over aiohttp: the same client for about 30 % less CPU (extra `fast`).
 
 It is worth having where hundreds of jobs are in flight at once; a handful costs next to nothing either way. What it
 saves on your machine `python -m benchmarks overhead` says, in a checkout.

@@ -20,12 +20,12 @@ _SHY = 3.0  # tasks after which history is given half of its weight; flat
 _AGREED = 1.5
 _INHERITED_COUNT = 0.5  # tasks that the history of other kinds counts for, at most; flat
 _OUTLIVED = 0.02  # of a task; history that has less left at some age says nothing about it; flat
-# Log odds against the pattern, a fifth of what predicting costs, from which on it is not asked: its weight would be
+# Log odds against the pattern, a sixth of what predicting costs, from which on it is not asked: its weight would be
 # under 0.01, and no decision depends on that. They fade as tasks end, and then it is heard again.
 _HOPELESS = 4.6
 _TRIFLE = 0.005  # share of an end that is spread evenly, against predictions that are all wrong; flat
-# Half a second is all that looks 5 s apart can tell of an end, and where it is unlikely, two seconds are enough: half
-# of the pieces, for the same cost of a job (benchmarks/pacing).
+# Half a second is all that looks 5 s apart can tell of an end, and where it is unlikely, two seconds are enough: a
+# third less CPU, for the same cost of a job (benchmarks/pacing).
 _PIECES_A_SECOND, _LEAST_PIECES, _MOST_PIECES = 0.5, 4, 12
 _LIKELY, _FINER = 0.08, 4  # share of the end; a piece with more is cut into so many; flat
 _AN_INSTANT = 1e-6  # seconds; a divisor that is not zero
